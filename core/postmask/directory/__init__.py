@@ -1,0 +1,1 @@
+"""What the programs in a message's way may ask: found, absent or unavailable, never a guess."""
