@@ -1,0 +1,28 @@
+"""The node's own file: ledger, outbox, new contacts, replay marks and notices (SQLite, WAL).
+
+Nothing in a message's way writes anywhere else. The agent takes the outbox to the truth.
+"""
+
+from postmask.spool.entries import (
+    Entry,
+    LedgerRow,
+    LocalContact,
+    Notice,
+    Outcome,
+    ReplayMark,
+    ReplayUsedError,
+    SpoolError,
+)
+from postmask.spool.file import Spool
+
+__all__ = [
+    "Entry",
+    "LedgerRow",
+    "LocalContact",
+    "Notice",
+    "Outcome",
+    "ReplayMark",
+    "ReplayUsedError",
+    "Spool",
+    "SpoolError",
+]

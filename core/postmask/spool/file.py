@@ -1,0 +1,328 @@
+"""The spool file: its tables and what may be done with them.
+
+Order on a message's way: begin() commits the pending rows, the new contacts and the replay mark with
+a full sync *before* anything is sent; finish() records the outcome together with its events after
+Postfix said 250. A crash in between leaves a pending row: the copy may be sent twice, never lost.
+
+DIAGNOSTICS
+    SpoolError: it can't be read or written; the caller defers. ReplayUsedError: from begin(), nothing
+    was written.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from postmask.clock import Clock
+from postmask.spool.entries import (
+    Entry,
+    Json,
+    LedgerRow,
+    LocalContact,
+    Notice,
+    Outcome,
+    ReplayMark,
+    ReplayUsedError,
+    SpoolError,
+)
+from postmask.spool.writer import Writer
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS ledger (
+    key BLOB PRIMARY KEY, outcome TEXT NOT NULL, recipient TEXT NOT NULL, queue_id TEXT NOT NULL,
+    alias_id INTEGER NOT NULL, mailbox_id INTEGER NOT NULL, new_queue_id TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT '', at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ledger_at ON ledger (at);
+CREATE TABLE IF NOT EXISTS outbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    payload TEXT NOT NULL, error TEXT
+);
+CREATE TABLE IF NOT EXISTS contact (
+    token TEXT PRIMARY KEY, alias_id INTEGER NOT NULL, address TEXT NOT NULL, name TEXT, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS contact_address ON contact (alias_id, address);
+CREATE TABLE IF NOT EXISTS replay (
+    mark TEXT PRIMARY KEY, ledger_key BLOB NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notice (
+    id INTEGER PRIMARY KEY, recipient TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
+    text TEXT NOT NULL, at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next_at REAL NOT NULL,
+    sent_at REAL
+);
+"""
+_BUSY_MS = 5_000
+_REPLAY_KEPT = 6 * 86_400.0
+
+
+class Spool:
+    """The node's file, open. Shared by threads; several processes may have it open.
+
+    path: of the SQLite file, made when missing. timeout: seconds that a write may take.
+    """
+
+    def __init__(self, path: Path, clock: Clock, timeout: float = 10.0) -> None:
+        self._path = path
+        self._clock = clock
+        self._timeout = timeout
+        self._local = threading.local()
+        try:
+            connection = self._connect()
+            connection.executescript(_SCHEMA)
+            connection.close()
+        except (sqlite3.Error, OSError) as error:
+            raise SpoolError(f"can't open the spool {path}: {error}") from error
+        self._writer = Writer(self._connect)
+
+    def close(self) -> None:
+        """Finish all writes and close."""
+        self._writer.close()
+
+    # ---- the ledger -----------------------------------------------------------------------------
+
+    def row(self, key: bytes) -> LedgerRow | None:
+        """The ledger's row for a copy, None if there is none."""
+        rows = self._read(
+            "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
+            " FROM ledger WHERE key = ?",
+            (key,),
+        )
+        return _ledger_row(rows[0]) if rows else None
+
+    def begin(
+        self,
+        rows: Sequence[LedgerRow],
+        contacts: Iterable[LocalContact] = (),
+        mark: ReplayMark | None = None,
+    ) -> None:
+        """Commit, with a full sync, what must be known before the copies are sent.
+
+        Raises ReplayUsedError if the mark belongs to another message: then nothing is written.
+        """
+        now = self._clock.now()
+
+        def change(connection: sqlite3.Connection) -> None:
+            if mark is not None:
+                _claim(connection, mark, now)
+            for contact in contacts:
+                _keep_contact(connection, contact, now)
+            connection.executemany(
+                "INSERT INTO ledger (key, outcome, recipient, queue_id, alias_id, mailbox_id, at)"
+                " VALUES (?, 'pending', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [(r.key, r.recipient, r.queue_id, r.alias_id, r.mailbox_id, now) for r in rows],
+            )
+
+        self._writer.write(change, self._timeout)
+
+    def finish(self, rows: Sequence[LedgerRow], entries: Iterable[Entry] = ()) -> None:
+        """Record outcomes, each with the new queue id and the reason, and what the truth is to learn."""
+        now = self._clock.now()
+        listed = list(entries)
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT INTO ledger (key, outcome, recipient, queue_id, alias_id, mailbox_id, new_queue_id,"
+                " reason, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+                " outcome = excluded.outcome, new_queue_id = excluded.new_queue_id,"
+                " reason = excluded.reason, at = excluded.at",
+                [
+                    (
+                        r.key, r.outcome.value, r.recipient, r.queue_id, r.alias_id, r.mailbox_id,
+                        r.new_queue_id, r.reason, now,
+                    )
+                    for r in rows
+                ],
+            )  # fmt: skip
+            _put(connection, listed)
+
+        self._writer.write(change, self._timeout)
+
+    # ---- contacts -------------------------------------------------------------------------------
+
+    def contact_by_token(self, token: str) -> LocalContact | None:
+        """The contact that this node gave a reverse alias to."""
+        rows = self._read("SELECT token, alias_id, address, name FROM contact WHERE token = ?", (token,))
+        return LocalContact(*rows[0]) if rows else None
+
+    def contact(self, alias_id: int, address: str) -> LocalContact | None:
+        """The contact of an alias, if it was first met on this node."""
+        rows = self._read(
+            "SELECT token, alias_id, address, name FROM contact WHERE alias_id = ? AND address = ?"
+            " ORDER BY at DESC LIMIT 1",
+            (alias_id, address),
+        )
+        return LocalContact(*rows[0]) if rows else None
+
+    # ---- the outbox -----------------------------------------------------------------------------
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Add entries to the outbox."""
+        listed = list(entries)
+        self._writer.write(lambda connection: _put(connection, listed), self._timeout)
+
+    def outbox(self, limit: int) -> list[tuple[int, Entry]]:
+        """The oldest entries that are not set aside, with their sequence numbers."""
+        rows = self._read(
+            "SELECT seq, id, kind, payload FROM outbox WHERE error IS NULL ORDER BY seq LIMIT ?", (limit,)
+        )
+        return [(seq, Entry(ident, kind, json.loads(payload))) for seq, ident, kind, payload in rows]
+
+    def sent(self, sequence: Iterable[int]) -> None:
+        """Forget entries that the truth has."""
+        numbers = [(number,) for number in sequence]
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM outbox WHERE seq = ?", numbers)
+
+        self._writer.write(change, self._timeout)
+
+    def set_aside(self, number: int, error: str) -> None:
+        """Keep an entry that the truth refuses out of the others' way, with the reason."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE outbox SET error = ? WHERE seq = ?", (error, number))
+
+        self._writer.write(change, self._timeout)
+
+    def outbox_state(self) -> tuple[int, int]:
+        """How many entries wait, and how many are set aside."""
+        rows = self._read("SELECT count(*) FILTER (WHERE error IS NULL), count(error) FROM outbox", ())
+        waiting, aside = rows[0]
+        return waiting, aside
+
+    # ---- notices --------------------------------------------------------------------------------
+
+    def queue_notice(self, recipient: str, kind: str, subject: str, text: str) -> None:
+        """Let the forwarder send a small message of ours."""
+        now = self._clock.now()
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO notice (recipient, kind, subject, text, at, next_at) VALUES (?, ?, ?, ?, ?, ?)",
+                (recipient, kind, subject, text, now, now),
+            )
+
+        self._writer.write(change, self._timeout)
+
+    def due_notices(self, limit: int) -> list[Notice]:
+        """Notices that are to be tried now, oldest first."""
+        rows = self._read(
+            "SELECT id, recipient, kind, subject, text, tries FROM notice"
+            " WHERE sent_at IS NULL AND next_at <= ? ORDER BY id LIMIT ?",
+            (self._clock.now(), limit),
+        )
+        return [Notice(*row) for row in rows]
+
+    def notices_since(self, recipient: str, kind: str, since: float) -> int:
+        """How many notices of a kind a recipient was written since then: the limit's measure."""
+        rows = self._read(
+            "SELECT count(*) FROM notice WHERE recipient = ? AND kind = ? AND at >= ?",
+            (recipient, kind, since),
+        )
+        return int(rows[0][0])
+
+    def notice_sent(self, ident: int) -> None:
+        """It is in Postfix's queue. The text, which may hold a code, is forgotten."""
+        now = self._clock.now()
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE notice SET sent_at = ?, text = '' WHERE id = ?", (now, ident))
+
+        self._writer.write(change, self._timeout)
+
+    def notice_failed(self, ident: int, retry_after: float) -> None:
+        """Try again after that many seconds."""
+        at = self._clock.now() + retry_after
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE notice SET tries = tries + 1, next_at = ? WHERE id = ?", (at, ident))
+
+        self._writer.write(change, self._timeout)
+
+    # ---- housekeeping ---------------------------------------------------------------------------
+
+    def pending(self, older_than: float) -> int:
+        """Ledger rows whose copy has been on its way for more than that many seconds."""
+        rows = self._read(
+            "SELECT count(*) FROM ledger WHERE outcome = 'pending' AND at < ?",
+            (self._clock.now() - older_than,),
+        )
+        return int(rows[0][0])
+
+    def purge(self, ledger_kept: float) -> None:
+        """Forget what is past its time. ledger_kept: seconds."""
+        now = self._clock.now()
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM ledger WHERE at < ?", (now - ledger_kept,))
+            connection.execute("DELETE FROM replay WHERE at < ?", (now - _REPLAY_KEPT,))
+            connection.execute("DELETE FROM notice WHERE at < ?", (now - ledger_kept,))
+
+        self._writer.write(change, self._timeout)
+
+    # ---- connections ----------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _read(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """All rows, each typed by the schema above and not by Python."""
+        connection = getattr(self._local, "connection", None)
+        try:
+            if connection is None:
+                connection = self._local.connection = self._connect()
+            return connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
+            self._local.connection = None
+            raise SpoolError(f"spool: {error}") from error
+
+
+def _claim(connection: sqlite3.Connection, mark: ReplayMark, now: float) -> None:
+    """Take a proof for one message, or raise ReplayUsedError if another has it."""
+    found = connection.execute("SELECT ledger_key FROM replay WHERE mark = ?", (mark.mark,)).fetchone()
+    if found is not None:
+        if found[0] != mark.ledger_key:
+            raise ReplayUsedError(mark.mark)
+        return
+    connection.execute("INSERT INTO replay VALUES (?, ?, ?)", (mark.mark, mark.ledger_key, now))
+    entry = Entry.new(
+        "replay", mark=mark.mark, reverse_token=mark.reverse_token, ledger_key=mark.ledger_key.hex(), at=now
+    )
+    _put(connection, [entry])
+
+
+def _keep_contact(connection: sqlite3.Connection, contact: LocalContact, now: float) -> None:
+    """Keep a new contact here, and tell the truth of it once."""
+    made = connection.execute(
+        "INSERT INTO contact VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (contact.token, contact.alias_id, contact.address, contact.name, now),
+    )
+    if made.rowcount:
+        told: dict[str, Json] = {"alias_id": contact.alias_id, "address": contact.address, "name": contact.name}
+        _put(connection, [Entry.new("contact", **told, token=contact.token, at=now)])
+
+
+def _put(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+    connection.executemany(
+        "INSERT INTO outbox (id, kind, payload) VALUES (?, ?, ?)",
+        [(entry.id, entry.kind, json.dumps(entry.payload)) for entry in entries],
+    )
+
+
+def _ledger_row(row: tuple[Any, ...]) -> LedgerRow:
+    key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at = row
+    return LedgerRow(
+        key, recipient, queue_id, Outcome(outcome), alias_id, mailbox_id, new_queue_id, reason, at
+    )

@@ -1,0 +1,160 @@
+"""The spool on a real SQLite file: order, sharing, and what a failing disk leaves behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from postmask.clock import ManualClock
+from postmask.spool import (
+    Entry,
+    LedgerRow,
+    LocalContact,
+    Outcome,
+    ReplayMark,
+    ReplayUsedError,
+    Spool,
+    SpoolError,
+)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def spool(tmp_path: Path, clock: ManualClock) -> Iterator[Spool]:
+    opened = Spool(tmp_path / "spool.db", clock)
+    yield opened
+    opened.close()
+
+
+def row(key: bytes = b"k" * 32, **changes: object) -> LedgerRow:
+    return LedgerRow(**{"key": key, "recipient": "a@alias.test", "queue_id": "Q1", **changes})  # type: ignore[arg-type]
+
+
+def test_begin_then_finish_leaves_one_outcome(spool: Spool) -> None:
+    spool.begin([row()])
+    pending = spool.row(b"k" * 32)
+    assert pending is not None
+    assert pending.outcome is Outcome.PENDING
+    spool.finish([row(outcome=Outcome.DELIVERED, new_queue_id="Q2")], [Entry.new("event", kind="forwarded")])
+    done = spool.row(b"k" * 32)
+    assert done is not None
+    assert (done.outcome, done.new_queue_id) == (Outcome.DELIVERED, "Q2")
+    assert [entry.kind for _, entry in spool.outbox(10)] == ["event"]
+
+
+def test_begin_again_does_not_undo_what_is_done(spool: Spool) -> None:
+    spool.finish([row(outcome=Outcome.DELIVERED)])
+    spool.begin([row()])
+    done = spool.row(b"k" * 32)
+    assert done is not None
+    assert done.outcome is Outcome.DELIVERED
+
+
+def test_a_new_contact_is_told_once(spool: Spool) -> None:
+    contact = LocalContact("t" * 24, 7, "bob@example.com", "Bob")
+    spool.begin([row()], [contact])
+    spool.begin([row(key=b"l" * 32)], [contact])
+    assert spool.contact(7, "bob@example.com") == contact
+    assert spool.contact_by_token("t" * 24) == contact
+    assert [entry.kind for _, entry in spool.outbox(10)] == ["contact"]
+
+
+def test_a_proof_is_good_for_one_message_and_its_retries(spool: Spool) -> None:
+    mark = ReplayMark("m", b"k" * 32, "t" * 24)
+    spool.begin([row()], mark=mark)
+    spool.begin([row()], mark=mark)
+    other = ReplayMark("m", b"x" * 32, "t" * 24)
+    with pytest.raises(ReplayUsedError):
+        spool.begin([row(key=b"x" * 32)], [LocalContact("u" * 24, 7, "eve@example.com", None)], other)
+    assert spool.row(b"x" * 32) is None
+    assert spool.contact(7, "eve@example.com") is None
+
+
+def test_a_used_proof_is_forgotten_after_six_days(spool: Spool, clock: ManualClock) -> None:
+    spool.begin([row()], mark=ReplayMark("m", b"k" * 32, "t" * 24))
+    clock.advance(6 * 86_400 - 60)
+    spool.purge(ledger_kept=86_400.0)
+    with pytest.raises(ReplayUsedError):
+        spool.begin([], mark=ReplayMark("m", b"x" * 32, "t" * 24))
+    clock.advance(120)
+    spool.purge(ledger_kept=86_400.0)
+    spool.begin([], mark=ReplayMark("m", b"x" * 32, "t" * 24))
+
+
+def test_many_threads_share_commits_and_each_gets_its_own_answer(spool: Spool) -> None:
+    errors: list[BaseException] = []
+
+    def deliver(number: int) -> None:
+        try:
+            key = number.to_bytes(32)
+            mark = ReplayMark("one proof", key, "t" * 24)
+            try:
+                spool.begin([row(key=key)], mark=mark)
+            except ReplayUsedError:
+                spool.finish([row(key=key, outcome=Outcome.DISCARDED)])
+        except BaseException as error:  # reported by the assertion below
+            errors.append(error)
+
+    threads = [threading.Thread(target=deliver, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    outcomes = [spool.row(number.to_bytes(32)) for number in range(40)]
+    assert [r.outcome for r in outcomes if r].count(Outcome.PENDING) == 1
+    assert [r.outcome for r in outcomes if r].count(Outcome.DISCARDED) == 39
+
+
+def test_outbox_keeps_order_and_sets_poison_aside(spool: Spool) -> None:
+    spool.put([Entry.new("event", n=n) for n in range(3)])
+    entries = spool.outbox(10)
+    spool.set_aside(entries[1][0], "no such alias")
+    spool.sent([entries[0][0]])
+    assert [entry.payload["n"] for _, entry in spool.outbox(10)] == [2]
+    assert spool.outbox_state() == (1, 1)
+
+
+def test_a_notice_is_tried_later_and_forgets_its_text_once_sent(spool: Spool, clock: ManualClock) -> None:
+    spool.queue_notice("me@real.test", "code", "Your code", "123456")
+    (notice,) = spool.due_notices(10)
+    spool.notice_failed(notice.id, 60.0)
+    assert spool.due_notices(10) == []
+    clock.advance(61)
+    (again,) = spool.due_notices(10)
+    assert (again.text, again.tries) == ("123456", 1)
+    spool.notice_sent(notice.id)
+    assert spool.due_notices(10) == []
+    assert spool.notices_since("me@real.test", "code", 0.0) == 1
+
+
+def test_a_second_process_sees_what_was_committed(spool: Spool, tmp_path: Path, clock: ManualClock) -> None:
+    spool.begin([row()])
+    other = Spool(tmp_path / "spool.db", clock)
+    assert other.row(b"k" * 32) is not None
+    other.close()
+
+
+def test_a_place_that_cannot_be_written_is_said_clearly(tmp_path: Path, clock: ManualClock) -> None:
+    with pytest.raises(SpoolError, match="can't open the spool"):
+        Spool(tmp_path / "nowhere" / "spool.db", clock)
+
+
+def test_a_locked_spool_is_an_error_not_a_wait_for_ever(tmp_path: Path, clock: ManualClock) -> None:
+    import sqlite3
+
+    spool = Spool(tmp_path / "spool.db", clock, timeout=0.2)
+    blocker = sqlite3.connect(tmp_path / "spool.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(SpoolError, match=r"within 0\.2 s"):
+        spool.begin([row()])
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    spool.close()
