@@ -27,6 +27,7 @@ class Outcome(enum.StrEnum):
     HELD = "held"
     DISCARDED = "discarded"
     RECORDED = "recorded"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,10 @@ class ReplayMark:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A small message of ours that waits to be sent."""
+    """A small message of ours that waits to be sent. sender: the address in its From."""
 
     id: int
+    sender: str
     recipient: str
     kind: str
     subject: str

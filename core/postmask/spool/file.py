@@ -51,9 +51,9 @@ CREATE TABLE IF NOT EXISTS replay (
     mark TEXT PRIMARY KEY, ledger_key BLOB NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notice (
-    id INTEGER PRIMARY KEY, recipient TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL,
-    text TEXT NOT NULL, at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next_at REAL NOT NULL,
-    sent_at REAL
+    id INTEGER PRIMARY KEY, sender TEXT NOT NULL, recipient TEXT NOT NULL, kind TEXT NOT NULL,
+    subject TEXT NOT NULL, text TEXT NOT NULL, at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+    next_at REAL NOT NULL, sent_at REAL
 );
 """
 _BUSY_MS = 5_000
@@ -197,14 +197,15 @@ class Spool:
 
     # ---- notices --------------------------------------------------------------------------------
 
-    def queue_notice(self, recipient: str, kind: str, subject: str, text: str) -> None:
-        """Let the forwarder send a small message of ours."""
+    def queue_notice(self, sender: str, recipient: str, kind: str, subject: str, text: str) -> None:
+        """Let the forwarder send a small message of ours. sender: an address of ours, for its From."""
         now = self._clock.now()
 
         def change(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "INSERT INTO notice (recipient, kind, subject, text, at, next_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (recipient, kind, subject, text, now, now),
+                "INSERT INTO notice (sender, recipient, kind, subject, text, at, next_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (sender, recipient, kind, subject, text, now, now),
             )
 
         self._writer.write(change, self._timeout)
@@ -212,7 +213,7 @@ class Spool:
     def due_notices(self, limit: int) -> list[Notice]:
         """Notices that are to be tried now, oldest first."""
         rows = self._read(
-            "SELECT id, recipient, kind, subject, text, tries FROM notice"
+            "SELECT id, sender, recipient, kind, subject, text, tries FROM notice"
             " WHERE sent_at IS NULL AND next_at <= ? ORDER BY id LIMIT ?",
             (self._clock.now(), limit),
         )
@@ -310,8 +311,8 @@ def _keep_contact(connection: sqlite3.Connection, contact: LocalContact, now: fl
         (contact.token, contact.alias_id, contact.address, contact.name, now),
     )
     if made.rowcount:
-        told: dict[str, Json] = {"alias_id": contact.alias_id, "address": contact.address, "name": contact.name}
-        _put(connection, [Entry.new("contact", **told, token=contact.token, at=now)])
+        told: dict[str, Json] = {"alias_id": contact.alias_id, "address": contact.address}
+        _put(connection, [Entry.new("contact", **told, name=contact.name, token=contact.token, at=now)])
 
 
 def _put(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_a_used_proof_is_forgotten_after_six_days(spool: Spool, clock: ManualClo
 
 
 def test_many_threads_share_commits_and_each_gets_its_own_answer(spool: Spool) -> None:
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
 
     def deliver(number: int) -> None:
         try:
@@ -99,7 +100,7 @@ def test_many_threads_share_commits_and_each_gets_its_own_answer(spool: Spool) -
                 spool.begin([row(key=key)], mark=mark)
             except ReplayUsedError:
                 spool.finish([row(key=key, outcome=Outcome.DISCARDED)])
-        except BaseException as error:  # reported by the assertion below
+        except Exception as error:  # noqa: BLE001  reported by the assertion below
             errors.append(error)
 
     threads = [threading.Thread(target=deliver, args=(number,)) for number in range(40)]
@@ -123,7 +124,7 @@ def test_outbox_keeps_order_and_sets_poison_aside(spool: Spool) -> None:
 
 
 def test_a_notice_is_tried_later_and_forgets_its_text_once_sent(spool: Spool, clock: ManualClock) -> None:
-    spool.queue_notice("me@real.test", "code", "Your code", "123456")
+    spool.queue_notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")
     (notice,) = spool.due_notices(10)
     spool.notice_failed(notice.id, 60.0)
     assert spool.due_notices(10) == []
@@ -148,8 +149,6 @@ def test_a_place_that_cannot_be_written_is_said_clearly(tmp_path: Path, clock: M
 
 
 def test_a_locked_spool_is_an_error_not_a_wait_for_ever(tmp_path: Path, clock: ManualClock) -> None:
-    import sqlite3
-
     spool = Spool(tmp_path / "spool.db", clock, timeout=0.2)
     blocker = sqlite3.connect(tmp_path / "spool.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
