@@ -1,0 +1,76 @@
+"""The directory together with the contacts that this node met first.
+
+A reverse alias goes out before its contact has travelled to the truth: whoever answers by it within
+that time is known here already.
+
+DIAGNOSTICS
+    A spool that can't be read makes the look-up Unavailable where its word was needed.
+"""
+
+from __future__ import annotations
+
+from postmask.directory.lookup import Absent, Found, Lookup, Unavailable
+from postmask.directory.records import (
+    Alias,
+    Contact,
+    ContactRule,
+    Directory,
+    DkimKey,
+    Domain,
+    ReverseAlias,
+    SenderRule,
+)
+from postmask.spool import Spool, SpoolError
+
+
+class LocalDirectory:
+    """A Directory: the given one, and what the spool knows beyond it. Shared by threads."""
+
+    def __init__(self, inner: Directory, spool: Spool) -> None:
+        self._inner = inner
+        self._spool = spool
+
+    def domain(self, name: str) -> Lookup[Domain]:
+        return self._inner.domain(name)
+
+    def alias(self, address: str) -> Lookup[Alias]:
+        return self._inner.alias(address)
+
+    def alias_by_id(self, alias_id: int) -> Lookup[Alias]:
+        return self._inner.alias_by_id(alias_id)
+
+    def sender_rule(self, sender: str, alias: Alias | None, domain: Domain) -> Lookup[SenderRule]:
+        return self._inner.sender_rule(sender, alias, domain)
+
+    def account_addresses(self, account_id: int) -> Lookup[tuple[str, ...]]:
+        return self._inner.account_addresses(account_id)
+
+    def dkim_keys(self, domain: str) -> Lookup[tuple[DkimKey, ...]]:
+        return self._inner.dkim_keys(domain)
+
+    def reverse_alias(self, token: str) -> Lookup[ReverseAlias]:
+        found = self._inner.reverse_alias(token)
+        if isinstance(found, Found):
+            return found
+        try:
+            local = self._spool.contact_by_token(token)
+        except SpoolError as error:
+            return Unavailable(str(error))
+        if local is None:
+            return found
+        alias = self._inner.alias_by_id(local.alias_id)
+        if isinstance(alias, Absent | Unavailable):
+            return alias
+        return Found(ReverseAlias(token, alias.value, local.address, local.name))
+
+    def contact(self, alias_id: int, address: str) -> Lookup[Contact]:
+        found = self._inner.contact(alias_id, address)
+        if isinstance(found, Found):
+            return found
+        try:
+            local = self._spool.contact(alias_id, address)
+        except SpoolError as error:
+            return Unavailable(str(error))
+        if local is None:
+            return found
+        return Found(Contact(alias_id, local.address, local.name, ContactRule.NONE, local.token))
