@@ -1,0 +1,16 @@
+"""The master secrets: the file that holds them, and the keyring that uses them."""
+
+from postmask.keys.keyfile import KeyFileError, init, load, rotate
+from postmask.keys.keyring import HIGHEST_ID, SECRET_LENGTH, Keyring, Purpose, Secret
+
+__all__ = [
+    "HIGHEST_ID",
+    "SECRET_LENGTH",
+    "KeyFileError",
+    "Keyring",
+    "Purpose",
+    "Secret",
+    "init",
+    "load",
+    "rotate",
+]

@@ -1,0 +1,165 @@
+"""The file of secrets: made, rotated, and every way in which it can be wrong."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from postmask import keys
+from postmask.clock import ManualClock
+from postmask.keys import KeyFileError, Purpose
+
+CLOCK = ManualClock(at=1_767_225_600.0)  # 2026-01-01
+NOBODY = 65534
+
+A_SECRET = base64.b64encode(b"a" * 32).decode()
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "keys"
+
+
+def write(file: Path, text: str | bytes, mode: int = 0o600) -> None:
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    file.chmod(mode)
+
+
+def refusal(file: Path) -> str:
+    with pytest.raises(KeyFileError) as caught:
+        keys.load(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ")
+    assert A_SECRET not in message
+    return message.removeprefix(f"{file}: ")
+
+
+def test_init_makes_a_private_file_that_loads(file: Path) -> None:
+    made = keys.init(file, CLOCK)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    loaded = keys.load(file)
+    assert loaded.secrets == made.secrets
+    assert (loaded.newest.id, loaded.newest.created) == (1, "2026-01-01")
+    assert [path.name for path in file.parent.iterdir()] == ["keys"]
+
+
+def test_init_touches_nothing_that_exists(file: Path) -> None:
+    write(file, "precious")
+    with pytest.raises(KeyFileError, match="exists already; to add a secret: postmask keys rotate"):
+        keys.init(file, CLOCK)
+    assert file.read_text() == "precious"
+    assert [path.name for path in file.parent.iterdir()] == ["keys"]
+
+
+def test_init_without_folder(tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match="can't be written: No such file or directory"):
+        keys.init(tmp_path / "none" / "keys", CLOCK)
+
+
+def test_rotation_adds_and_keeps(file: Path) -> None:
+    before = keys.init(file, CLOCK)
+    file.write_text(file.read_text() + "# a remark of the operator\n")
+    file.chmod(0o640)
+    after = keys.rotate(file, CLOCK)
+    assert [secret.id for secret in after.secrets] == [2, 1]
+    assert keys.load(file).secrets == after.secrets
+    assert after.check(Purpose.TOKEN, b"x", before.mac(Purpose.TOKEN, b"x", 10))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert "# a remark of the operator\n" in file.read_text()
+    assert [path.name for path in file.parent.iterdir()] == ["keys"]
+
+
+@needs_root
+def test_rotation_keeps_the_group(file: Path) -> None:
+    keys.init(file, CLOCK)
+    os.chown(file, 0, NOBODY)
+    keys.rotate(file, CLOCK)
+    assert file.stat().st_gid == NOBODY
+
+
+def test_rotation_ends_at_fifteen_and_uses_freed_ids(file: Path) -> None:
+    keys.init(file, CLOCK)
+    for _ in range(14):
+        keys.rotate(file, CLOCK)
+    with pytest.raises(KeyFileError, match="holds 15 secrets"):
+        keys.rotate(file, CLOCK)
+    lines = [line for line in file.read_text().splitlines() if not line.startswith(("1 ", "2 "))]
+    file.write_text("\n".join(lines))
+    assert keys.rotate(file, CLOCK).newest.id == 1
+    assert keys.rotate(file, CLOCK).newest.id == 2
+    assert keys.load(file).newest.id == 2
+
+
+def test_missing(file: Path) -> None:
+    assert refusal(file) == "no such file; make it with: postmask keys init"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o660, 0o666, 0o601, 0o650])
+def test_too_open(file: Path, mode: int) -> None:
+    write(file, f"1 2026-01-01 {A_SECRET}\n", mode)
+    assert refusal(file) == f"mode {mode:04o} lets others at the secrets; chmod 0640 {file}"
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o440, 0o600, 0o640])
+def test_private_enough(file: Path, mode: int) -> None:
+    write(file, f"1 2026-01-01 {A_SECRET}\n", mode)
+    assert keys.load(file).newest.material == b"a" * 32
+
+
+@needs_root
+def test_somebody_elses(file: Path) -> None:
+    write(file, f"1 2026-01-01 {A_SECRET}\n")
+    os.chown(file, NOBODY, NOBODY)
+    assert refusal(file) == f"belongs to nobody, who could change the secrets; chown root {file}"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_no_plain_file(file: Path, make: object) -> None:
+    assert callable(make)
+    make(file)
+    assert "is not a plain file" in refusal(file)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1",
+        "1 2026-01-01",
+        f"0 2026-01-01 {A_SECRET}",
+        f"16 2026-01-01 {A_SECRET}",
+        f"one 2026-01-01 {A_SECRET}",
+        f"1 2026-13-01 {A_SECRET}",
+        f"1 yesterday {A_SECRET}",
+        f"1 2026-01-01 {A_SECRET[:-4]}",
+        f"1 2026-01-01 {A_SECRET}AAAA",
+        f"1 2026-01-01 {A_SECRET[:-5]}*{A_SECRET[-4:]}",
+        f"1 2026-01-01 {A_SECRET} more",
+    ],
+)
+def test_damaged_line(file: Path, line: str) -> None:
+    write(file, f"# heading\n2 2026-01-01 {A_SECRET}\n{line}\n")
+    assert refusal(file).startswith(
+        "line 3 is damaged (expected: id from 1 to 15, date, 32 octets in base64)"
+    )
+
+
+def test_two_of_one_id(file: Path) -> None:
+    write(file, f"1 2026-01-01 {A_SECRET}\n1 2026-01-01 {A_SECRET}\n")
+    assert "line 2 has an id that an earlier line has" in refusal(file)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only remarks\n"])
+def test_no_secret(file: Path, text: str) -> None:
+    write(file, text)
+    assert refusal(file).startswith("there is no secret in it")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"1" * 100_000])
+def test_something_else_altogether(file: Path, content: bytes) -> None:
+    write(file, content)
+    assert refusal(file) == "is no file of secrets; restore it from the backup"

@@ -1,0 +1,91 @@
+"""The keyring: newest signs, all verify, every purpose on its own."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postmask.keys import Keyring, Purpose, Secret
+
+OLD = Secret(1, "2025-01-01", b"1" * 32)
+NEW = Secret(2, "2026-01-01", b"2" * 32)
+RING = Keyring([OLD, NEW])
+
+
+def test_the_newest_signs_and_all_verify() -> None:
+    assert RING.newest is NEW
+    assert RING.secrets == (NEW, OLD)
+    old_mac = Keyring([OLD]).mac(Purpose.TOKEN, b"data", 10)
+    assert RING.mac(Purpose.TOKEN, b"data", 10) != old_mac
+    assert RING.mac(Purpose.TOKEN, b"data", 10, secret_id=1) == old_mac
+    assert RING.check(Purpose.TOKEN, b"data", old_mac)
+    assert RING.check(Purpose.TOKEN, b"data", RING.mac(Purpose.TOKEN, b"data", 10))
+    assert not Keyring([OLD]).check(Purpose.TOKEN, b"data", RING.mac(Purpose.TOKEN, b"data", 10))
+
+
+def test_every_purpose_has_its_own_key() -> None:
+    macs = {RING.mac(purpose, b"data", 32) for purpose in Purpose}
+    assert len(macs) == len(Purpose)
+
+
+def test_derived_keys_never_change() -> None:
+    """What is in the world already must verify with every later version."""
+    assert RING.mac(Purpose.TOKEN, b"data", 10).hex() == "10c2edb27c5a6cb4afe5"
+    assert RING.mac(Purpose.BOUNCE, b"data", 10).hex() == "c87ebc5c91c3f5e66501"
+    assert (
+        RING.seal(Purpose.MESSAGE_ID, b"plain", b"associated").hex()
+        == "02abbc13a92f7829f3bc48dbb4061848f8ac6a16518c"
+    )
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 33])
+def test_a_mac_is_neither_too_short_nor_too_long(length: int) -> None:
+    with pytest.raises(ValueError, match="5 to 32 octets"):
+        RING.mac(Purpose.TOKEN, b"data", length)
+    assert not RING.check(Purpose.TOKEN, b"data", bytes(length))
+
+
+def test_an_unknown_secret_can_not_sign() -> None:
+    assert RING.by_id(3) is None
+    with pytest.raises(KeyError):
+        RING.mac(Purpose.TOKEN, b"data", 10, secret_id=3)
+
+
+def test_secrets_are_checked_and_not_shown() -> None:
+    assert "material" not in repr(OLD)
+    assert "1111" not in repr(RING.__dict__ | {"_mac_keys": {}})
+    for secret_id in (0, 16):
+        with pytest.raises(ValueError, match="1 to 15"):
+            Secret(secret_id, "2026-01-01", bytes(32))
+    with pytest.raises(ValueError, match="32 octets"):
+        Secret(1, "2026-01-01", bytes(31))
+    with pytest.raises(ValueError, match="at least one"):
+        Keyring([])
+    with pytest.raises(ValueError, match="same id"):
+        Keyring([OLD, Secret(1, "2026-01-01", bytes(32))])
+
+
+@given(st.binary(min_size=1, max_size=200), st.lists(st.binary(max_size=20), max_size=3))
+def test_what_is_sealed_opens_only_as_it_was_sealed(plain: bytes, associated: list[bytes]) -> None:
+    sealed = RING.seal(Purpose.TRACE, plain, *associated)
+    assert sealed[0] == NEW.id
+    assert RING.open(Purpose.TRACE, sealed, *associated) == plain
+    assert RING.open(Purpose.MESSAGE_ID, sealed, *associated) is None
+    assert RING.open(Purpose.TRACE, sealed, *associated, b"more") is None
+    assert RING.open(Purpose.TRACE, sealed[:-1], *associated) is None
+    assert Keyring([OLD]).open(Purpose.TRACE, sealed, *associated) is None
+
+
+def test_sealed_before_a_rotation_opens_after_it() -> None:
+    assert RING.open(Purpose.DKIM_STORAGE, Keyring([OLD]).seal(Purpose.DKIM_STORAGE, b"key")) == b"key"
+
+
+@given(st.binary(max_size=80))
+def test_foreign_octets_do_not_open(sealed: bytes) -> None:
+    assert RING.open(Purpose.TRACE, sealed) is None
+
+
+def test_nothing_can_not_be_sealed() -> None:
+    with pytest.raises(ValueError, match="nothing to seal"):
+        RING.seal(Purpose.TRACE, b"")
