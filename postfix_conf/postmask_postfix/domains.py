@@ -1,0 +1,57 @@
+"""Our domains as Postfix sees them: one alternation of a POSIX extended regular expression.
+
+An internationalised domain is matched in both its forms, A-labels and U-labels, because Postfix
+looks up whichever the client used (RFC 6531 §3.7). The alternation is split over several parameters
+when it gets long: a single argument of 128 KB is more than `postconf -e` can be given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import idna
+
+from postmask_postfix.settings import DOMAINS
+
+PART_LIMIT = 60_000
+NOTHING = ".^"
+"""Matches no string at all: what stands for an empty set of domains."""
+
+_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
+
+
+def pattern(domain: str) -> str:
+    """The part of the alternation for a domain given in lower-case A-labels; ValueError for anything else."""
+    if len(domain) > 253 or not _NAME.fullmatch(domain):
+        raise ValueError(f"{domain!r} is not a domain name in lower-case A-labels")
+    forms = [domain]
+    if "xn--" in domain:
+        try:
+            forms.append(idna.decode(domain))
+        except idna.IDNAError as error:
+            raise ValueError(f"{domain!r} is not a domain name: {error}") from error
+    return "|".join(form.replace(".", r"\.") for form in forms)
+
+
+def alternations(domains: Iterable[str], limit: int = PART_LIMIT) -> tuple[str, ...]:
+    """The alternation, in parts of at most `limit` octets each; at least one part."""
+    parts: list[list[str]] = [[]]
+    size = 0
+    for domain in sorted(set(domains)):
+        item = pattern(domain)
+        octets = len(item.encode()) + 1
+        if parts[-1] and size + octets > limit:
+            parts.append([])
+            size = 0
+        parts[-1].append(item)
+        size += octets
+    return tuple("|".join(part) for part in parts) if parts[0] else (NOTHING,)
+
+
+def parameters(parts: tuple[str, ...]) -> dict[str, str]:
+    """The main.cf parameters that hold the parts; the one named DOMAINS stands for all of them."""
+    if len(parts) == 1:
+        return {DOMAINS: parts[0]}
+    named = {f"{DOMAINS}_{number}": part for number, part in enumerate(parts, 1)}
+    return {**named, DOMAINS: "|".join(f"${{{name}}}" for name in named)}

@@ -1,0 +1,102 @@
+"""Processes that were started by somebody else: are they alive, what are they called.
+
+A pid alone is no proof, pids are used again: a Process carries the start time, in clock ticks since
+boot, that /proc knows of it. A zombie counts as dead.
+
+STANDARDS
+    proc(5).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process for good: pid and start time."""
+
+    pid: int
+    started: int
+
+    @property
+    def alive(self) -> bool:
+        return alive(self.pid) and started(self.pid) == self.started
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; nothing happens when it is dead already."""
+        if self.alive:
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                return
+
+
+def _fields(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the command's name; empty when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rpartition(")")[2].split()
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process and it isn't a zombie."""
+    fields = _fields(pid)
+    return bool(fields) and fields[0] not in "ZX"
+
+
+def started(pid: int) -> int | None:
+    """When it started, in clock ticks since boot; None when there is no such process."""
+    fields = _fields(pid)
+    return int(fields[19]) if fields else None
+
+
+def name(pid: int) -> str:
+    """The command's name, at most 15 octets; empty when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def children(pid: int) -> list[int]:
+    """The live children of a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            fields = _fields(int(entry.name))
+            if fields and int(fields[1]) == pid and fields[0] not in "ZX":
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def end(running: list[Process], patience: float) -> None:
+    """Ask each to end (SIGTERM, and SIGCONT in case it is stopped); after `patience` seconds kill it."""
+    for process in running:
+        process.send(signal.SIGTERM)
+        process.send(signal.SIGCONT)
+    give_up = time.monotonic() + patience
+    while any(process.alive for process in running) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    for process in running:
+        process.send(signal.SIGKILL)
+    give_up = time.monotonic() + 5.0
+    while any(process.alive for process in running) and time.monotonic() < give_up:
+        time.sleep(0.02)
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """The last lines of a text file, or a word about its absence."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 16_384))
+            text = file.read().decode(errors="replace")
+    except OSError as error:
+        return f"({path}: {error.strerror})"
+    return "\n".join(text.splitlines()[-lines:]) or f"({path} is empty)"

@@ -1,0 +1,103 @@
+"""From the wanted settings to lines: main.cf values merged with the site's, master.cf entries.
+
+All functions are pure. Nothing is ever written twice: merging a value that is already there
+changes nothing, wherever in the list the site has moved it.
+
+DIAGNOSTICS
+    KeyError for a placeholder that SettingsContext doesn't have (a mistake in settings.py);
+    ValueError for a command that can't be written in master.cf.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from postmask_postfix.settings import MACROS, PARAMETERS, SERVICES, Merge, Parameter, Service, SettingsContext
+
+_PLACEHOLDER = re.compile(r"<([a-z_]+)>")
+PLAIN_WORD = re.compile(r"[^\s{}$]+")
+
+
+def main_cf(context: SettingsContext, current: Mapping[str, str]) -> dict[str, str]:
+    """The parameters to set: name -> new value. current: the site's values, as `postconf -h` prints them."""
+    wanted = {}
+    for parameter in PARAMETERS:
+        value = merged(parameter, fill(parameter.value, context), current.get(parameter.name, ""))
+        if value is not None:
+            wanted[parameter.name] = value
+    return wanted
+
+
+def merged(parameter: Parameter, ours: str, site: str) -> str | None:
+    """The value after merging; None where the parameter is to be left alone."""
+    site = site.strip()
+    match parameter.merge:
+        case Merge.SET:
+            return ours
+        case Merge.APPEND_IF_SET if not site:
+            return None
+        case _ if ours in site:
+            return site
+        case Merge.PREPEND:
+            return f"{ours}, {site}" if site else ours
+        case Merge.APPEND | Merge.APPEND_IF_SET:
+            return f"{site}, {ours}" if site else ours
+
+
+def master_cf(context: SettingsContext, services: Iterable[Service] = SERVICES) -> str:
+    """The master.cf entries, one logical line a service."""
+    return "".join(entry(service, context) for service in services)
+
+
+def entry(service: Service, context: SettingsContext) -> str:
+    """One master.cf entry: name, type, private, unprivileged, chroot, wakeup, maxproc, command."""
+    private = "-" if service.private else "n"
+    unprivileged = "-" if service.unprivileged else "n"
+    processes = fill(service.processes, context)
+    lines = [f"{service.name} unix {private} {unprivileged} n - {processes} {service.command}"]
+    for option in service.options:
+        lines.append(f"  -o {{ {option.name} = {fill(option.value, context, service.name)} }}")
+    lines += [f"  {fill(argument, context)}" for argument in service.arguments]
+    return "\n".join(lines) + "\n"
+
+
+def fill(template: str, context: SettingsContext, service: str = "") -> str:
+    """The template with each <name> replaced by that attribute of the context."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name == "service":
+            return service
+        if name == "pipe_command":
+            return " ".join([*(word(part) for part in context.pipe_argv), *MACROS])
+        if not hasattr(context, name):
+            raise KeyError(f"no <{name}> in SettingsContext")
+        return str(getattr(context, name))
+
+    return _PLACEHOLDER.sub(value, template)
+
+
+def word(text: str) -> str:
+    """One word of pipe(8)'s argv: in braces where it has white space (pipe(8), argv)."""
+    if "\n" in text or "$" in text or text.count("{") != text.count("}") or text != text.strip():
+        raise ValueError(f"this can't be written as a word in master.cf: {text!r}")
+    return text if PLAIN_WORD.fullmatch(text) else f"{{{text}}}"
+
+
+def pipe_argv(directory: str, python: str = "/usr/bin/python3") -> tuple[str, ...]:
+    """The command that runs the client `postmask_pipe.py` in a folder.
+
+    Success is an explicit act: an empty, cut-off or damaged file can't exit 0, and what can't even be
+    imported is one line that defers, not a traceback.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9/._+=,@-]+", directory):
+        raise ValueError(f"the folder of the pipe client may not have such a name: {directory!r}")
+    program = (
+        "import sys; "
+        'sys.excepthook = lambda kind, error, trace: print("4.3.0 postmask: client broken: " + kind.__name__); '
+        f'sys.path.insert(0, "{directory}"); '
+        "import postmask_pipe as m; "
+        'sys.exit(0 if m.main(sys.argv[1:]) == "delivered" else 75)'
+    )
+    return (python, "-I", "-S", "-c", program, "--")
