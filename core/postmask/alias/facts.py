@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from postmask.address import Address, AddressError, parse, split_detail
+from postmask.address import Address, AddressError, parse_loose, split_detail
 from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
 from postmask.directory.records import Alias, Directory, Domain, ReverseAlias, SenderRule
 from postmask.keys import Keyring
@@ -81,6 +81,6 @@ def _below_ours(directory: Directory, name: str) -> bool:
 def _key(sender: str) -> str:
     """The sender in normal form; what can't be parsed is compared as it came."""
     try:
-        return parse(sender).key
+        return parse_loose(sender).key
     except AddressError:
         return sender.casefold()

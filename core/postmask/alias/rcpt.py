@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from postmask.address import Address, AddressError, parse
+from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
 from postmask.clock import Clock
 from postmask.directory.lookup import Absent, Found, Unavailable
@@ -130,7 +130,7 @@ class Decider:
         was seen to be so before: the host's own mail must not wait for our database.
         """
         try:
-            address = parse(recipient)
+            address = parse_loose(recipient)
         except AddressError as error:
             return reject("5.1.3", "bad address syntax", str(error)) if ours else None
         try:

@@ -1,0 +1,174 @@
+"""The table of RCPT answers, line by line, and what happens when the directory can't say."""
+
+from __future__ import annotations
+
+import pytest
+
+from directories import MemoryDirectory, alias, mailbox
+from postmask.alias.rcpt import DAY, Decider
+from postmask.clock import ManualClock
+from postmask.directory.records import (
+    AliasState,
+    BlockAction,
+    MailboxState,
+    ReverseAlias,
+    SenderRule,
+    WhenDisabled,
+)
+from postmask.keys import Keyring, Secret
+from postmask.tokens import Bounce, BounceKind, bounce_local_part, reverse_token
+from postmask.verdict import Kind, Verdict
+
+KEYS = Keyring([Secret(1, "2026-01-01", b"s" * 32)])
+CLOCK = ManualClock()
+TODAY = int(CLOCK.now()) // DAY
+SENDER = "bob@example.com"
+
+
+@pytest.fixture
+def directory() -> MemoryDirectory:
+    made = MemoryDirectory().with_domain()
+    made.aliases["shop@alias.test"] = alias()
+    return made
+
+
+def ask(directory: MemoryDirectory, recipient: str, sender: str = SENDER, **how: bool) -> Verdict | None:
+    return Decider(directory, KEYS, CLOCK).decide(recipient, sender, **how)
+
+
+def said(verdict: Verdict | None) -> str:
+    assert verdict is not None
+    return f"{verdict.code} {verdict.status}"
+
+
+@pytest.mark.parametrize(
+    ("recipient", "answer"),
+    [
+        ("shop@alias.test", "250 2.1.5"),
+        ("SHOP@ALIAS.TEST", "250 2.1.5"),
+        ("shop+news@alias.test", "250 2.1.5"),
+        ("unknown@alias.test", "550 5.1.1"),
+        ("unknown+shop@alias.test", "550 5.1.1"),
+        ("postmaster@alias.test", "250 2.1.5"),
+        ("PostMaster@alias.test", "250 2.1.5"),
+        ("abuse@alias.test", "250 2.1.5"),
+        ("shop@sub.alias.test", "550 5.1.2"),
+        ("shop@deep.sub.alias.test", "550 5.1.2"),
+    ],
+)
+def test_the_table(directory: MemoryDirectory, recipient: str, answer: str) -> None:
+    assert said(ask(directory, recipient)) == answer
+
+
+@pytest.mark.parametrize(
+    "recipient", ["x@example.org", "shop@notalias.test", "shop@test", "postmaster", "nonsense"]
+)
+def test_what_is_not_ours_is_left_untouched(directory: MemoryDirectory, recipient: str) -> None:
+    assert ask(directory, recipient) is None
+
+
+@pytest.mark.parametrize(
+    ("when_disabled", "kind", "answer"),
+    [
+        (WhenDisabled.REJECT, Kind.REJECT, "550 5.2.1"),
+        (WhenDisabled.UNKNOWN, Kind.REJECT, "550 5.1.1"),
+        (WhenDisabled.DEFER, Kind.DEFER, "450 4.2.1"),
+        (WhenDisabled.DISCARD, Kind.DISCARD, "250 2.1.5"),
+    ],
+)
+def test_a_disabled_alias_gives_its_own_answer(
+    directory: MemoryDirectory, when_disabled: WhenDisabled, kind: Kind, answer: str
+) -> None:
+    directory.aliases["shop@alias.test"] = alias(state=AliasState.DISABLED, when_disabled=when_disabled)
+    verdict = ask(directory, "shop@alias.test")
+    assert verdict is not None
+    assert (verdict.kind, said(verdict)) == (kind, answer)
+
+
+def test_the_answer_unknown_cannot_be_told_from_a_truly_unknown_alias(directory: MemoryDirectory) -> None:
+    directory.aliases["shop@alias.test"] = alias(
+        state=AliasState.DISABLED, when_disabled=WhenDisabled.UNKNOWN
+    )
+    disabled, unknown = ask(directory, "shop@alias.test"), ask(directory, "unknown@alias.test")
+    assert disabled is not None
+    assert unknown is not None
+    assert (disabled.code, disabled.status, disabled.text) == (unknown.code, unknown.status, unknown.text)
+
+
+@pytest.mark.parametrize("state", [MailboxState.PAUSED, MailboxState.UNCONFIRMED])
+def test_without_a_usable_mailbox_mail_waits(directory: MemoryDirectory, state: MailboxState) -> None:
+    directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(state=state),))
+    assert said(ask(directory, "shop@alias.test")) == "450 4.2.1"
+    directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(state=state), mailbox("b@real.test")))
+    assert said(ask(directory, "shop@alias.test")) == "250 2.1.5"
+
+
+@pytest.mark.parametrize(
+    ("action", "kind", "answer"),
+    [(BlockAction.REJECT, Kind.REJECT, "550 5.7.1"), (BlockAction.DISCARD, Kind.DISCARD, "250 2.1.5")],
+)
+def test_a_blocked_sender(directory: MemoryDirectory, action: BlockAction, kind: Kind, answer: str) -> None:
+    directory.rules[SENDER] = SenderRule(action, "global", SENDER)
+    verdict = ask(directory, "shop@alias.test")
+    assert verdict is not None
+    assert (verdict.kind, said(verdict)) == (kind, answer)
+    assert said(ask(directory, "shop@alias.test", "other@example.com")) == "250 2.1.5"
+    assert said(ask(directory, "postmaster@alias.test")) == "250 2.1.5"
+
+
+def test_a_reverse_alias_is_settled_by_its_mac_first(directory: MemoryDirectory) -> None:
+    token = reverse_token(KEYS, 7, SENDER)
+    forged = ("b" if token[0] == "a" else "a") + token[1:]
+    assert said(ask(directory, f"bob.{forged}@alias.test")) == "550 5.1.1"
+    assert "reverse_alias" not in directory.asked
+    assert said(ask(directory, f"bob.{token}@alias.test")) == "450 4.2.1"
+    directory.reverse_aliases[token] = ReverseAlias(token, alias(), SENDER, None)
+    assert said(ask(directory, f"bob.{token}@alias.test")) == "250 2.1.5"
+    assert said(ask(directory, f"Other-Hint.{token.upper()}@alias.test")) == "250 2.1.5"
+
+
+@pytest.mark.parametrize(
+    ("age", "answer"), [(0, "250 2.1.5"), (30, "250 2.1.5"), (31, "550 5.1.1"), (-2, "550 5.1.1")]
+)
+def test_a_bounce_address_is_good_for_thirty_days(directory: MemoryDirectory, age: int, answer: str) -> None:
+    bounce = Bounce(BounceKind.FORWARD, TODAY - age, 7, b"c" * 8, 5)
+    assert said(ask(directory, f"{bounce_local_part(KEYS, bounce)}@alias.test", "")) == answer
+
+
+def test_a_forged_bounce_address_is_refused(directory: MemoryDirectory) -> None:
+    other = Keyring([Secret(1, "2026-01-01", b"x" * 32)])
+    bounce = Bounce(BounceKind.FORWARD, TODAY, 7, b"c" * 8, 5)
+    assert said(ask(directory, f"{bounce_local_part(other, bounce)}@alias.test", "")) == "550 5.1.1"
+
+
+@pytest.mark.parametrize("recipient", ["shop@alias.test", "unknown@alias.test", "postmaster@alias.test"])
+def test_i_do_not_know_is_never_no(directory: MemoryDirectory, recipient: str) -> None:
+    directory.broken = "database gone"
+    assert said(ask(directory, recipient, ours=True)) == "451 4.3.0"
+
+
+def test_the_hosts_own_mail_does_not_wait_for_our_database(directory: MemoryDirectory) -> None:
+    decider = Decider(directory, KEYS, CLOCK)
+    assert said(decider.decide("shop@alias.test", SENDER)) == "250 2.1.5"
+    directory.broken = "database gone"
+    assert decider.decide("x@example.org", SENDER) is None
+    assert said(decider.decide("shop@alias.test", SENDER)) == "451 4.3.0"
+    assert said(decider.decide("shop@sub.alias.test", SENDER)) == "451 4.3.0"
+
+
+def test_an_unknown_exception_is_a_deferral(
+    directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def burst(name: str) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(directory, "alias", burst)
+    verdict = ask(directory, "shop@alias.test", ours=True)
+    assert said(verdict) == "451 4.3.0"
+    assert verdict is not None
+    assert "boom" in verdict.reason
+    assert "boom" not in verdict.text
+
+
+def test_a_domain_that_postfix_still_holds_but_we_do_not(directory: MemoryDirectory) -> None:
+    assert said(ask(directory, "x@gone.test", ours=True)) == "550 5.1.2"
