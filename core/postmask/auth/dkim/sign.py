@@ -21,9 +21,9 @@ from typing import NamedTuple
 import dkim
 from dkim.canonicalization import CanonicalizationPolicy
 
-from postmask.auth.dkim.canonical import hash_simple
-from postmask.auth.dkim.fields import RawField, split_header
+from postmask.auth.dkim.canonical import hash_body
 from postmask.auth.dkim.keys import SigningKey
+from postmask.message.headers import Field, Headers
 
 SIGNED = (
     b"from",
@@ -95,13 +95,8 @@ class _HeaderSigner(dkim.DKIM):
         self.signature_algorithm = b"ed25519-sha256"
 
 
-def hash_body(body: bytes) -> bytes:
-    """What bh= says of a body: to be computed once where several keys sign."""
-    return hash_simple(body)
-
-
 def sign(
-    headers: bytes,
+    headers: Headers,
     body: bytes,
     *,
     domain: str,
@@ -112,11 +107,11 @@ def sign(
 ) -> bytes:
     """One DKIM-Signature field, folded, with its CRLF: to be put before the headers.
 
-    headers: the header block with CRLF line ends, without the blank line. body: with CRLF line ends.
+    headers, body: the finished message; every line ends with CRLF.
     domain, selector: A-labels. at: when, in seconds since the epoch, for t=.
     body_hash: hash_body(body), where the caller has it. Raises UnsignableError.
     """
-    fields = [field for field in split_header(headers) if field.key in SIGNED]
+    fields = [field for field in headers.fields if field.key in SIGNED]
     names = _names_to_sign(fields)
     digest = hash_body(body) if body_hash is None else body_hash
     tags = [
@@ -131,13 +126,13 @@ def sign(
         # Long enough that dkimpy breaks the line before b=, where the real value will break it too.
         (b"b", b"0" * 60),
     ]
-    signer = _HeaderSigner([(field.name, field.value) for field in fields])
+    signer = _HeaderSigner([_name_and_value(field) for field in fields])
     policy = CanonicalizationPolicy.from_c_value(_CANONICAL)
     value = signer.gen_header(tags, names, policy, b"DKIM-Signature", _DigestSigner(key))
     return b"DKIM-Signature: " + value
 
 
-def _names_to_sign(fields: Sequence[RawField]) -> list[bytes]:
+def _names_to_sign(fields: Sequence[Field]) -> list[bytes]:
     """What h= lists: each field as often as it occurs and once more."""
     present = Counter(field.key for field in fields)
     if not present[b"from"]:
@@ -147,3 +142,8 @@ def _names_to_sign(fields: Sequence[RawField]) -> list[bytes]:
         if present[name] or name in _ALWAYS:
             names += [name] * (min(present[name], _MOST_OF_A_NAME) + 1)
     return names
+
+
+def _name_and_value(field: Field) -> tuple[bytes, bytes]:
+    name, _, value = field.raw.partition(b":")
+    return name, value
