@@ -1,0 +1,174 @@
+"""Connections to the truth: one place that knows how SQLite and Postgres want to be opened.
+
+Three uses, which differ in patience and rights:
+    ADMIN      the CLI and migrations: waits for locks, writes in one immediate transaction
+    INTAKE     the agent carrying the outbox: as ADMIN, under the nodes' role
+    DIRECTORY  look-ups in a message's way: autocommit, read-only, gives up within a second
+
+A URL is SQLAlchemy's: sqlite:////var/lib/postmask/postmask.db or
+postgresql://user:password@host/database. For Postgres psycopg2 is always the driver.
+
+DIAGNOSTICS
+    An SQLite file that doesn't exist is an error here (StoreUnavailable on use), never made by
+    accident; schema.init makes it. `explain` words any SQLAlchemy error for a person, without the
+    password or the SQL.
+"""
+
+from __future__ import annotations
+
+import enum
+import sqlite3
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from postmask.store import waiting
+from postmask.store.errors import StoreError, StoreUnavailable
+
+LOOKUP_SECONDS = 1.0
+"""What a look-up may take in all (gate and milter answer within Postfix's 2 s)."""
+
+READ_ONLY = "postmask_read_only"
+"""Execution option of a connection whose SQLite transaction takes no write lock."""
+
+_POOL = 8
+
+
+class Use(enum.StrEnum):
+    """What the connections are for."""
+
+    ADMIN = "admin"
+    INTAKE = "intake"
+    DIRECTORY = "directory"
+
+
+def parse_url(url: str) -> URL:
+    """A database URL with its driver made certain.
+
+    Raises StoreError for anything but SQLite (a file) and Postgres; the message hides the password.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreError(
+            "the database URL can't be read; use sqlite:////path/to/file or postgresql://user:password@host/name"
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg2")
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise StoreError("SQLite needs a file: sqlite:////path/to/postmask.db")
+        return parsed.set(drivername="sqlite+pysqlite")
+    raise StoreError(f"{backend} is no database we know; use sqlite or postgresql")
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of an SQLite URL; None for Postgres."""
+    parsed = parse_url(url)
+    return Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
+
+
+def make_engine(url: str, use: Use = Use.ADMIN, *, create: bool = False) -> Engine:
+    """An engine for this use. create: an SQLite file that is missing is made. Nothing is opened yet."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite_engine(Path(str(parsed.database)), use, create)
+    return _postgres_engine(parsed, use)
+
+
+def _sqlite_engine(path: Path, use: Use, create: bool) -> Engine:
+    patience = LOOKUP_SECONDS if use is Use.DIRECTORY else 30.0
+    address = f"file:{quote(str(path.absolute()))}?mode={'rwc' if create else 'rw'}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            address,
+            uri=True,
+            timeout=patience,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        try:
+            _prepare_sqlite(connection, use)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    pooled = use is Use.DIRECTORY
+    engine = create_engine(
+        "sqlite+pysqlite://",
+        creator=connect,
+        poolclass=QueuePool if pooled else NullPool,
+        isolation_level="AUTOCOMMIT" if pooled else None,
+        pool_reset_on_return=None if pooled else "rollback",
+        **({"pool_size": _POOL, "max_overflow": -1} if pooled else {}),
+    )
+    if not pooled:
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, use: Use) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    if use is Use.DIRECTORY:
+        connection.execute("PRAGMA query_only = ON")
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A transaction that will write takes the lock at once: upgrading later can fail at any statement."""
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _postgres_engine(url: URL, use: Use) -> Engine:
+    waiting.install()
+    settings: dict[str, Any] = {
+        "application_name": f"postmask-{use}",
+        "connect_timeout": 2,
+        "tcp_user_timeout": 1000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 1,
+        "keepalives_count": 3,
+    }
+    lookup = use is Use.DIRECTORY
+    if lookup:
+        milliseconds = int(LOOKUP_SECONDS * 1000)
+        settings["options"] = f"-c default_transaction_read_only=on -c statement_timeout={milliseconds}"
+    return create_engine(
+        url,
+        connect_args=settings,
+        isolation_level="AUTOCOMMIT" if lookup else None,
+        pool_reset_on_return=None if lookup else "rollback",
+        poolclass=QueuePool if lookup else NullPool,
+        **({"pool_size": _POOL, "max_overflow": 0, "pool_timeout": LOOKUP_SECONDS} if lookup else {}),
+    )
+
+
+def explain(error: SQLAlchemyError) -> str:
+    """One line for a person: what the database said, without SQL, parameters or password."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return " ".join(str(error.orig).split())
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def as_store_error(error: SQLAlchemyError) -> StoreError:
+    """The StoreError that an operation raises in place of this one."""
+    if isinstance(error, IntegrityError):
+        return StoreError(f"the database refused a change that would break its rules: {explain(error)}")
+    hint = ""
+    text = explain(error)
+    if "no such table" in text or ("does not exist" in text and "relation" in text):
+        hint = "; has it been made? (postmask db init, postmask db upgrade)"
+    elif "unable to open database file" in text:
+        hint = "; is the path right, is it made (postmask db init), may this user read and write it?"
+    return StoreUnavailable(f"the database can't be used: {text}{hint}")

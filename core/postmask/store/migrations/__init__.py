@@ -1,0 +1,1 @@
+"""Alembic's environment and versions, packaged so that they can be run without a source tree."""

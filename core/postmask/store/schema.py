@@ -1,0 +1,198 @@
+"""Making, upgrading and describing the database's schema.
+
+Alembic's migrations lie inside this package and run here, in one transaction, never from a
+command line of Alembic's own.
+
+DIAGNOSTICS
+    StoreError says what state the database is in and which command mends it. A schema newer than
+    this program is never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from postmask import tokens
+from postmask.clock import Clock
+from postmask.store import models
+from postmask.store.engine import as_store_error, make_engine, sqlite_path
+from postmask.store.errors import StoreError, StoreUnavailable
+
+DEFAULT_ACCOUNT = "default"
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class SchemaState(enum.StrEnum):
+    """Where a database stands against this program."""
+
+    MISSING = "missing"
+    FOREIGN = "foreign"
+    BEHIND = "behind"
+    CURRENT = "current"
+    AHEAD = "ahead"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A node that carries its outbox here, and when it last did."""
+
+    name: str
+    last_seen: float
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """database: "sqlite" or "postgresql". revision: the schema's; wanted: this program's."""
+
+    database: str
+    state: SchemaState
+    revision: str | None
+    wanted: str
+    generation: int | None
+    nodes: tuple[NodeStatus, ...]
+
+
+def wanted_revision() -> str:
+    """The revision this program was written for."""
+    head = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+    assert head is not None
+    return head
+
+
+def init(url: str, clock: Clock) -> bool:
+    """Make the schema, the account "default" and generation 1. False: it was there and current already.
+
+    An SQLite file is created, readable by its owner and group alone.
+    """
+    path = sqlite_path(url)
+    if path is not None:
+        _make_file(path)
+    engine = make_engine(url, create=True)
+    try:
+        with engine.begin() as connection:
+            match _state(connection):
+                case SchemaState.CURRENT:
+                    return False
+                case SchemaState.MISSING:
+                    _migrate(connection)
+                    _first_rows(connection, clock.now())
+                    return True
+                case state:
+                    raise _not_ready(state)
+    except SQLAlchemyError as error:
+        raise as_store_error(error) from error
+    finally:
+        engine.dispose()
+
+
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Bring an older schema up to date; (revision before, revision after). Current stays as it is."""
+    with _opened(url) as connection:
+        before = _revision(connection)
+        state = _state(connection)
+        if state is SchemaState.BEHIND:
+            _migrate(connection)
+        elif state is not SchemaState.CURRENT:
+            raise _not_ready(state)
+        return before, wanted_revision()
+
+
+def status(url: str) -> Status:
+    """Where this database stands. Raises StoreUnavailable when it can't be asked."""
+    with _opened(url) as connection:
+        state = _state(connection)
+        readable = state in (SchemaState.CURRENT, SchemaState.AHEAD, SchemaState.BEHIND)
+        return Status(
+            database=connection.dialect.name,
+            state=state,
+            revision=_revision(connection),
+            wanted=wanted_revision(),
+            generation=generation(connection) if readable else None,
+            nodes=_nodes(connection) if readable else (),
+        )
+
+
+def generation(connection: Connection) -> int:
+    """The database's generation: raised by each restore."""
+    return int(connection.execute(select(models.Generation.number)).scalar_one())
+
+
+@contextlib.contextmanager
+def _opened(url: str) -> Iterator[Connection]:
+    engine = make_engine(url)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise as_store_error(error) from error
+    finally:
+        engine.dispose()
+
+
+def _make_file(path: Path) -> None:
+    """The database file itself, so that its rights are narrow from the first moment."""
+    try:
+        path.touch(mode=0o660)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} can't be made: {error.strerror}") from error
+
+
+def _state(connection: Connection) -> SchemaState:
+    revision = _revision(connection)
+    if revision is None:
+        tables = set(inspect(connection).get_table_names())
+        return SchemaState.FOREIGN if tables & set(models.Base.metadata.tables) else SchemaState.MISSING
+    if revision == wanted_revision():
+        return SchemaState.CURRENT
+    known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+    return SchemaState.BEHIND if revision in known else SchemaState.AHEAD
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _nodes(connection: Connection) -> tuple[NodeStatus, ...]:
+    rows = connection.execute(select(models.Node).order_by(models.Node.name))
+    return tuple(NodeStatus(row.name, row.last_seen, row.schema) for row in rows)
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _first_rows(connection: Connection, now: float) -> None:
+    connection.execute(insert(models.Generation).values(id=1, number=1))
+    connection.execute(
+        insert(models.Account).values(id=tokens.random_id(), name=DEFAULT_ACCOUNT, created=now)
+    )
+
+
+def _not_ready(state: SchemaState) -> StoreError:
+    match state:
+        case SchemaState.MISSING:
+            return StoreUnavailable("there is no schema in this database yet; make it: postmask db init")
+        case SchemaState.FOREIGN:
+            return StoreError("this database has tables of our names that are not ours; use another database")
+        case SchemaState.BEHIND:
+            return StoreUnavailable(
+                "the schema is older than this program; bring it up to date: postmask db upgrade"
+            )
+        case _:
+            return StoreUnavailable("the schema is newer than this program; upgrade Postmask on this machine")

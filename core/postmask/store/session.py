@@ -1,0 +1,34 @@
+"""One operation, one transaction: what the CLI wraps around the functions of store.admin."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from postmask.store.engine import READ_ONLY, as_store_error
+from postmask.store.errors import StoreError
+
+
+@contextlib.contextmanager
+def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Session]:
+    """A session that commits at the end of the block, and rolls back when anything is raised in it.
+
+    read_only: takes no write lock. Database errors come out as StoreError. A StoreError whose `keep`
+    is set (an attempt that has to be counted) commits before it goes on.
+    """
+    try:
+        with Session(engine) as session:
+            session.connection(execution_options={READ_ONLY: read_only})
+            try:
+                yield session
+            except StoreError as error:
+                if error.keep:
+                    session.commit()
+                raise
+            session.commit()
+    except SQLAlchemyError as error:
+        raise as_store_error(error) from error
