@@ -1,0 +1,134 @@
+"""The DNS as the authentication checks ask it: found, absent or unavailable, within a deadline.
+
+The only user of dnspython. Asks the given servers, or the system's, which are read once, when the
+resolver is made. Keeps no cache: the server that is asked has one, which honours the records' TTL.
+
+DIAGNOSTICS
+    Absent:      the name or the type doesn't exist, or the name can't exist (a label too long).
+    Unavailable: no answer in time, SERVFAIL, REFUSED, no server known. `reason` says which.
+
+STANDARDS
+    RFC 1035, RFC 2308 (negative answers), RFC 6891 (EDNS; 1232 octets, so that nothing is fragmented).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import dns.exception
+import dns.flags
+import dns.name
+import dns.nameserver
+import dns.rdata
+import dns.rdatatype
+import dns.rdtypes.ANY.MX
+import dns.rdtypes.ANY.PTR
+import dns.rdtypes.ANY.TXT
+import dns.rdtypes.IN.A
+import dns.rdtypes.IN.AAAA
+import dns.resolver
+import dns.reversename
+
+from postmask.clock import Deadline
+from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
+
+_EDNS_PAYLOAD = 1232
+_TRIES = 2
+_NO_SUCH_NAME = (
+    dns.resolver.NXDOMAIN,
+    dns.resolver.NoAnswer,
+    dns.resolver.YXDOMAIN,
+    dns.name.EmptyLabel,
+    dns.name.LabelTooLong,
+    dns.name.NameTooLong,
+    dns.name.BadEscape,
+)
+
+R = TypeVar("R", bound=dns.rdata.Rdata)
+V = TypeVar("V")
+
+
+class Dns(Protocol):
+    """What SPF and DKIM ask. Names are ASCII, with or without the final dot. Nothing is ever raised."""
+
+    def txt(self, name: str, deadline: Deadline) -> Lookup[tuple[bytes, ...]]:
+        """The TXT records, each with its strings joined."""
+
+    def addresses(self, name: str, deadline: Deadline, *, ipv6: bool = False) -> Lookup[tuple[str, ...]]:
+        """The A records, or the AAAA records."""
+
+    def exchanges(self, name: str, deadline: Deadline) -> Lookup[tuple[tuple[int, str], ...]]:
+        """The MX records as (preference, host), best first; hosts without a final dot."""
+
+    def names(self, address: str, deadline: Deadline) -> Lookup[tuple[str, ...]]:
+        """The PTR records of an IP address; names without a final dot."""
+
+
+class Resolver:
+    """The real DNS. Safe to share between threads."""
+
+    def __init__(self, nameservers: Sequence[tuple[str, int]], timeout: float) -> None:
+        """nameservers: (address, port); none: the system's. timeout: seconds for one question."""
+        self._timeout = timeout
+        self._resolver, self._fault = _resolver(nameservers, timeout)
+
+    def txt(self, name: str, deadline: Deadline) -> Lookup[tuple[bytes, ...]]:
+        return self._ask(name, dns.rdtypes.ANY.TXT.TXT, lambda record: b"".join(record.strings), deadline)
+
+    def addresses(self, name: str, deadline: Deadline, *, ipv6: bool = False) -> Lookup[tuple[str, ...]]:
+        if ipv6:
+            return self._ask(name, dns.rdtypes.IN.AAAA.AAAA, lambda record: str(record.address), deadline)
+        return self._ask(name, dns.rdtypes.IN.A.A, lambda record: str(record.address), deadline)
+
+    def exchanges(self, name: str, deadline: Deadline) -> Lookup[tuple[tuple[int, str], ...]]:
+        found = self._ask(
+            name,
+            dns.rdtypes.ANY.MX.MX,
+            lambda record: (int(record.preference), record.exchange.to_text(omit_final_dot=True)),
+            deadline,
+        )
+        return Found(tuple(sorted(found.value))) if isinstance(found, Found) else found
+
+    def names(self, address: str, deadline: Deadline) -> Lookup[tuple[str, ...]]:
+        name = dns.reversename.from_address(address).to_text()
+        return self._ask(
+            name, dns.rdtypes.ANY.PTR.PTR, lambda record: record.target.to_text(omit_final_dot=True), deadline
+        )
+
+    def _ask(
+        self, name: str, kind: type[R], read: Callable[[R], V], deadline: Deadline
+    ) -> Lookup[tuple[V, ...]]:
+        if self._resolver is None:
+            return Unavailable(self._fault)
+        lifetime = deadline.at_most(self._timeout)
+        if lifetime <= 0:
+            return Unavailable("out of time")
+        if not name.isascii():
+            return ABSENT
+        try:
+            answer = self._resolver.resolve(
+                dns.name.from_text(name), kind.__name__, lifetime=lifetime, search=False
+            )
+        except _NO_SUCH_NAME:
+            return ABSENT
+        except dns.exception.Timeout:
+            return Unavailable("DNS did not answer")
+        except (dns.exception.DNSException, OSError, ValueError) as error:
+            return Unavailable(f"DNS failed: {type(error).__name__}")
+        return Found(tuple(read(record) for record in answer if isinstance(record, kind)))
+
+
+def _resolver(
+    nameservers: Sequence[tuple[str, int]], timeout: float
+) -> tuple[dns.resolver.Resolver | None, str]:
+    try:
+        resolver = dns.resolver.Resolver(configure=not nameservers)
+    except dns.resolver.NoResolverConfiguration:
+        return None, "no name server is known: neither dns.nameservers nor /etc/resolv.conf names one"
+    if nameservers:
+        resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in nameservers]
+    resolver.timeout = timeout / _TRIES
+    resolver.use_edns(0, 0, _EDNS_PAYLOAD)
+    resolver.cache = None
+    return resolver, ""

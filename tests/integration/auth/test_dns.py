@@ -1,0 +1,91 @@
+"""The resolver against a real DNS server."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from nameserver import Nameserver, free_port, nameserver
+from postmask.auth.dns import Resolver
+from postmask.clock import Deadline, SystemClock
+from postmask.directory.lookup import ABSENT, Found, Unavailable
+
+__all__ = ["nameserver"]
+
+CLOCK = SystemClock()
+
+
+def soon(seconds: float = 5.0) -> Deadline:
+    return Deadline.after(CLOCK, seconds)
+
+
+@pytest.fixture
+def resolver(nameserver: Nameserver) -> Resolver:
+    return Resolver([nameserver.address], timeout=1.0)
+
+
+def test_every_type_is_read(nameserver, resolver):
+    nameserver.txt("example.com", "v=spf1 -all")
+    nameserver.record("example.com. IN MX 20 mx2.example.com.")
+    nameserver.record("example.com. IN MX 10 mx1.example.com.")
+    nameserver.record("mx1.example.com. IN A 192.0.2.1")
+    nameserver.record("mx1.example.com. IN AAAA 2001:db8::1")
+    nameserver.pointer("192.0.2.1", "mx1.example.com")
+    assert resolver.txt("example.com", soon()) == Found((b"v=spf1 -all",))
+    assert resolver.exchanges("example.com", soon()) == Found(
+        ((10, "mx1.example.com"), (20, "mx2.example.com"))
+    )
+    assert resolver.addresses("mx1.example.com.", soon()) == Found(("192.0.2.1",))
+    assert resolver.addresses("mx1.example.com", soon(), ipv6=True) == Found(("2001:db8::1",))
+    assert resolver.names("192.0.2.1", soon()) == Found(("mx1.example.com",))
+
+
+def test_long_values_come_back_in_one_piece(nameserver, resolver):
+    value = "v=DKIM1; k=rsa; p=" + "A" * 700
+    nameserver.txt("s1._domainkey.example.com", value)
+    assert resolver.txt("s1._domainkey.example.com", soon()) == Found((value.encode(),))
+
+
+def test_what_is_too_long_for_udp_comes_by_tcp(nameserver, resolver):
+    for number in range(10):
+        nameserver.txt("many.example.com", f"{number}" * 250)
+    found = resolver.txt("many.example.com", soon())
+    assert isinstance(found, Found)
+    assert len(found.value) == 10
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nowhere.example.com", "x" * 64 + ".example.com", "a..b", ".".join(["abcdefg"] * 40), "grüße.test"],
+)
+def test_no_such_name_is_absent(resolver, name):
+    assert resolver.txt(name, soon()) is ABSENT
+
+
+def test_a_record_taken_away_is_absent(nameserver, resolver):
+    nameserver.txt("gone.example.com", "x")
+    assert resolver.txt("gone.example.com", soon()) == Found((b"x",))
+    nameserver.remove("gone.example.com")
+    assert resolver.txt("gone.example.com", soon()) is ABSENT
+
+
+def test_a_refusing_server_is_unavailable_not_absent(nameserver, resolver):
+    with nameserver.failing("broken.example.net"):
+        assert isinstance(resolver.txt("a.broken.example.net", soon()), Unavailable)
+
+
+def test_a_hung_server_costs_no_more_than_the_deadline(nameserver, resolver):
+    with nameserver.hung():
+        start = time.monotonic()
+        assert isinstance(resolver.txt("example.com", soon(0.4)), Unavailable)
+        assert time.monotonic() - start < 2.0
+
+
+def test_nobody_there_is_unavailable():
+    resolver = Resolver([("127.0.0.1", free_port())], timeout=0.4)
+    assert isinstance(resolver.txt("example.com", soon()), Unavailable)
+
+
+def test_no_time_left_asks_nobody(resolver):
+    assert resolver.txt("example.com", soon(0)) == Unavailable("out of time")

@@ -1,0 +1,178 @@
+"""A real DNS server for tests: unbound on a free loopback port, with records that can change.
+
+(Not called dns.py: that name is dnspython's.) Everything that isn't put into the zone is NXDOMAIN.
+The fixture `nameserver` gives one for each test module that asks for it, empty at the start.
+
+    server.txt("example.com", "v=spf1 ip4:192.0.2.1 -all")
+    server.record("example.com. IN MX 10 mx.example.com.")
+    server.remove("example.com")
+    with server.hung(): …                      questions are swallowed
+    with server.failing("example.com"): …      REFUSED for this name and all below it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_STRING = 255
+_CONFIG = """\
+server:
+    interface: 127.0.0.1@{port}
+    directory: "{folder}"
+    username: ""
+    chroot: ""
+    pidfile: "{folder}/pid"
+    logfile: "{folder}/log"
+    use-syslog: no
+    do-daemonize: no
+    do-ip6: no
+    num-threads: 1
+    msg-cache-size: 1m
+    rrset-cache-size: 1m
+    module-config: "iterator"
+    do-not-query-localhost: no
+    access-control: 127.0.0.0/8 allow
+    local-zone: "." static
+remote-control:
+    control-enable: yes
+    control-interface: {folder}/control
+    control-use-cert: no
+"""
+
+
+class Nameserver:
+    """One unbound process. Ended by close(), by its pid and nobody else's."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="dns-"))
+        self._config = self._folder / "unbound.conf"
+        self.port = free_port()
+        self._config.write_text(_CONFIG.format(port=self.port, folder=self._folder))
+        self._process = subprocess.Popen(
+            ["/usr/sbin/unbound", "-d", "-c", str(self._config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """As postmask.auth.dns.Resolver takes it."""
+        return "127.0.0.1", self.port
+
+    @property
+    def text(self) -> str:
+        """ "127.0.0.1:PORT", as `lab up --nameserver` takes it."""
+        return f"127.0.0.1:{self.port}"
+
+    def record(self, line: str) -> None:
+        """Add one record in zone file syntax; a TXT value in double quotes, at most 255 octets each."""
+        self._control("local_data", line)
+
+    def txt(self, name: str, value: str) -> None:
+        """Add a TXT record of any length, in as many strings as it needs."""
+        parts = [value[start : start + _STRING] for start in range(0, len(value), _STRING)] or [""]
+        self.record(f"{name}. IN TXT " + " ".join(f'"{part}"' for part in parts))
+
+    def pointer(self, address: str, name: str) -> None:
+        """Add the PTR record of an IPv4 address."""
+        backwards = ".".join(reversed(address.split(".")))
+        self.record(f"{backwards}.in-addr.arpa. IN PTR {name}.")
+
+    def remove(self, name: str) -> None:
+        """Take away all records of a name: NXDOMAIN (or NODATA, with records below) from now on."""
+        self._control("local_data_remove", name)
+
+    @contextlib.contextmanager
+    def hung(self) -> Iterator[None]:
+        """The server takes questions and never answers."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def failing(self, name: str) -> Iterator[None]:
+        """REFUSED for a name and everything below it."""
+        self._control("local_zone", f"{name}.", "always_refuse")
+        try:
+            yield
+        finally:
+            self._control("local_zone_remove", f"{name}.")
+
+    def close(self) -> None:
+        """Stop it and remove its folder."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wait_until_ready(self) -> None:
+        limit = time.monotonic() + 10
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > limit:
+                log = self._folder / "log"
+                raise RuntimeError(
+                    "unbound does not start: " + (log.read_text() if log.exists() else "no log")
+                )
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        return (self._folder / "control").exists() and self._unbound_control("status").returncode == 0
+
+    def _control(self, *words: str) -> None:
+        told = self._unbound_control(*words)
+        if told.returncode or "error" in told.stdout:
+            raise ValueError(f"unbound-control {words}: {told.stdout}{told.stderr}")
+
+    def _unbound_control(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/usr/sbin/unbound-control", "-c", str(self._config), *words],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin")},
+        )
+
+
+def free_port() -> int:
+    """A loopback port on which, just now, nothing listens, by UDP nor TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.bind(("127.0.0.1", 0))
+            port = int(udp.getsockname()[1])
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, contextlib.suppress(OSError):
+                tcp.bind(("127.0.0.1", port))
+                return port
+
+
+@pytest.fixture(scope="module")
+def nameserver() -> Iterator[Nameserver]:
+    """A DNS server without records, one for each test module."""
+    server = Nameserver()
+    try:
+        yield server
+    finally:
+        server.close()
