@@ -1,0 +1,1 @@
+"""A message from bytes to bytes: headers, rewriting, leak check, DSNs. Pure: no clock, log or socket."""

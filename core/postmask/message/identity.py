@@ -1,0 +1,68 @@
+"""What makes two hand-overs the same message: its digest for the ledger, and its age.
+
+`postsuper -r` gives a message a new queue id and prepends "Received: by … (Postfix, from userid N)".
+A local submission carries such a field too. So leading fields of that form are left out only where N
+is Postfix's own user: a re-queued message keeps its digest, two equal submissions have two.
+
+DIAGNOSTICS
+    None: every message has a digest. A date that can't be read is None.
+
+STANDARDS
+    RFC 5321 §4.4 (Received), RFC 5322 §3.3 (dates).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from email.utils import mktime_tz, parsedate_tz
+
+from postmask.message.headers import Field, Headers
+
+_REQUEUED = re.compile(
+    rb"Received: by \S{1,255} \([^()\r\n]{1,100}, from userid (\d{1,10})\)\r?\n"
+    rb"[ \t]+id [^\s;]{1,100}; [^\r\n]{1,100}\r?\n"
+)
+_DELIVERY = re.compile(
+    rb"(?:Return-Path|X-Original-To|Delivered-To):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE
+)
+"""What a delivery agent may prepend (RFC 5321 §4.4; pipe(8) flags R, O, D): the same at each try."""
+
+
+def message_digest(data: bytes, postfix_uid: int) -> bytes:
+    """SHA-256 of the message as the queue holds it, without the fields that re-queueing prepended."""
+    digest = hashlib.sha256()
+    position = 0
+    while True:
+        requeued = _REQUEUED.match(data, position)
+        if requeued and int(requeued[1]) == postfix_uid:
+            position = requeued.end()
+            continue
+        delivery = _DELIVERY.match(data, position)
+        if not delivery:
+            break
+        digest.update(delivery[0])
+        position = delivery.end()
+    digest.update(memoryview(data)[position:])
+    return digest.digest()
+
+
+def first_received_date(headers: Headers, postfix_uid: int) -> int | None:
+    """When our Postfix received the message, in seconds since the epoch; re-queueing doesn't count."""
+    for field in headers.get_all("received"):
+        if not _by_requeue(field, postfix_uid):
+            return _date(field.value.rpartition(b";")[2])
+    return None
+
+
+def _by_requeue(field: Field, postfix_uid: int) -> bool:
+    requeued = _REQUEUED.match(field.raw)
+    return requeued is not None and int(requeued[1]) == postfix_uid
+
+
+def _date(value: bytes) -> int | None:
+    try:
+        parsed = parsedate_tz(value[:200].decode("ascii", "replace"))
+        return None if parsed is None else int(mktime_tz(parsed))
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None  # parsedate_tz lets impossible dates through, and mktime_tz stumbles over them

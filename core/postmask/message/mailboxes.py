@@ -1,0 +1,216 @@
+"""Address lists in header fields: read tolerantly, written safely.
+
+Reads whatever the world writes into From, To and Cc: names with and without quotes, encoded words,
+comments, groups, obsolete routes, semicolons or nothing at all between two addresses. Writes names as
+atoms, quoted strings or encoded words, one address after the other, folded.
+
+DIAGNOSTICS
+    parse_list never raises. What held no address is returned as junk, for a person to read. The time
+    is linear in the length of the value: what is never closed is looked for once.
+
+STANDARDS
+    RFC 5322 §3.4 (address-list), §3.2.2 (comments), §4.4 (obsolete routes), RFC 2047 §5.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from postmask.address import Address, AddressError, parse_loose
+from postmask.message import words
+from postmask.message.headers import Field, fold
+
+NAME_LIMIT = 200
+"""Characters of a display name that we write; more is cut."""
+
+MAX_ENTRIES = 25_000
+"""Addresses that are read from one field. 100 KB, the most that Postfix passes on, hold fewer."""
+
+_MAX_JUNK = 10
+
+_PIECE = re.compile(
+    r"""\s++
+      | (?P<quoted> "(?:[^"\\]|\\.)*+" )
+      | (?P<angle> <[^<>"]*+(?:"(?:[^"\\]|\\.)*+"[^<>"]*+)?+> )
+      | (?P<atom> (?:[^\s"<>,:;()\[\]]++|\[[^\[\]\s]*+\])++ )
+      | (?P<mark> [,:;("] )
+      | .""",
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT_PIECE = re.compile(r"[()]|\\.", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_UNSEEN = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAddress:
+    """An address with the display name that stood by it, decoded, or None."""
+
+    name: str | None
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class AddressList:
+    """What a field held. junk: texts of elements without a usable address (the first few)."""
+
+    entries: tuple[NamedAddress, ...]
+    junk: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Element:
+    """What stands between two commas. words: raw, as they are written; angle: inside the brackets."""
+
+    words: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+    angle: str | None = None
+
+
+def parse_list(value: bytes) -> AddressList:
+    """The addresses in an unfolded field value, in their order."""
+    entries: list[NamedAddress] = []
+    junk: list[str] = []
+    for element in _elements(words.raw_text(value)):
+        found = _addresses(element)
+        entries += found
+        if not found and len(junk) < _MAX_JUNK:
+            junk += [text] if (text := _name(element.words, element.comments)) else []
+        if len(entries) >= MAX_ENTRIES:
+            break
+    return AddressList(tuple(entries), tuple(junk))
+
+
+def _elements(text: str) -> Iterator[_Element]:
+    element = _Element()
+    for kind, piece in _pieces(text):
+        if kind == "comment":
+            element.comments.append(piece)
+        elif kind == "mark":
+            if piece != ":":
+                yield element
+            element = _Element()  # what stood before a colon was a group's name
+        else:
+            if element.angle is not None:  # no comma between two mailboxes
+                yield element
+                element = _Element()
+            if kind == "angle":
+                element.angle = piece[1:-1]
+            else:
+                element.words.append(piece)
+    yield element
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Quoted strings, angle brackets, atoms, comments and the marks , : ; of a value."""
+    position = 0
+    while position < len(text):
+        match = _PIECE.match(text, position)
+        assert match, "the last alternative takes any character"
+        position = match.end()
+        if match.lastgroup is None:
+            continue
+        if match[0] == "(":
+            end = _comment_end(text, position)
+            if end is not None:
+                yield "comment", _unescaped(text[position : end - 1])
+                position = end
+        if match[0] in ("(", '"') and position == match.end():
+            # Never closed. To try again at each further one would take quadratic time.
+            text = text[:position] + text[position:].replace(match[0], " ")
+        elif match[0] not in ("(", '"'):
+            yield match.lastgroup, match[0]
+
+
+def _comment_end(text: str, position: int) -> int | None:
+    """Where the comment ends whose parenthesis stood before the position. Comments nest."""
+    depth = 1
+    for piece in _COMMENT_PIECE.finditer(text, position):
+        depth += {"(": 1, ")": -1}.get(piece[0], 0)
+        if depth == 0:
+            return piece.end()
+    return None
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
+
+
+def _addresses(element: _Element) -> list[NamedAddress]:
+    """The address of a sound element; of one without angle brackets every word that is an address."""
+    if element.angle is not None:
+        address = _address(element.angle)
+        return [NamedAddress(_name(element.words, element.comments), address)] if address else []
+    spaced: list[str] = []
+    for word in element.words:
+        if spaced and (word.startswith("@") or spaced[-1].endswith("@")):
+            spaced[-1] += word
+        else:
+            spaced.append(word)
+    found = {word: address for word in spaced if (address := _address(word))}
+    if len(found) != 1:
+        return [NamedAddress(None, address) for address in found.values()]
+    (address,) = found.values()
+    return [NamedAddress(_name([word for word in spaced if word not in found], element.comments), address)]
+
+
+def _address(text: str) -> Address | None:
+    text = text.strip()
+    if text.startswith("@"):  # an obsolete route: @relay,@relay:user@domain
+        text = text.rpartition(":")[2]
+    if text[:7].lower() == "mailto:":
+        text = text[7:]
+    if "@" not in text:
+        return None
+    try:
+        return parse_loose(text)
+    except AddressError:
+        return None
+
+
+def _name(raw: list[str], comments: list[str]) -> str | None:
+    """The display name: the words decoded, or the last comment where there are no words."""
+    plain = [_unescaped(word[1:-1]) if word.startswith('"') else word for word in raw]
+    text = words.decode(" ".join(plain or comments[-1:]))
+    return " ".join(text.split()) or None
+
+
+def clean_name(name: str) -> str:
+    """A display name that may be shown: one line without controls or changes of direction, bounded.
+
+    An "@" becomes " at ": a name that looks like an address is what phishing is made of, and some
+    programs send to it.
+    """
+    line = " ".join(name[: 4 * NAME_LIMIT].replace("@", " at ").split())
+    if not (line.isascii() and line.isprintable()):
+        line = "".join(c for c in line if c not in _BIDI and unicodedata.category(c) not in _UNSEEN)
+    return line[:NAME_LIMIT].strip()
+
+
+def format_mailbox(name: str | None, address: Address) -> str:
+    """One mailbox as it stands in a field: ASCII, but for the local part of an SMTPUTF8 address."""
+    shown = clean_name(name) if name else ""
+    if not shown:
+        return str(address)
+    if not shown.isascii() or "=?" in shown:
+        return f"{' '.join(words.encode(shown))} <{address}>"
+    if _ATOMS.fullmatch(shown):
+        return f"{shown} <{address}>"
+    quoted = re.sub(r'(["\\])', r"\\\1", shown)
+    return f'"{quoted}" <{address}>'
+
+
+def format_list(name: str, entries: Iterable[NamedAddress]) -> Field:
+    """A field with these mailboxes, folded between them and between encoded words."""
+    mailboxes = [format_mailbox(entry.name, entry.address) for entry in entries]
+    parts = [f"{mailbox}," for mailbox in mailboxes[:-1]] + mailboxes[-1:]
+    return fold(name, (piece.encode("utf-8", "replace") for part in parts for piece in _foldable(part)))
+
+
+def _foldable(mailbox: str) -> list[str]:
+    return mailbox.split(" ") if mailbox.startswith("=?") else [mailbox]
