@@ -60,8 +60,11 @@ postlog    unix-dgram n - n - 1 postlogd
 # Folders of a queue directory with owner and mode, as postfix-files has them. Made here, because
 # `postfix start` takes two seconds to find out that they are missing.
 _QUEUE_FOLDERS = (
-    *((name, MAIL_OWNER, "root", 0o700) for name in ("active", "bounce", "corrupt", "defer", "deferred")),
-    *((name, MAIL_OWNER, "root", 0o700) for name in ("flush", "hold", "incoming", "private", "saved", "trace")),
+    *(
+        (name, MAIL_OWNER, "root", 0o700)
+        for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush")
+    ),
+    *((name, MAIL_OWNER, "root", 0o700) for name in ("hold", "incoming", "private", "saved", "trace")),
     ("maildrop", MAIL_OWNER, SETGID_GROUP, 0o730),
     ("public", MAIL_OWNER, SETGID_GROUP, 0o710),
     ("pid", "root", "root", 0o755),
@@ -110,7 +113,7 @@ class Instance:
             "mynetworks": "127.0.0.0/8",
             "inet_interfaces": "127.0.0.1",
             "inet_protocols": "ipv4",
-            "smtpd_relay_restrictions": "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination",
+            "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
             "smtpd_recipient_restrictions": "",
             "smtpd_milters": "",
             "smtpd_authorized_xclient_hosts": "127.0.0.0/8",

@@ -56,8 +56,8 @@ def entry(service: Service, context: SettingsContext) -> str:
     unprivileged = "-" if service.unprivileged else "n"
     processes = fill(service.processes, context)
     lines = [f"{service.name} unix {private} {unprivileged} n - {processes} {service.command}"]
-    for option in service.options:
-        lines.append(f"  -o {{ {option.name} = {fill(option.value, context, service.name)} }}")
+    options = ((option.name, fill(option.value, context, service.name)) for option in service.options)
+    lines += [f"  -o {{ {name} = {value} }}" for name, value in options]
     lines += [f"  {fill(argument, context)}" for argument in service.arguments]
     return "\n".join(lines) + "\n"
 
@@ -95,7 +95,7 @@ def pipe_argv(directory: str, python: str = "/usr/bin/python3") -> tuple[str, ..
         raise ValueError(f"the folder of the pipe client may not have such a name: {directory!r}")
     program = (
         "import sys; "
-        'sys.excepthook = lambda kind, error, trace: print("4.3.0 postmask: client broken: " + kind.__name__); '
+        'sys.excepthook = lambda kind, *rest: print("4.3.0 postmask: client broken: " + kind.__name__); '
         f'sys.path.insert(0, "{directory}"); '
         "import postmask_pipe as m; "
         'sys.exit(0 if m.main(sys.argv[1:]) == "delivered" else 75)'

@@ -143,7 +143,7 @@ PARAMETERS = (
         "{ unix:<sockets>/alias.sock, default_action=accept, connect_timeout=1s, command_timeout=2s,"
         " content_timeout=3s }",
         Merge.PREPEND,
-        "The same verdict for listeners without a gate. Dead, it lets all mail pass, and the gate catches ours.",
+        "The same verdict for listeners without a gate. Dead, it lets all pass; the gate catches ours.",
         "3.0",
     ),
     Parameter(
@@ -266,7 +266,9 @@ _REINJECT_OPTIONS = (
     Option("strict_rfc821_envelopes", "no", "Addresses were parsed by us; a space more is no reason."),
     Option("smtputf8_enable", "yes", "Internationalised addresses pass as they came."),
     Option("message_size_limit", "<reinject_size_limit>", "Above the outer limit, for the headers we add."),
-    Option("smtpd_authorized_xforward_hosts", "127.0.0.0/8", "XFORWARD IDENT joins both queue ids in the log."),
+    Option(
+        "smtpd_authorized_xforward_hosts", "127.0.0.0/8", "XFORWARD IDENT joins the queue ids in the log."
+    ),
     Option("smtpd_authorized_xclient_hosts", "", "Nobody plays another client here."),
     Option("smtpd_sasl_auth_enable", "no", "Nobody logs in here."),
     Option("smtpd_tls_security_level", "none", "A Unix socket needs no TLS."),
@@ -304,8 +306,8 @@ SERVICES = (
                 "pipe_delivery_status_filter",
                 r"regexp:{ {if !/^5\.[0-9]+\.[0-9]+ postmask: /}"
                 r" {/^5(\.[0-9]+\.[0-9]+ .*)$$/ 4$$1} {endif} }",
-                "The fence: a permanent failure without our mark becomes a deferral. Inline, since a missing file"
-                " would let the bounces out.",
+                "The fence: a permanent failure without our mark becomes a deferral. Inline, since a"
+                " missing file would let the bounces out.",
             ),
         ),
         arguments=(
@@ -395,7 +397,7 @@ SERVICES = (
             Option("strict_mime_encoding_domain", "no", "As above."),
             Option("always_add_missing_headers", "no", "As above: the message is finished."),
             Option("header_size_limit", "1048576", "A field that was let in and grew must not be cut."),
-            Option("hopcount_limit", "100", "The outer limit has counted; refused here it would never leave."),
+            Option("hopcount_limit", "100", "The outer limit has counted; refused here it never leaves."),
             Option("message_size_limit", "<reinject_size_limit>", "As at the listener."),
         ),
     ),

@@ -1,0 +1,148 @@
+"""A lab's options: what may be asked for, and what was asked for when the lab was made.
+
+DIAGNOSTICS
+    LabError 64 for an option that can't be, or that differs from what the lab was made with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from postmask_postfix.lab.errors import LabError
+
+PROGRAMS = ("sink", "milter-alias", "forwarder", "agent")
+REPLACEABLE = (*PROGRAMS, "pipe")
+DOORS = ("pipe", "lmtp")
+
+
+@dataclass(frozen=True, slots=True)
+class LabOptions:
+    """What `postmask lab up` takes. None: not said, so the default, or as the lab was made.
+
+    directory:  the lab's folder.
+    database:   owner's URL of a Postgres database; None for SQLite in the folder.
+    door:       "pipe" (default) or "lmtp".
+    smtp:       port of the SMTP listener on 127.0.0.1; by default a free one.
+    sink:       "HOST:PORT" that takes all outgoing mail; None for a sink of the lab's own.
+    nameserver: "HOST:PORT" that our programs ask instead of the system's resolvers.
+    programs:   program → command that replaces it, as a shell would split it (fault tests).
+    """
+
+    directory: Path
+    database: str | None = None
+    door: str | None = None
+    smtp: int | None = None
+    sink: str | None = None
+    nameserver: str | None = None
+    programs: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.door is not None and self.door not in DOORS:
+            raise _usage(f"--door is pipe or lmtp, not {self.door!r}")
+        if self.smtp is not None and not 1 <= self.smtp <= 65535:
+            raise _usage(f"--smtp is a port from 1 to 65535, not {self.smtp}")
+        for name, value in (("--sink", self.sink), ("--nameserver", self.nameserver)):
+            if value is not None:
+                endpoint(name, value)
+        for program, command in self.programs.items():
+            if program not in REPLACEABLE:
+                raise _usage(f"--exec knows {', '.join(REPLACEABLE)}, not {program!r}")
+            if not words(command):
+                raise _usage(f"--exec {program}= needs a command")
+
+
+def endpoint(name: str, value: str) -> tuple[str, int]:
+    """(host, port) of "HOST:PORT"."""
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise _usage(f"{name} is HOST:PORT, not {value!r}")
+    return host.strip("[]"), int(port)
+
+
+def words(command: str) -> list[str]:
+    """A command's words, as a shell splits them."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise _usage(f"{command!r} is no command: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is remembered of a lab: its options and ports. sink_port: 0 without a sink of its own."""
+
+    options: LabOptions
+    smtp_port: int
+    sink_port: int
+
+    @property
+    def door(self) -> str:
+        return self.options.door or DOORS[0]
+
+    @property
+    def relay(self) -> str:
+        """Where Postfix sends all outgoing mail, "HOST:PORT"."""
+        return self.options.sink or f"127.0.0.1:{self.sink_port}"
+
+    def to_json(self) -> str:
+        """As lab.json holds it."""
+        options = self.options
+        record: dict[str, Any] = {
+            "database": options.database,
+            "door": self.door,
+            "smtp": options.smtp,
+            "sink": options.sink,
+            "nameserver": options.nameserver,
+            "exec": dict(options.programs),
+            "smtp_port": self.smtp_port,
+            "sink_port": self.sink_port,
+        }
+        return json.dumps(record, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, directory: Path, text: str) -> Made:
+        """Read lab.json; LabError 78 (EX_CONFIG) when it is damaged."""
+        try:
+            record = json.loads(text)
+            options = LabOptions(
+                directory,
+                database=record["database"],
+                door=record["door"],
+                smtp=record["smtp"],
+                sink=record["sink"],
+                nameserver=record["nameserver"],
+                programs=record["exec"],
+            )
+            return cls(options, int(record["smtp_port"]), int(record["sink_port"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise LabError(
+                f"{directory}/lab.json is damaged ({error!r}); remove the folder, make a new lab",
+                os.EX_CONFIG,
+            ) from error
+
+    def agree(self, asked: LabOptions) -> None:
+        """Refuse options that differ from what the lab was made with; what isn't said agrees."""
+        made = replace(self.options, door=self.door, smtp=self.smtp_port)
+        pairs = (
+            ("--database", made.database, asked.database),
+            ("--door", made.door, asked.door),
+            ("--smtp", made.smtp, asked.smtp),
+            ("--sink", made.sink, asked.sink),
+            ("--nameserver", made.nameserver, asked.nameserver),
+            ("--exec", dict(made.programs) or None, dict(asked.programs) or None),
+        )
+        for name, had, wanted in pairs:
+            if wanted is not None and wanted != had:
+                # The value stays out of the message: a database's URL has a password in it.
+                what = "another" if had is not None else "no"
+                raise _usage(f"this lab was made with {what} {name}; make one in another folder")
+
+
+def _usage(message: str) -> LabError:
+    return LabError(message, os.EX_USAGE)

@@ -1,0 +1,87 @@
+"""The truth, the keys and the configuration of a lab.
+
+DIAGNOSTICS
+    LabError 69 when the database can't be reached or prepared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+
+from postmask import keys
+from postmask.clock import Clock
+from postmask_postfix.lab.errors import LabError
+from postmask_postfix.lab.layout import Layout
+from postmask_postfix.lab.options import Made, endpoint
+
+
+def make(layout: Layout, made: Made, clock: Clock) -> None:
+    """Make what is missing: keys, database, configuration file (last, for it names the others)."""
+    if not layout.keys.exists():
+        keys.init(layout.keys, clock)
+    if layout.config.exists():
+        return
+    owner, node = _database(layout, made, clock)
+    text = configuration(layout, made, owner, node)
+    temporary = layout.config.with_name(".postmask.toml.new")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(layout.config)
+
+
+def _database(layout: Layout, made: Made, clock: Clock) -> tuple[str, str]:
+    """Prepare the truth; returns the owner's URL and the nodes' URL."""
+    # Here and not above: `postmask --help` must not load SQLAlchemy.
+    from postmask.store import schema
+    from postmask.store.errors import StoreError
+
+    owner = made.options.database or f"sqlite:///{layout.database}"
+    try:
+        schema.init(owner, clock)
+        return owner, _node_url(owner) if made.options.database else owner
+    except StoreError as error:
+        raise LabError(f"the database can't be prepared: {error}", os.EX_UNAVAILABLE) from error
+
+
+def _node_url(owner: str) -> str:
+    """Make a role for this lab's node on Postgres; returns its URL."""
+    from postmask.store import engine, schema
+
+    url = engine.parse_url(owner)
+    if url.get_backend_name() == "sqlite":
+        return owner
+    role, password = f"postmask_lab_{secrets.token_hex(4)}", secrets.token_hex(16)
+    owner_engine = engine.make_engine(owner)
+    try:
+        schema.grant_node_role(owner_engine, role, password)
+    finally:
+        owner_engine.dispose()
+    node = url.set(drivername="postgresql", username=role, password=password)
+    return node.render_as_string(hide_password=False)
+
+
+def configuration(layout: Layout, made: Made, owner: str, node: str) -> str:
+    """The text of postmask.toml."""
+    nameserver = made.options.nameserver
+    dns = {"nameservers": [":".join(map(str, endpoint("--nameserver", nameserver)))]} if nameserver else {}
+    sections: dict[str, Mapping[str, object]] = {
+        "node": {"name": "lab"},
+        "database": {"url": node, "owner_url": owner},
+        "keys": {"file": str(layout.keys)},
+        "spool": {"path": str(layout.spool)},
+        "dns": dns,
+        "postfix": {"config_dir": str(layout.instance.etc), "door": made.door, "pipe_user": "nobody"},
+        "sockets": {"directory": str(layout.sockets)},
+        "reinject": {"socket": str(layout.reinject), "hold_socket": str(layout.hold)},
+    }
+    return "".join(_section(name, values) for name, values in sections.items() if values)
+
+
+def _section(name: str, values: Mapping[str, object]) -> str:
+    # JSON's strings, numbers and lists of strings are TOML's too.
+    lines = (f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    return f"[{name}]\n{''.join(lines)}\n"
