@@ -1,0 +1,52 @@
+"""The alias milter's side of one SMTP session: who connects, who sends, and an answer for each RCPT.
+
+DIAGNOSTICS
+    Sessions that Postfix emulates for mail that wasn't received by SMTP are not judged at all: a
+    refusal in one would wedge the whole message, its foreign recipients too, in the maildrop
+    queue. The forwarder decides on such mail.
+
+STANDARDS
+    RFC 5321 §3.3; Postfix MILTER_README, "non-SMTP mail".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from postmask.verdict import Verdict
+
+Answer = Callable[[str, str, str], Verdict | None]
+"""Of recipient, envelope sender and queue id ("" while there is none)."""
+
+
+def is_emulated(host: str, address: object) -> bool:
+    """True for the session that Postfix makes up for local submission: localhost, client port 0.
+
+    All three are asked for: a client that XCLIENT introduced without its port has port 0 as well.
+    """
+    return host == "localhost" and isinstance(address, tuple) and address[:2] == ("127.0.0.1", 0)
+
+
+class Session:
+    """One session: keeps the envelope sender for the recipients that follow."""
+
+    __slots__ = ("_answer", "_sender")
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._sender = ""
+
+    def mail(self, sender: str) -> None:
+        """MAIL FROM, a path in angle brackets as the protocol has it."""
+        self._sender = without_brackets(sender)
+
+    def rcpt(self, recipient: str, queue_id: str) -> Verdict | None:
+        """RCPT TO, likewise. None: not ours."""
+        return self._answer(without_brackets(recipient), self._sender, queue_id)
+
+
+def without_brackets(path: str) -> str:
+    """ "<user@domain>" -> "user@domain", "<>" -> "" (RFC 5321 §4.1.2)."""
+    if path.startswith("<") and path.endswith(">"):
+        return path[1:-1]
+    return path

@@ -1,0 +1,69 @@
+"""Records refusals in a thread of its own, so that no answer waits for a disk.
+
+Only refusals of *known* aliases are worth an event: disabled ones and blocked senders. What is said
+to unknown addresses is noise that anybody can make without end.
+
+DIAGNOSTICS
+    More refusals at once than the queue holds are not recorded; how many is logged. A recorder that
+    raises loses that one record, with a log line; the answer was given long before.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+
+from postmask.verdict import Verdict
+from postmask_milter.rcpt import Recorder
+
+LOGGER = logging.getLogger(__name__)
+
+QUEUE_SIZE = 1_000
+
+
+class NoRecord:
+    """A recorder that keeps nothing."""
+
+    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
+        """Nothing is kept."""
+
+
+class RefusalQueue:
+    """A Recorder in front of a slower one."""
+
+    def __init__(self, recorder: Recorder, size: int = QUEUE_SIZE) -> None:
+        self._recorder = recorder
+        self._queue: queue.Queue[tuple[Verdict, str, str] | None] = queue.Queue(size)
+        self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
+        self._lost = 0
+
+    def start(self) -> None:
+        """Begin to record."""
+        self._thread.start()
+
+    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
+        """Queue a refusal for the record; at once, whatever the recorder does."""
+        try:
+            self._queue.put_nowait((verdict, recipient, sender))
+        except queue.Full:
+            self._lost += 1
+
+    def close(self, timeout: float) -> bool:
+        """Record what is queued and end, within that many seconds. True if all was recorded."""
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            return False
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (refusal := self._queue.get()) is not None:
+            try:
+                self._recorder.refused(*refusal)
+            except Exception:  # whatever the recorder stumbled over, the next refusal is another matter
+                LOGGER.exception("a refusal could not be recorded")
+            if self._lost:
+                lost, self._lost = self._lost, 0
+                LOGGER.warning("%d refusals were not recorded: too many at once", lost)

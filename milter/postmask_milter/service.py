@@ -1,0 +1,103 @@
+"""The process: gate and alias milter side by side, from the open sockets to a clean end.
+
+The first SIGTERM, SIGINT or SIGHUP drains: nothing new at the gate, answers under way are finished
+and what is to be recorded is recorded, within seconds. The second ends the process at once.
+
+Signals are blocked in every thread and waited for by the main thread alone. libmilter waits for the
+same signals in a thread of its own; of several waiting threads Linux serves the main one first.
+Should libmilter's ever win, libmilter ends, and that counts as the signal that it took.
+
+DIAGNOSTICS
+    Exit status 0 after a signal, 1 after a second one, 70 (EX_SOFTWARE) when libmilter gave up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from postmask_milter import adapter
+from postmask_milter.gate import Gate
+from postmask_milter.refusals import RefusalQueue
+from postmask_milter.workers import Workers
+
+LOGGER = logging.getLogger(__name__)
+
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+DRAIN = 5.0
+"""Seconds for answers under way, and as many for what is to be recorded."""
+
+_LAST_WORDS = 0.05
+"""A callback that has returned to libmilter still has its answer to write, which nobody tells us of."""
+
+
+@dataclass(slots=True)
+class Service:
+    """What runs. notify: systemd's notification (postmask.daemon)."""
+
+    gate: Gate
+    workers: Workers
+    refusals: RefusalQueue
+    milter_socket: socket.socket
+    running: adapter.Running
+    notify: Callable[[str], None]
+    _status: int = field(default=0, init=False)
+
+    def run(self) -> int:
+        """Serve until a signal; the exit status. Signals must have been blocked (block_signals)."""
+        self.refusals.start()
+        self.workers.start()
+        threading.Thread(target=self.gate.serve, name="gate", daemon=True).start()
+        threading.Thread(target=self._milter, name="milter", daemon=True).start()
+        self.notify("READY=1")
+        LOGGER.info("the gate and the alias milter are ready")
+        signal.sigwait(SIGNALS)
+        threading.Thread(target=self._drain, name="drain", daemon=True).start()
+        signal.sigwait(SIGNALS)
+        LOGGER.warning("ended at once by a second signal")
+        return 1
+
+    def _milter(self) -> None:
+        """libmilter's life; its end is the end of the process."""
+        try:
+            adapter.serve(self.milter_socket)
+        except adapter.MilterError as error:
+            LOGGER.critical("libmilter gave up: %s", error)
+            self._status = os.EX_SOFTWARE
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _drain(self) -> None:
+        """Finish what is under way, then leave.
+
+        Past the interpreter's own farewell, which would wait for libmilter's threads.
+        """
+        LOGGER.info("stopping: finishing what is under way")
+        self.notify("STOPPING=1")
+        until = time.monotonic() + DRAIN
+        self.gate.stop()
+        drained = self.gate.drained(until - time.monotonic())
+        drained = self.running.drained(max(0.0, until - time.monotonic())) and drained
+        time.sleep(_LAST_WORDS)
+        if not drained:
+            LOGGER.warning("answers were still under way after %.0f s", DRAIN)
+        if not self.refusals.close(DRAIN):
+            LOGGER.warning("not all refusals were recorded")
+        LOGGER.info("stopped")
+        leave(self._status)
+
+
+def block_signals() -> None:
+    """To be called before any thread starts: threads inherit what is blocked."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def leave(status: int) -> None:
+    """End the process without the interpreter's farewell."""
+    logging.shutdown()
+    os._exit(status)

@@ -1,0 +1,203 @@
+"""The gate on a real socket, with a decision of the test's own."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from postmask.clock import SystemClock
+from postmask.verdict import Verdict, deliver, reject, unavailable
+from postmask_milter.gate import Gate, quoted
+
+DUNNO = b"action=DUNNO\n\n"
+CANT_TELL = b"action=451 4.3.0 temporary trouble, try again later\n\n"
+
+
+class Lab:
+    """A running gate, and connections to it."""
+
+    def __init__(self, folder: Path, *, deadline: float = 30.0, max_connections: int = 50) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.verdict: Callable[[str], Verdict | None] = lambda recipient: reject("5.1.1", "no such address")
+        self.path = folder / "gate.sock"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        listener.listen(100)
+        self.gate = Gate(
+            listener, self.answer, SystemClock(), deadline=deadline, max_connections=max_connections
+        )
+        self.thread = threading.Thread(target=self.gate.serve, daemon=True)
+        self.thread.start()
+        self.open = ExitStack()
+        self.open.callback(listener.close)
+
+    def answer(self, recipient: str, sender: str, queue_id: str) -> Verdict | None:
+        self.asked.append((recipient, sender, queue_id))
+        return self.verdict(recipient)
+
+    def connect(self) -> socket.socket:
+        peer = self.open.enter_context(socket.socket(socket.AF_UNIX))
+        peer.settimeout(30)
+        peer.connect(str(self.path))
+        return peer
+
+    def ask(self, peer: socket.socket, **attributes: str) -> bytes:
+        peer.sendall(request(**attributes))
+        return received(peer)
+
+
+def request(**attributes: str) -> bytes:
+    usual = {"request": "smtpd_access_policy", "protocol_state": "RCPT", "sender": "bob@example.com"}
+    return "".join(f"{name}={value}\n" for name, value in {**usual, **attributes}.items()).encode() + b"\n"
+
+
+def received(peer: socket.socket) -> bytes:
+    """One answer, or what came before the end of the connection."""
+    data = b""
+    while not data.endswith(b"\n\n"):
+        chunk = peer.recv(100)
+        if not chunk:
+            break
+        data += chunk
+    return data
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    running = Lab(tmp_path)
+    yield running
+    running.gate.stop()
+    running.open.close()
+    running.thread.join(30)
+
+
+def test_a_verdict_for_each_rcpt_on_one_connection(lab: Lab) -> None:
+    lab.verdict = lambda recipient: deliver() if recipient.startswith("shop") else reject("5.1.1", "no")
+    peer = lab.connect()
+    assert lab.ask(peer, recipient="shop@alias.example", queue_id="4Q") == DUNNO
+    assert lab.ask(peer, recipient="nosuch@alias.example", sender="") == b"action=550 5.1.1 no\n\n"
+    assert lab.asked == [("shop@alias.example", "bob@example.com", "4Q"), ("nosuch@alias.example", "", "")]
+
+
+def test_what_is_not_ours_is_dunno(lab: Lab) -> None:
+    lab.verdict = lambda recipient: None
+    assert lab.ask(lab.connect(), recipient="user@elsewhere.example") == DUNNO
+
+
+@pytest.mark.parametrize("state", ["CONNECT", "EHLO", "MAIL", "DATA", "END-OF-MESSAGE", "VRFY", "ETRN"])
+def test_it_acts_at_rcpt_only(lab: Lab, state: str) -> None:
+    assert lab.ask(lab.connect(), protocol_state=state, recipient="nosuch@alias.example") == DUNNO
+    assert lab.asked == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n",
+        b"protocol_state=RCPT\nrecipient=a@alias.example\nsender=\n\n",
+        b"request=junk\nprotocol_state=RCPT\nrecipient=a@alias.example\nsender=\n\n",
+        b"request=smtpd_access_policy\nrecipient=a@alias.example\nsender=\n\n",
+        b"request=smtpd_access_policy\nprotocol_state=RCPT\nsender=\n\n",
+        b"request=smtpd_access_policy\nprotocol_state=RCPT\nrecipient=\nsender=\n\n",
+        b"request=smtpd_access_policy\nprotocol_state=RCPT\nrecipient=a@alias.example\n\n",
+    ],
+    ids=[
+        "empty",
+        "no-request",
+        "unknown-request",
+        "no-state",
+        "no-recipient",
+        "empty-recipient",
+        "no-sender",
+    ],
+)
+def test_what_should_be_a_question_but_is_none_cant_be_told(lab: Lab, data: bytes) -> None:
+    peer = lab.connect()
+    peer.sendall(data)
+    assert received(peer) == CANT_TELL
+    assert lab.asked == []
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.0\r\n\r\n\n\n", b"recipient=a\0\n\n", b"a=" + b"x" * 1_000_000, b"a=b\na=c\n\n"]
+)
+def test_what_is_no_request_closes_the_connection_without_a_word(lab: Lab, data: bytes) -> None:
+    peer = lab.connect()
+    try:
+        peer.sendall(data)
+        assert received(peer) == b""
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    assert lab.ask(lab.connect(), recipient="a@alias.example") == b"action=550 5.1.1 no such address\n\n"
+
+
+def test_an_unfinished_request_at_the_end_is_no_request(lab: Lab) -> None:
+    peer = lab.connect()
+    peer.sendall(request(recipient="a@alias.example")[:-1])
+    peer.shutdown(socket.SHUT_WR)
+    assert received(peer) == b""
+    assert lab.asked == []
+
+
+def test_a_request_that_is_not_finished_in_time_closes_the_connection(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, deadline=0.05)
+    peer = lab.connect()
+    peer.sendall(b"request=smtpd_access_policy\n")
+    assert received(peer) == b""
+    assert lab.asked == []
+
+
+def test_beyond_the_cap_the_answer_is_a_deferral(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, max_connections=2)
+    first, second = lab.connect(), lab.connect()
+    lab.ask(first, recipient="a@alias.example")
+    lab.ask(second, recipient="a@alias.example")
+    third = lab.connect()
+    answered = lab.ask(third, recipient="a@alias.example")
+    assert answered == b"action=450 4.3.2 too busy, try again later\n\n"
+    assert third.recv(1) == b""
+    first.close()
+    assert lab.gate.drained(0.0) is False
+    lab.open.close()
+
+
+def test_stopping_finishes_the_answer_under_way(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(recipient: str) -> Verdict:
+        begun.set()
+        go_on.wait(30)
+        return unavailable("slow")
+
+    lab.verdict = slow
+    idle, busy = lab.connect(), lab.connect()
+    busy.sendall(request(recipient="a@alias.example"))
+    assert begun.wait(30)
+    lab.gate.stop()
+    lab.thread.join(30)
+    assert not lab.thread.is_alive()
+    assert received(idle) == b""
+    assert lab.gate.drained(0.01) is False
+    go_on.set()
+    assert received(busy) == CANT_TELL
+    assert lab.gate.drained(30)
+    lab.open.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("shop@alias.example", "shop@alias.example"),
+        ("a b@alias.example", '"a b"@alias.example'),
+        ('q"q@alias.example', '"q\\"q"@alias.example'),
+        ("a@b@alias.example", '"a@b"@alias.example'),
+        ("postmaster", "postmaster"),
+        ("", ""),
+    ],
+)
+def test_addresses_get_back_the_quotes_that_postfix_took_away(given: str, wanted: str) -> None:
+    assert quoted(given) == wanted

@@ -1,0 +1,66 @@
+"""Refusals are recorded behind the answer's back."""
+
+import logging
+import threading
+
+import pytest
+
+from postmask.verdict import Verdict, reject
+from postmask_milter.refusals import RefusalQueue
+
+DISABLED = reject("5.2.1", "this address is disabled", "alias disabled")
+
+
+class Kept:
+    """A recorder that can be held up, and stumbles over some."""
+
+    def __init__(self) -> None:
+        self.refusals: list[tuple[Verdict, str, str]] = []
+        self.go_on = threading.Event()
+        self.begun = threading.Event()
+        self.go_on.set()
+
+    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
+        self.begun.set()
+        self.go_on.wait(30)
+        if recipient == "bad":
+            raise OSError("no space left on device")
+        self.refusals.append((verdict, recipient, sender))
+
+
+def test_what_is_queued_is_recorded_before_the_end() -> None:
+    kept = Kept()
+    refusals = RefusalQueue(kept)
+    refusals.start()
+    for number in range(50):
+        refusals.refused(DISABLED, f"r{number}", "s")
+    assert refusals.close(30)
+    assert kept.refusals == [(DISABLED, f"r{number}", "s") for number in range(50)]
+
+
+def test_a_recorder_that_raises_loses_one_record(caplog: pytest.LogCaptureFixture) -> None:
+    kept = Kept()
+    refusals = RefusalQueue(kept)
+    refusals.start()
+    refusals.refused(DISABLED, "bad", "s")
+    refusals.refused(DISABLED, "good", "s")
+    assert refusals.close(30)
+    assert [recipient for _, recipient, _ in kept.refusals] == ["good"]
+    assert "could not be recorded" in caplog.text
+
+
+def test_a_stuck_recorder_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+    kept = Kept()
+    kept.go_on.clear()
+    refusals = RefusalQueue(kept, size=2)
+    refusals.start()
+    refusals.refused(DISABLED, "r0", "s")
+    assert kept.begun.wait(30)
+    for number in range(1, 10):
+        refusals.refused(DISABLED, f"r{number}", "s")
+    assert not refusals.close(0.01)
+    kept.go_on.set()
+    with caplog.at_level(logging.WARNING):
+        assert refusals.close(30)
+    assert [recipient for _, recipient, _ in kept.refusals] == ["r0", "r1", "r2"]
+    assert "7 refusals were not recorded" in caplog.text
