@@ -21,7 +21,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from postmask.address import Address, AddressError, parse_loose
+from postmask.address import Address
 from postmask.message import mailto, msgid, trace
 from postmask.message.headers import Field, Headers, make_field, tidy
 from postmask.message.mailboxes import AddressList, NamedAddress, clean_name, format_list, parse_list
@@ -65,23 +65,23 @@ _SHOWN_ADDRESS = 80
 class ForwardContext:
     """What a rewriting needs to know.
 
-    alias:           the alias that the message is for.
-    envelope_sender: as given in MAIL, "" for the null sender.
-    reverse:         address key → reverse alias, for all that `wanted` named.
-    own:             whether an address is ours, and stays as it is in To and Cc.
-    wrap_id:         a Message-ID as the owner may see it (msgid.carry).
-    trace:           the value for X-Postmask-Trace.
+    alias:   the alias that the message is for.
+    sender:  the envelope sender, for a From without an address; None for the null sender.
+    reverse: address key → reverse alias, for all that `wanted` named.
+    own:     whether an address is another alias of the same owner, and stays as it is in To and Cc.
+    wrap_id: a Message-ID as the owner may see it (msgid.carry).
+    trace:   the value for X-Postmask-Trace.
     """
 
     alias: Address
-    envelope_sender: str
+    sender: NamedAddress | None
     reverse: Mapping[str, Address]
     own: Callable[[Address], bool]
     wrap_id: Callable[[bytes], bytes]
     trace: bytes
 
 
-def sender(headers: Headers, envelope_sender: str) -> NamedAddress | None:
+def author(headers: Headers, sender: NamedAddress | None) -> NamedAddress | None:
     """Who wrote: the first usable address in From, else the envelope sender under From's name."""
     name = None
     for from_field in headers.get_all("from")[:10]:
@@ -89,22 +89,19 @@ def sender(headers: Headers, envelope_sender: str) -> NamedAddress | None:
         if found.entries:
             return found.entries[0]
         name = name or next(iter(found.junk), None)
-    try:
-        return NamedAddress(name, parse_loose(envelope_sender))
-    except AddressError:
-        return None
+    return NamedAddress(name or sender.name, sender.address) if sender else None
 
 
 def wanted(
     headers: Headers,
     alias: Address,
     own: Callable[[Address], bool],
-    envelope_sender: str,
+    sender: NamedAddress | None,
     limit: int = WANTED_LIMIT,
 ) -> tuple[NamedAddress, ...]:
     """The addresses that need a reverse alias, each once, the sender's first, at most `limit`."""
     found: dict[str, NamedAddress] = {}
-    if first := sender(headers, envelope_sender):
+    if first := author(headers, sender):
         found[first.address.key] = first
     for entry in _all_entries(headers):
         if len(found) >= limit:
@@ -191,7 +188,7 @@ class _Rewriting:
         return tidy(old)
 
     def _from(self) -> Field:
-        found = sender(self.headers, self.context.envelope_sender)
+        found = author(self.headers, self.context.sender)
         if found is None:
             return format_list("From", [NamedAddress("Unknown sender", self.context.alias)])
         address = self.context.reverse.get(found.address.key, self.context.alias)

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from email.utils import mktime_tz, parsedate_tz
 
+from postmask.message import dates
 from postmask.message.headers import Field, Headers
 
 _REQUEUED = re.compile(
@@ -51,18 +51,10 @@ def first_received_date(headers: Headers, postfix_uid: int) -> int | None:
     """When our Postfix received the message, in seconds since the epoch; re-queueing doesn't count."""
     for field in headers.get_all("received"):
         if not _by_requeue(field, postfix_uid):
-            return _date(field.value.rpartition(b";")[2])
+            return dates.parse(field.value.rpartition(b";")[2])
     return None
 
 
 def _by_requeue(field: Field, postfix_uid: int) -> bool:
     requeued = _REQUEUED.match(field.raw)
     return requeued is not None and int(requeued[1]) == postfix_uid
-
-
-def _date(value: bytes) -> int | None:
-    try:
-        parsed = parsedate_tz(value[:200].decode("ascii", "replace"))
-        return None if parsed is None else int(mktime_tz(parsed))
-    except (ValueError, OverflowError, TypeError, IndexError):
-        return None  # parsedate_tz lets impossible dates through, and mktime_tz stumbles over them

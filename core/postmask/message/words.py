@@ -89,21 +89,31 @@ def encode(text: str) -> list[str]:
     data = text.encode("utf-8", "replace")
     escaped = sum(byte not in _SAFE and byte != 0x20 for byte in data)
     if 3 * escaped + len(data) - escaped > len(data) * 4 // 3 + 3:
-        chunks = _chunks(text, lambda part: -(-len(part) // 3) * 4)
-        return [f"=?utf-8?b?{base64.b64encode(chunk).decode()}?=" for chunk in chunks]
-    return [f"=?utf-8?q?{_quoted(chunk)}?=" for chunk in _chunks(text, lambda part: len(_quoted(part)))]
+        return [
+            f"=?utf-8?b?{base64.b64encode(chunk).decode()}?=" for chunk in _chunks(text, len, _ROOM // 4 * 3)
+        ]
+    return [f"=?utf-8?q?{_quoted(chunk)}?=" for chunk in _chunks(text, _quoted_length, _ROOM)]
 
 
 def _quoted(data: bytes) -> str:
     return "".join(chr(b) if b in _SAFE else "_" if b == 0x20 else f"={b:02X}" for b in data)
 
 
-def _chunks(text: str, size: Callable[[bytes], int]) -> list[bytes]:
-    """UTF-8 cut between characters so that each piece, encoded, has room in one word."""
-    chunks = [b""]
+def _quoted_length(data: bytes) -> int:
+    return sum(1 if b in _SAFE or b == 0x20 else 3 for b in data)
+
+
+def _chunks(text: str, size: Callable[[bytes], int], room: int) -> list[bytes]:
+    """UTF-8 cut between characters into pieces whose sizes sum up to no more than the room in a word."""
+    chunks: list[bytes] = []
+    chunk, used = bytearray(), 0
     for character in text:
         more = character.encode("utf-8", "replace")
-        if size(chunks[-1] + more) > _ROOM:
-            chunks.append(b"")
-        chunks[-1] += more
+        needed = size(more)
+        if used + needed > room:
+            chunks.append(bytes(chunk))
+            chunk, used = bytearray(), 0
+        chunk += more
+        used += needed
+    chunks.append(bytes(chunk))
     return chunks
