@@ -14,3 +14,5 @@ __all__ = [
     "load",
     "rotate",
 ]
+
+KeyFileError.__module__ = __name__  # its public name, which the command line's table of errors knows

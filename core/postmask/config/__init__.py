@@ -1,0 +1,19 @@
+"""The configuration: one TOML file, every setting declared once, frozen typed values."""
+
+from postmask.config.reading import DEFAULT_FILE, FILE_VARIABLE, ConfigError, load, read
+from postmask.config.sections import Settings
+from postmask.config.showing import Shown, masked, shown
+
+__all__ = [
+    "DEFAULT_FILE",
+    "FILE_VARIABLE",
+    "ConfigError",
+    "Settings",
+    "Shown",
+    "load",
+    "masked",
+    "read",
+    "shown",
+]
+
+ConfigError.__module__ = __name__  # its public name, which the command line's table of errors knows

@@ -1,0 +1,158 @@
+"""The kinds of values that settings have: how one is read from TOML, and how it is described.
+
+DIAGNOSTICS
+    A kind's `read` raises Unfit for a value that it can't take. What was expected stands in the
+    kind's `expected`, so that error messages and the manual page use the same words.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from postmask.address import AddressError, parse, parse_domain
+
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\$?|[0-9]{1,10}")
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?")
+_DNS_PORT = 53
+
+
+class Unfit(Exception):  # noqa: N818 - no error yet: the reader makes one of it
+    """The value isn't of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """type: a word for the manual page. expected: what a value must be. read: TOML value -> value."""
+
+    type: str
+    expected: str
+    read: Callable[[object], Any]
+
+
+def whole(least: int, most: int, unit: str = "") -> Kind:
+    """A whole number within bounds."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise Unfit
+        return value
+
+    return Kind("integer", f"a whole number{unit and f' of {unit}'} from {least} to {most}", read)
+
+
+def seconds(least: float, most: float) -> Kind:
+    """A duration, seconds as a number with or without a fraction."""
+
+    def read(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise Unfit
+        if not math.isfinite(value) or not least <= value <= most:
+            raise Unfit
+        return float(value)
+
+    return Kind("seconds", f"a number of seconds from {least:g} to {most:g}", read)
+
+
+def one_of(*words: str) -> Kind:
+    """One of a few words."""
+
+    def read(value: object) -> str:
+        if value not in words:
+            raise Unfit
+        return str(value)
+
+    return Kind("word", "one of " + ", ".join(f'"{word}"' for word in words), read)
+
+
+def _read_path(value: object) -> Path:
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+        raise Unfit
+    return Path(value)
+
+
+def _read_user(value: object) -> str:
+    if not isinstance(value, str) or not _USER.fullmatch(value):
+        raise Unfit
+    return value
+
+
+def _read_users(value: object) -> tuple[str, ...]:
+    return tuple(_read_user(name) for name in _list(value))
+
+
+def _read_domain(value: object) -> str:
+    try:
+        return parse_domain(_text(value))
+    except AddressError:
+        raise Unfit from None
+
+
+def _read_address(value: object) -> str:
+    try:
+        return str(parse(_text(value)))
+    except AddressError:
+        raise Unfit from None
+
+
+def _read_database(value: object) -> str:
+    url = _text(value)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise Unfit from None
+    system = parts.scheme.partition("+")[0]
+    if system == "sqlite" and re.match(r"[a-z0-9+]+:////[^/]", url):
+        return url
+    if system in {"postgresql", "postgres"} and len(parts.path) > 1:
+        return url
+    raise Unfit
+
+
+def _read_nameservers(value: object) -> tuple[tuple[str, int], ...]:
+    return tuple(_read_nameserver(entry) for entry in _list(value))
+
+
+def _read_nameserver(value: object) -> tuple[str, int]:
+    """ "192.0.2.53", "192.0.2.53:5353", "2001:db8::53", "[2001:db8::53]:5353"."""
+    text = _text(value)
+    match = _HOST_AND_PORT.fullmatch(text)
+    host, port = (match[1] or match[2], match[3]) if match else (text, "")
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        raise Unfit from None
+    if not 1 <= int(port or _DNS_PORT) <= 65535:
+        raise Unfit
+    return address, int(port or _DNS_PORT)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Unfit
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise Unfit
+    return value
+
+
+PATH = Kind("path", "an absolute path", _read_path)
+USER = Kind("user", "the name of a user", _read_user)
+USERS = Kind("list of users", "a list of users' names", _read_users)
+DOMAIN = Kind("domain", "a domain name", _read_domain)
+ADDRESS = Kind("address", "an e-mail address", _read_address)
+DATABASE = Kind("URL", "sqlite:////path/to/file or postgresql://user:password@host/database", _read_database)
+NAMESERVERS = Kind(
+    "list of servers",
+    'a list of IP addresses, each with or without port: "192.0.2.53", "[::1]:5353"',
+    _read_nameservers,
+)

@@ -1,0 +1,155 @@
+"""Unix sockets: listened on, connected to, and who is at the other end.
+
+A path may be longer than the 107 octets that the kernel takes: the folder is opened, and the socket
+is named through the open folder. A socket gets its name only when it is ready: mode and group are
+right before anybody can connect, and a predecessor's stale socket is replaced without a gap.
+
+DIAGNOSTICS
+    SocketInUse: somebody answers at that path, or what lies there is no socket; nothing was touched.
+    Other OSErrors as the kernel words them, with the path.
+
+STANDARDS
+    unix(7).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import grp
+import os
+import secrets
+import socket
+import stat
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from postmask.daemon.systemd import inherited_socket
+
+_CREDENTIALS = struct.Struct("3i")
+_TIMEVAL = struct.Struct("ll")
+
+
+class SocketInUse(OSError):  # noqa: N818 - it reads as what is the case
+    """The path is taken by somebody who is alive, or by something that is no socket."""
+
+
+def listen_unix(
+    path: Path,
+    mode: int = 0o660,
+    group: str | None = None,
+    backlog: int = 128,
+    environ: Mapping[str, str] = os.environ,
+) -> socket.socket:
+    """A listening stream socket at the path, with this mode and group.
+
+    One that systemd has opened under the path's last component is taken as it is. Raises SocketInUse,
+    or OSError (no such folder, unknown group).
+    """
+    inherited = inherited_socket(path.name, environ)
+    if inherited is not None:
+        return inherited
+    with _opened_folder(path) as folder:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # two programs that start at once must not both find it free
+        _refuse_live_or_foreign(path, folder)
+        return _bound(path, folder, mode, group, backlog)
+
+
+def connect_unix(path: Path, timeout: float) -> socket.socket:
+    """A stream socket connected to the path; the time-out (seconds) holds for its later use as well.
+
+    Raises TimeoutError if its backlog stays full, OSError otherwise.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # A non-blocking connect fails at once on a full backlog; the kernel's own time-out waits.
+        _set_send_timeout(connection, timeout)
+        with _opened_folder(path) as folder:
+            connection.connect(_within(folder, path.name))
+        _set_send_timeout(connection, 0)
+        connection.settimeout(timeout)
+    except BlockingIOError:
+        connection.close()
+        raise TimeoutError(errno.ETIMEDOUT, "nobody took the connection in time", str(path)) from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_send_timeout(connection: socket.socket, timeout: float) -> None:
+    """0 is none."""
+    microseconds = max(1, round(timeout * 1_000_000)) if timeout else 0
+    connection.setsockopt(
+        socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(*divmod(microseconds, 1_000_000))
+    )
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """The user who connected (the effective uid at connect)."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(raw)[1])
+
+
+def _bound(path: Path, folder: int, mode: int, group: str | None, backlog: int) -> socket.socket:
+    draft = f".{secrets.token_hex(6)}"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(_within(folder, draft))
+        try:
+            if group is not None:
+                os.chown(draft, -1, _group_id(group), dir_fd=folder)
+            os.chmod(draft, mode, dir_fd=folder)
+            listener.listen(backlog)
+            os.rename(draft, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            os.unlink(draft, dir_fd=folder)
+            raise
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _refuse_live_or_foreign(path: Path, folder: int) -> None:
+    """Return if the path is free or holds a socket that nobody listens on."""
+    try:
+        status = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(status.st_mode):
+        raise SocketInUse(errno.EEXIST, "there is something that is no socket; remove it", str(path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(_within(folder, path.name))
+        except ConnectionRefusedError:
+            return
+        except BlockingIOError:
+            pass  # its backlog is full: somebody is there
+    raise SocketInUse(errno.EADDRINUSE, "another program is listening there; stop it first", str(path))
+
+
+@contextlib.contextmanager
+def _opened_folder(path: Path) -> Iterator[int]:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _within(folder: int, name: str) -> str:
+    return f"/proc/self/fd/{folder}/{name}"
+
+
+def _group_id(group: str) -> int:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise OSError(errno.EINVAL, f"there is no group {group}") from None

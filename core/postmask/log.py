@@ -1,0 +1,140 @@
+"""The log: one line a record on standard error, fit for systemd's journal and for a person.
+
+A line reads `program: event key=value key="quoted value"`; "warning:" and the like follow the program
+where it matters, as in Postfix's log. Every value goes through postmask.display, so no mail can forge
+a line. Under systemd the journal keeps the time and the priority; elsewhere a line begins with the
+time, UTC.
+
+DIAGNOSTICS
+    A record that can't be written is lost in silence: a full disk or a closed terminal never stops
+    mail. An exception is one line too: its type, its text, and the innermost places it went through.
+
+STANDARDS
+    sd-daemon(3) (priority prefixes), systemd.exec(5) (JOURNAL_STREAM), ISO 8601.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from postmask.display import printable
+
+VALUE_LIMIT = 500
+"""Characters of one value; a reason or a remote server's reply fits, a header field doesn't."""
+
+_MESSAGE_LIMIT = 4000
+_PLACES = 6
+_WORDS = {logging.WARNING: "warning: ", logging.ERROR: "error: ", logging.CRITICAL: "fatal: "}
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+def setup(
+    program: str,
+    level: str,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    stream: TextIO | None = None,
+) -> None:
+    """Send every record of the process, ours and the libraries', to the stream (standard error).
+
+    program: as the lines begin. level: debug, info, warning or error, for our own records; libraries
+    are heard from warning on.
+    """
+    out = stream or sys.stderr
+    handler = _Handler(out)
+    handler.setFormatter(_Formatter(program, journal=_is_journal(out, environ)))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    for name in ("postmask", "postmask_milter", "postmask_transport", "postmask_postfix", "__main__"):
+        logging.getLogger(name).setLevel(level.upper())
+
+
+def line(logger: logging.Logger, level: int, event: str, /, **fields: object) -> None:
+    """Write the canonical line of one unit of work. Fields that are None are left out."""
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", _Line(event, fields))
+
+
+class _Line:
+    """An event and its fields, put into words only if somebody writes it."""
+
+    def __init__(self, event: str, fields: Mapping[str, object]) -> None:
+        self._event = event
+        self._fields = fields
+
+    def __str__(self) -> str:
+        words = [f"{name}={_value(value)}" for name, value in self._fields.items() if value is not None]
+        return " ".join([printable(self._event), *words])
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, program: str, *, journal: bool) -> None:
+        super().__init__()
+        self._program = program
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if not isinstance(record.args, tuple) or not any(isinstance(arg, _Line) for arg in record.args):
+            message = printable(message, _MESSAGE_LIMIT)  # a _Line has done that value by value
+        if record.exc_info and record.exc_info[1]:
+            message += " " + _exception(record.exc_info[1])
+        return f"{self._lead(record)}{self._program}: {_WORDS.get(record.levelno, '')}{message}"
+
+    def _lead(self, record: logging.LogRecord) -> str:
+        if self._journal:
+            return f"<{_PRIORITIES.get(record.levelno, 6)}>"
+        at = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z "
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Nobody is left who could be told."""
+
+
+def _value(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:.3f}".rstrip("0").rstrip(".")
+        case str() | bytes():
+            text = printable(value, VALUE_LIMIT)
+        case _:
+            text = printable(str(value), VALUE_LIMIT)
+    if text and not any(character in ' "=' for character in text):
+        return text
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def _exception(error: BaseException) -> str:
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    fields = {"error": words, "at": _places(error.__traceback__)}
+    if error.__cause__ is not None:
+        fields["cause"] = f"{type(error.__cause__).__name__}: {error.__cause__}"
+    return " ".join(f"{name}={_value(value)}" for name, value in fields.items() if value)
+
+
+def _places(trace: TracebackType | None) -> str:
+    """Innermost first: "deliver.py:40<lmtp.py:210"."""
+    frames = reversed(traceback.extract_tb(trace))
+    return "<".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in list(frames)[:_PLACES])
+
+
+def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """JOURNAL_STREAM holds device and inode of the journal's socket; a redirected stream isn't it."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
