@@ -5,8 +5,8 @@ is named through the open folder. A socket gets its name only when it is ready: 
 right before anybody can connect, and a predecessor's stale socket is replaced without a gap.
 
 DIAGNOSTICS
-    SocketInUse: somebody answers at that path, or what lies there is no socket; nothing was touched.
-    Other OSErrors as the kernel words them, with the path.
+    SocketError names the path and says what to do: somebody answers there, what lies there is no
+    socket, there is no such folder, we may not write to it. Nothing that was there is touched.
 
 STANDARDS
     unix(7).
@@ -32,8 +32,15 @@ _CREDENTIALS = struct.Struct("3i")
 _TIMEVAL = struct.Struct("ll")
 
 
-class SocketInUse(OSError):  # noqa: N818 - it reads as what is the case
-    """The path is taken by somebody who is alive, or by something that is no socket."""
+class SocketError(OSError):
+    """A socket can't be listened on; the text names it and says what to do."""
+
+    def __init__(self, number: int, path: Path, problem: str) -> None:
+        super().__init__(number, problem, str(path))
+        self._text = f"{path}: {problem}"
+
+    def __str__(self) -> str:
+        return self._text
 
 
 def listen_unix(
@@ -45,16 +52,30 @@ def listen_unix(
 ) -> socket.socket:
     """A listening stream socket at the path, with this mode and group.
 
-    One that systemd has opened under the path's last component is taken as it is. Raises SocketInUse,
-    or OSError (no such folder, unknown group).
+    One that systemd has opened under the path's last component is taken as it is. Raises SocketError.
     """
     inherited = inherited_socket(path.name, environ)
     if inherited is not None:
         return inherited
-    with _opened_folder(path) as folder:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # two programs that start at once must not both find it free
-        _refuse_live_or_foreign(path, folder)
-        return _bound(path, folder, mode, group, backlog)
+    owner = _group_id(path, group) if group is not None else -1
+    try:
+        with _opened_folder(path) as folder:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # two programs that start at once must not both find it free
+            _refuse_live_or_foreign(path, folder)
+            return _bound(folder, path.name, mode, owner, backlog)
+    except SocketError:
+        raise
+    except FileNotFoundError:
+        raise SocketError(errno.ENOENT, path, f"there is no folder {path.parent}; create it") from None
+    except OSError as error:
+        raise SocketError(error.errno or 0, path, f"can't be listened on: {error.strerror}") from None
+
+
+def existing_group(name: str) -> str | None:
+    """The group's name if the machine has such a group: for groups that come with another program."""
+    with contextlib.suppress(KeyError):
+        return grp.getgrnam(name).gr_name
+    return None
 
 
 def connect_unix(path: Path, timeout: float) -> socket.socket:
@@ -93,23 +114,20 @@ def peer_uid(connection: socket.socket) -> int:
     return int(_CREDENTIALS.unpack(raw)[1])
 
 
-def _bound(path: Path, folder: int, mode: int, group: str | None, backlog: int) -> socket.socket:
+def _bound(folder: int, name: str, mode: int, owner: int, backlog: int) -> socket.socket:
+    """Bound under a name that nobody knows, made ready, then given its own name."""
     draft = f".{secrets.token_hex(6)}"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(_within(folder, draft))
         try:
-            if group is not None:
-                os.chown(draft, -1, _group_id(group), dir_fd=folder)
+            os.chown(draft, -1, owner, dir_fd=folder)
             os.chmod(draft, mode, dir_fd=folder)
             listener.listen(backlog)
-            os.rename(draft, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             os.unlink(draft, dir_fd=folder)
             raise
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, error.strerror, str(path)) from None
     except BaseException:
         listener.close()
         raise
@@ -123,7 +141,7 @@ def _refuse_live_or_foreign(path: Path, folder: int) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        raise SocketInUse(errno.EEXIST, "there is something that is no socket; remove it", str(path))
+        raise SocketError(errno.EEXIST, path, "is no socket; remove it")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -132,7 +150,7 @@ def _refuse_live_or_foreign(path: Path, folder: int) -> None:
             return
         except BlockingIOError:
             pass  # its backlog is full: somebody is there
-    raise SocketInUse(errno.EADDRINUSE, "another program is listening there; stop it first", str(path))
+    raise SocketError(errno.EADDRINUSE, path, "another program is listening there; stop it first")
 
 
 @contextlib.contextmanager
@@ -148,8 +166,10 @@ def _within(folder: int, name: str) -> str:
     return f"/proc/self/fd/{folder}/{name}"
 
 
-def _group_id(group: str) -> int:
+def _group_id(path: Path, group: str) -> int:
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise OSError(errno.EINVAL, f"there is no group {group}") from None
+        raise SocketError(
+            errno.EINVAL, path, f"is to belong to the group {group}, which does not exist"
+        ) from None
