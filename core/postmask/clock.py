@@ -10,6 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+DAY = 86_400
+"""Seconds."""
+
 
 class Clock(Protocol):
     """Where the time comes from."""

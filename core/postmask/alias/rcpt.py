@@ -18,7 +18,7 @@ from typing import assert_never
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
-from postmask.clock import Clock
+from postmask.clock import DAY, Clock
 from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import (
     Alias,
@@ -34,7 +34,6 @@ from postmask.tokens import BounceForged, BounceValid, Postmaster, Reserved, Rev
 from postmask.verdict import Verdict, defer, deliver, discard, reject, unavailable
 
 UNKNOWN = reject("5.1.1", "no such address here", "unknown alias")
-DAY = 86_400
 
 
 def answer(facts: Facts) -> Verdict | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from directories import MemoryDirectory, alias, mailbox
-from postmask.alias.rcpt import DAY, Decider
-from postmask.clock import ManualClock
+from postmask.alias.rcpt import Decider
+from postmask.clock import DAY, ManualClock
 from postmask.directory.records import (
     AliasState,
     BlockAction,
