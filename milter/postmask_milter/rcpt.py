@@ -20,7 +20,6 @@ from typing import Protocol
 
 from postmask import log
 from postmask.clock import Clock
-from postmask.display import printable
 from postmask.verdict import Kind, Verdict, unavailable
 
 LOGGER = logging.getLogger(__name__)
@@ -68,22 +67,20 @@ class Rcpt:
         return verdict
 
     def _log(self, verdict: Verdict | None, recipient: str, queue_id: str, ms: float) -> None:
+        domain = recipient.rpartition("@")[2]
         if verdict is None:
-            if LOGGER.isEnabledFor(logging.DEBUG):
-                domain = printable(recipient.rpartition("@")[2])
-                log.line(
-                    logging.DEBUG, "rcpt", by=self._by, domain=domain, verdict="untouched", ms=f"{ms:.1f}"
-                )
+            log.line(LOGGER, logging.DEBUG, "rcpt", by=self._by, domain=domain, verdict="untouched", ms=ms)
             return
         log.line(
+            LOGGER,
             logging.INFO,
             "rcpt",
             by=self._by,
             queue_id=queue_id or None,
             recipient=recipient,
-            domain=recipient.rpartition("@")[2],
+            domain=domain,
             verdict=verdict.kind.value,
             status=verdict.status,
             reason=verdict.reason,
-            ms=f"{ms:.1f}",
+            ms=ms,
         )

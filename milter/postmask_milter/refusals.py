@@ -1,7 +1,7 @@
 """Records refusals in a thread of its own, so that no answer waits for a disk.
 
-Only refusals of *known* aliases are worth an event: disabled ones and blocked senders. What is said
-to unknown addresses is noise that anybody can make without end.
+Only what was refused to *known* aliases is worth an event: disabled, paused, sender blocked. What is
+said to unknown addresses is noise that anybody can make without end.
 
 DIAGNOSTICS
     More refusals at once than the queue holds are not recorded; how many is logged. A recorder that
@@ -20,6 +20,15 @@ from postmask_milter.rcpt import Recorder
 LOGGER = logging.getLogger(__name__)
 
 QUEUE_SIZE = 1_000
+
+
+_OF_KNOWN_ALIASES = frozenset({"5.2.1", "5.7.1", "4.2.1"})
+_DISABLED = "alias disabled"
+
+
+def concerns_known_alias(verdict: Verdict) -> bool:
+    """Whether a refusal is worth an event. A disabled alias may be set to answer as an unknown one."""
+    return verdict.status in _OF_KNOWN_ALIASES or verdict.reason == _DISABLED
 
 
 class NoRecord:
@@ -43,7 +52,9 @@ class RefusalQueue:
         self._thread.start()
 
     def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
-        """Queue a refusal for the record; at once, whatever the recorder does."""
+        """Queue a refusal for the record, if worth it; at once, whatever the recorder does."""
+        if not concerns_known_alias(verdict):
+            return
         try:
             self._queue.put_nowait((verdict, recipient, sender))
         except queue.Full:

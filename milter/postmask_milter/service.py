@@ -22,8 +22,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from postmask.clock import Clock
+from postmask.config.sections import Milter as Settings
 from postmask_milter import adapter
 from postmask_milter.gate import Gate
+from postmask_milter.rcpt import Decider, Rcpt, Recorder
 from postmask_milter.refusals import RefusalQueue
 from postmask_milter.workers import Workers
 
@@ -37,6 +40,10 @@ _LAST_WORDS = 0.05
 """A callback that has returned to libmilter still has its answer to write, which nobody tells us of."""
 
 
+WORKERS = 8
+"""Threads that answer for the milter: as many as there are pooled database connections."""
+
+
 @dataclass(slots=True)
 class Service:
     """What runs. notify: systemd's notification (postmask.daemon)."""
@@ -45,8 +52,8 @@ class Service:
     workers: Workers
     refusals: RefusalQueue
     milter_socket: socket.socket
-    running: adapter.Running
     notify: Callable[[str], None]
+    _running: adapter.Running = field(default_factory=adapter.Running, init=False)
     _status: int = field(default=0, init=False)
 
     def run(self) -> int:
@@ -66,6 +73,7 @@ class Service:
     def _milter(self) -> None:
         """libmilter's life; its end is the end of the process."""
         try:
+            adapter.register(self.workers.ask, self._running)
             adapter.serve(self.milter_socket)
         except adapter.MilterError as error:
             LOGGER.critical("libmilter gave up: %s", error)
@@ -82,7 +90,7 @@ class Service:
         until = time.monotonic() + DRAIN
         self.gate.stop()
         drained = self.gate.drained(until - time.monotonic())
-        drained = self.running.drained(max(0.0, until - time.monotonic())) and drained
+        drained = self._running.drained(max(0.0, until - time.monotonic())) and drained
         time.sleep(_LAST_WORDS)
         if not drained:
             LOGGER.warning("answers were still under way after %.0f s", DRAIN)
@@ -90,6 +98,31 @@ class Service:
             LOGGER.warning("not all refusals were recorded")
         LOGGER.info("stopped")
         leave(self._status)
+
+
+def assemble(
+    decider: Decider,
+    recorder: Recorder,
+    clock: Clock,
+    settings: Settings,
+    *,
+    gate_socket: socket.socket,
+    milter_socket: socket.socket,
+    notify: Callable[[str], None],
+) -> Service:
+    """The service of these parts; the sockets listen already."""
+    refusals = RefusalQueue(recorder)
+    at_gate = Rcpt(decider, refusals, clock, by="gate", ours=True)
+    at_milter = Rcpt(decider, refusals, clock, by="milter", ours=False)
+    gate = Gate(
+        gate_socket,
+        at_gate.answer,
+        clock,
+        deadline=settings.command_deadline,
+        max_connections=settings.max_connections,
+    )
+    workers = Workers(at_milter.answer, WORKERS, settings.command_deadline)
+    return Service(gate, workers, refusals, milter_socket, notify)
 
 
 def block_signals() -> None:

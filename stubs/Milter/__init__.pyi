@@ -11,6 +11,7 @@ REJECT: int
 ACCEPT: int
 TEMPFAIL: int
 NOREPLY: int
+M_ENVRCPT: int
 SETSYMLIST: int
 P_NR_CONN: int
 P_NR_MAIL: int

@@ -1,8 +1,12 @@
 # pymilter's stand-in for a milter context, as far as the tests use it.
+from Milter import Base
+
 class TestCtx:
     default_opts: list[int]
     _reply: tuple[str, ...] | None
     _protocol: int
+    _stage: int | None
+    _priv: Base
     _symlist: list[set[bytes] | None]
     def __init__(self, logfile: str = ...) -> None: ...
     def _setsymval(self, name: str, val: str) -> None: ...

@@ -32,7 +32,15 @@ class Lab:
         self.thread = threading.Thread(target=self.gate.serve, daemon=True)
         self.thread.start()
         self.open = ExitStack()
-        self.open.callback(listener.close)
+        self.open.enter_context(listener)
+
+    def __enter__(self) -> "Lab":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.gate.stop()
+        self.thread.join(30)
+        self.open.close()
 
     def answer(self, recipient: str, sender: str, queue_id: str) -> Verdict | None:
         self.asked.append((recipient, sender, queue_id))
@@ -67,11 +75,8 @@ def received(peer: socket.socket) -> bytes:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    running = Lab(tmp_path)
-    yield running
-    running.gate.stop()
-    running.open.close()
-    running.thread.join(30)
+    with Lab(tmp_path) as running:
+        yield running
 
 
 def test_a_verdict_for_each_rcpt_on_one_connection(lab: Lab) -> None:
@@ -143,29 +148,26 @@ def test_an_unfinished_request_at_the_end_is_no_request(lab: Lab) -> None:
 
 
 def test_a_request_that_is_not_finished_in_time_closes_the_connection(tmp_path: Path) -> None:
-    lab = Lab(tmp_path, deadline=0.05)
-    peer = lab.connect()
-    peer.sendall(b"request=smtpd_access_policy\n")
-    assert received(peer) == b""
-    assert lab.asked == []
+    with Lab(tmp_path, deadline=0.05) as lab:
+        peer = lab.connect()
+        peer.sendall(b"request=smtpd_access_policy\n")
+        assert received(peer) == b""
+        assert lab.asked == []
 
 
 def test_beyond_the_cap_the_answer_is_a_deferral(tmp_path: Path) -> None:
-    lab = Lab(tmp_path, max_connections=2)
-    first, second = lab.connect(), lab.connect()
-    lab.ask(first, recipient="a@alias.example")
-    lab.ask(second, recipient="a@alias.example")
-    third = lab.connect()
-    answered = lab.ask(third, recipient="a@alias.example")
-    assert answered == b"action=450 4.3.2 too busy, try again later\n\n"
-    assert third.recv(1) == b""
-    first.close()
-    assert lab.gate.drained(0.0) is False
-    lab.open.close()
+    with Lab(tmp_path, max_connections=2) as lab:
+        first, second = lab.connect(), lab.connect()
+        lab.ask(first, recipient="a@alias.example")
+        lab.ask(second, recipient="a@alias.example")
+        third = lab.connect()
+        answered = lab.ask(third, recipient="a@alias.example")
+        assert answered == b"action=450 4.3.2 too busy, try again later\n\n"
+        assert third.recv(1) == b""
+        assert len(lab.asked) == 2
 
 
 def test_stopping_finishes_the_answer_under_way(tmp_path: Path) -> None:
-    lab = Lab(tmp_path)
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(recipient: str) -> Verdict:
@@ -173,19 +175,19 @@ def test_stopping_finishes_the_answer_under_way(tmp_path: Path) -> None:
         go_on.wait(30)
         return unavailable("slow")
 
-    lab.verdict = slow
-    idle, busy = lab.connect(), lab.connect()
-    busy.sendall(request(recipient="a@alias.example"))
-    assert begun.wait(30)
-    lab.gate.stop()
-    lab.thread.join(30)
-    assert not lab.thread.is_alive()
-    assert received(idle) == b""
-    assert lab.gate.drained(0.01) is False
-    go_on.set()
-    assert received(busy) == CANT_TELL
-    assert lab.gate.drained(30)
-    lab.open.close()
+    with Lab(tmp_path) as lab:
+        lab.verdict = slow
+        idle, busy = lab.connect(), lab.connect()
+        busy.sendall(request(recipient="a@alias.example"))
+        assert begun.wait(30)
+        lab.gate.stop()
+        lab.thread.join(30)
+        assert not lab.thread.is_alive()
+        assert received(idle) == b""
+        assert lab.gate.drained(0.01) is False
+        go_on.set()
+        assert received(busy) == CANT_TELL
+        assert lab.gate.drained(30)
 
 
 @pytest.mark.parametrize(

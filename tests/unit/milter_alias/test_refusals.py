@@ -5,8 +5,11 @@ import threading
 
 import pytest
 
-from postmask.verdict import Verdict, reject
-from postmask_milter.refusals import RefusalQueue
+import directories
+from postmask.alias.rcpt import UNKNOWN, of_alias
+from postmask.directory.records import AliasState, MailboxState, WhenDisabled
+from postmask.verdict import Verdict, reject, unavailable
+from postmask_milter.refusals import RefusalQueue, concerns_known_alias
 
 DISABLED = reject("5.2.1", "this address is disabled", "alias disabled")
 
@@ -64,3 +67,24 @@ def test_a_stuck_recorder_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> N
         assert refusals.close(30)
     assert [recipient for _, recipient, _ in kept.refusals] == ["r0", "r1", "r2"]
     assert "7 refusals were not recorded" in caplog.text
+
+
+@pytest.mark.parametrize("answer", [WhenDisabled.REJECT, WhenDisabled.UNKNOWN, WhenDisabled.DEFER])
+def test_a_disabled_alias_is_worth_an_event_whatever_it_answers(answer: WhenDisabled) -> None:
+    assert concerns_known_alias(of_alias(directories.alias(state=AliasState.DISABLED, when_disabled=answer)))
+
+
+def test_a_paused_mailbox_and_a_blocked_sender_are_worth_an_event() -> None:
+    paused = directories.alias(mailboxes=(directories.mailbox(state=MailboxState.PAUSED),))
+    assert concerns_known_alias(of_alias(paused))
+    assert concerns_known_alias(reject("5.7.1", "sender refused", "sender blocked by rule"))
+
+
+def test_unknown_addresses_and_our_own_trouble_are_not() -> None:
+    kept = Kept()
+    refusals = RefusalQueue(kept)
+    refusals.start()
+    for verdict in (UNKNOWN, unavailable("database"), reject("5.1.2", "no mail for this subdomain")):
+        refusals.refused(verdict, "nosuch@alias.example", "s")
+    assert refusals.close(30)
+    assert kept.refusals == []
