@@ -67,7 +67,8 @@ class Mailbox:
     """A real mailbox of an account.
 
     senders: further From addresses that may reply as this mailbox. login: the SASL login that proves
-    it. allow_spf: the owner accepts aligned SPF alone as proof of a reply.
+    it. allow_spf: the owner accepts aligned SPF alone as proof of a reply. written: the address as its
+    owner wrote it, in SMTP form.
     """
 
     id: int
@@ -77,6 +78,12 @@ class Mailbox:
     login: str | None = None
     senders: tuple[str, ...] = ()
     allow_spf: bool = False
+    written: str = ""
+
+    @property
+    def deliver_to(self) -> str:
+        """Where its mail is sent: as it was written, for a local part's case is its host's affair."""
+        return self.written or self.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +113,18 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class ReverseAlias:
-    """What a reverse alias's token stands for."""
+    """What a reverse alias's token stands for. contact_written: the address as written, in SMTP form."""
 
     token: str
     alias: Alias
     contact: str
     contact_name: str | None
+    contact_written: str = ""
+
+    @property
+    def deliver_to(self) -> str:
+        """Where a reply is sent."""
+        return self.contact_written or self.contact
 
 
 @dataclass(frozen=True, slots=True)

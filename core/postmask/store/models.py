@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from postmask.directory.records import BlockAction, ContactRule, WhenDisabled
+from postmask.directory.records import BlockAction, ContactRule, MailboxState, WhenDisabled
 from postmask.store.vocabulary import (
     Algorithm,
     AliasRowState,
@@ -142,6 +142,13 @@ class Mailbox(Base):
     senders: Mapped[list[MailboxSender]] = relationship(
         order_by="MailboxSender.address", cascade="all, delete-orphan", passive_deletes=True
     )
+
+    @property
+    def state(self) -> str:
+        """What the two columns say together."""
+        if self.confirmed_at is None:
+            return MailboxState.UNCONFIRMED.value
+        return MailboxState.ACTIVE.value if self.paused_at is None else MailboxState.PAUSED.value
 
 
 class MailboxSender(Base):

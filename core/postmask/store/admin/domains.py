@@ -1,0 +1,213 @@
+"""Domains of ours and their DKIM keys."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from postmask import address as addresses
+from postmask import tokens
+from postmask.keys import Keyring
+from postmask.store.admin import accounts, purge
+from postmask.store.admin.views import DkimKeyView, DomainView
+from postmask.store.errors import Duplicate, InUse, NotFound, Refused
+from postmask.store.models import Alias, DkimKey, Domain, Mailbox
+from postmask.store.vocabulary import Algorithm, AliasRowState, KeyState
+
+_LISTED = 1000
+
+
+def add(
+    session: Session, name: str, postmaster: str, *, account: str | None = None, now: float
+) -> DomainView:
+    """Make a domain ours. postmaster: where mail to postmaster@ and abuse@ goes, outside our domains.
+
+    Raises AddressError, Duplicate, Refused, InUse (there are mailboxes of ours in that domain).
+    """
+    name = addresses.parse_domain(name)
+    if "." not in name:
+        raise Refused(f'"{name}" is not a full domain name; give it with its top-level domain')
+    if session.scalars(select(Domain.id).where(Domain.name == name)).first() is not None:
+        raise Duplicate(f"{name} is one of our domains already; see: postmask domain show {name}")
+    _refuse_own_mailboxes(session, name)
+    owner = accounts.choose(session, account)
+    domain = Domain(
+        id=tokens.random_id(),
+        name=name,
+        account=owner,
+        postmaster=_postmaster(session, postmaster, name),
+        created=now,
+    )
+    session.add(domain)
+    session.flush()
+    return _view(session, domain)
+
+
+def get(session: Session, name: str) -> DomainView:
+    """One domain with its keys. Raises AddressError, NotFound."""
+    return _view(session, find(session, name))
+
+
+def listing(session: Session, *, account: str | None = None) -> list[DomainView]:
+    """All domains, or an account's, by name."""
+    query = select(Domain).order_by(Domain.name)
+    if account is not None:
+        query = query.where(Domain.account_id == accounts.find(session, account).id)
+    return [_view(session, domain) for domain in session.scalars(query)]
+
+
+def names(session: Session) -> list[str]:
+    """The names of all our domains: what Postfix has to know."""
+    return list(session.scalars(select(Domain.name).order_by(Domain.name)))
+
+
+def edit(
+    session: Session, name: str, *, postmaster: str | None = None, account: str | None = None
+) -> DomainView:
+    """Change where postmaster and abuse go, or who looks after the domain; None leaves it."""
+    domain = find(session, name)
+    if postmaster is not None:
+        domain.postmaster = _postmaster(session, postmaster, domain.name)
+    if account is not None:
+        domain.account = accounts.find(session, account)
+    session.flush()
+    return _view(session, domain)
+
+
+def remove(
+    session: Session, keys: Keyring, name: str, *, with_aliases: bool = False, now: float
+) -> list[str]:
+    """Take a domain out of our hands; returns the aliases that went with it.
+
+    with_aliases: its aliases are purged with it, contacts and all; a tombstone keeps each address
+    from being given to another account. Raises NotFound, InUse (it has aliases).
+    """
+    domain = find(session, name)
+    present = _aliases(session, domain.name)
+    if present and not with_aliases:
+        raise InUse(
+            f"{domain.name} has {len(present)} alias{'es' if len(present) > 1 else ''}; "
+            "remove them first, or all with it: --with-aliases",
+            present[:_LISTED],
+        )
+    purge.domain_aliases(session, keys, domain.name, now=now)
+    session.delete(domain)
+    session.flush()
+    return present
+
+
+def add_key(
+    session: Session,
+    domain: str,
+    *,
+    selector: str,
+    algorithm: str,
+    sealed: bytes,
+    public: str,
+    now: float,
+) -> DkimKeyView:
+    """Give the domain a signing key, in use from now on.
+
+    sealed: keys.seal(Purpose.DKIM_STORAGE, PKCS #8 DER, domain, selector). public: the TXT value.
+    Raises NotFound, Duplicate (the selector is taken).
+    """
+    owner = find(session, domain)
+    if session.get(DkimKey, (owner.name, selector)) is not None:
+        raise Duplicate(f"{owner.name} has a key with the selector {selector} already; choose another")
+    key = DkimKey(
+        domain=owner.name,
+        selector=selector,
+        algorithm=Algorithm(algorithm).value,
+        sealed=sealed,
+        public=public,
+        state=KeyState.ACTIVE.value,
+        created=now,
+    )
+    session.add(key)
+    session.flush()
+    return _key_view(key)
+
+
+def find(session: Session, name: str) -> Domain:
+    """The domain's row. Raises AddressError, NotFound."""
+    name = addresses.parse_domain(name)
+    domain = session.scalars(select(Domain).where(Domain.name == name)).one_or_none()
+    if domain is None:
+        raise NotFound(f"{name} is not one of our domains; add it: postmask domain add {name}")
+    return domain
+
+
+def choose(session: Session, name: str | None) -> Domain:
+    """The domain of this name; without a name the only one. Raises Refused where there are several."""
+    if name is not None:
+        return find(session, name)
+    domains = session.scalars(select(Domain).order_by(Domain.name).limit(20)).all()
+    if len(domains) == 1:
+        return domains[0]
+    if not domains:
+        raise NotFound("there is no domain yet; add one: postmask domain add DOMAIN --postmaster ADDRESS")
+    listed = ", ".join(domain.name for domain in domains)
+    raise Refused(f"there are several domains, say which one with --domain: {listed}")
+
+
+def is_ours(session: Session, name: str) -> bool:
+    """Whether a domain of exactly this normal form is ours."""
+    return session.scalars(select(Domain.id).where(Domain.name == name)).first() is not None
+
+
+def _postmaster(session: Session, text: str, domain: str) -> str:
+    postmaster = addresses.parse(text)
+    if postmaster.domain == domain or is_ours(session, postmaster.domain):
+        raise Refused(
+            f"{postmaster} lies in one of our own domains; "
+            "mail to postmaster and abuse must go to a mailbox elsewhere"
+        )
+    return str(postmaster)
+
+
+def _refuse_own_mailboxes(session: Session, name: str) -> None:
+    """What lies in a domain that becomes ours would forward to us: find it before."""
+    boxes = session.scalars(
+        select(Mailbox.address)
+        .where(Mailbox.address.endswith("@" + name, autoescape=True))
+        .order_by(Mailbox.address)
+    )
+    posts = session.scalars(
+        select(Domain.name).where(func.lower(Domain.postmaster).endswith("@" + name, autoescape=True))
+    )
+    dependents = [*(f"mailbox {box}" for box in boxes), *(f"postmaster of {domain}" for domain in posts)]
+    if dependents:
+        raise InUse(
+            f"mail is delivered to addresses in {name}; a domain of ours can't hold mailboxes. "
+            "Use a subdomain for the aliases, or change these first",
+            dependents[:_LISTED],
+        )
+
+
+def _aliases(session: Session, domain: str) -> list[str]:
+    query = select(Alias.address).where(Alias.domain == domain, Alias.state != AliasRowState.REMOVED)
+    return list(session.scalars(query.order_by(Alias.address)))
+
+
+def _view(session: Session, domain: Domain) -> DomainView:
+    count = session.scalar(
+        select(func.count()).where(Alias.domain == domain.name, Alias.state != AliasRowState.REMOVED)
+    )
+    found = session.scalars(
+        select(DkimKey)
+        .where(DkimKey.domain == domain.name)
+        .order_by(DkimKey.algorithm.desc(), DkimKey.created)
+    )
+    return DomainView(
+        id=domain.id,
+        name=domain.name,
+        account=domain.account.name,
+        postmaster=domain.postmaster,
+        created=domain.created,
+        aliases=count or 0,
+        dkim_keys=tuple(_key_view(key) for key in found),
+    )
+
+
+def _key_view(key: DkimKey) -> DkimKeyView:
+    return DkimKeyView(key.domain, key.selector, key.algorithm, key.public, key.state, key.created)

@@ -1,0 +1,94 @@
+"""Which addresses may become an alias, and under which id.
+
+An alias's id is a keyed hash of its address (the next attempt's on a clash), so that a restored
+database and a re-made alias agree on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from postmask import tokens
+from postmask.address import Address
+from postmask.keys import Keyring
+from postmask.store.admin import purge
+from postmask.store.batches import batched
+from postmask.store.errors import Duplicate, Refused, StoreError
+from postmask.store.models import Alias
+from postmask.store.vocabulary import AliasRowState
+
+_PIECE = 500
+_ATTEMPTS = 64
+
+
+def check_local_part(address: Address) -> None:
+    """Raises Refused for what reaches somebody else by its shape, and never an alias."""
+    if tokens.is_reserved(address.local):
+        raise Refused(
+            f"{address} is reserved: postmaster and abuse go where the domain says, and the shapes of "
+            "reverse aliases and bounce addresses are our own; choose another name"
+        )
+
+
+class Namer:
+    """Gives ids to new addresses. Addresses are in normal form."""
+
+    def __init__(self, session: Session, keys: Keyring) -> None:
+        self._session = session
+        self._keys = keys
+
+    def free_ids(self, addresses: Sequence[str], account_id: int) -> dict[str, int]:
+        """An id for each address. Raises Duplicate, Refused when one is taken or was another's."""
+        self._refuse_taken(addresses, account_id)
+        buried = purge.buried_for(self._session, self._keys, addresses)
+        for address, owner in buried.items():
+            if owner != account_id:
+                raise Refused(
+                    f"{address} belonged to another account once and is not given out again; choose another"
+                )
+        return self._ids(addresses)
+
+    def _refuse_taken(self, addresses: Sequence[str], account_id: int) -> None:
+        for some in batched(addresses, _PIECE):
+            query = select(Alias.address, Alias.state, Alias.account_id).where(Alias.address.in_(some))
+            for row in self._session.execute(query):
+                raise _taken(row.address, row.state, row.account_id == account_id)
+
+    def _ids(self, addresses: Sequence[str]) -> dict[str, int]:
+        chosen: dict[str, int] = {}
+        open_ones = list(addresses)
+        for attempt in range(_ATTEMPTS):
+            wanted = {address: tokens.alias_id(self._keys, address, attempt) for address in open_ones}
+            used = self._used(list(wanted.values())) | set(chosen.values())
+            open_ones = []
+            for address, number in wanted.items():
+                if number in used:
+                    open_ones.append(address)
+                else:
+                    used.add(number)
+                    chosen[address] = number
+            if not open_ones:
+                return chosen
+        raise StoreError(f"no free id was found for {open_ones[0]}")
+
+    def _used(self, ids: Sequence[int]) -> set[int]:
+        used: set[int] = set()
+        for some in batched(ids, _PIECE):
+            used.update(self._session.scalars(select(Alias.id).where(Alias.id.in_(some))))
+        return used
+
+
+def _taken(address: str, state: str, same_account: bool) -> StoreError:
+    if state != AliasRowState.REMOVED:
+        return Duplicate(f"{address} is an alias already; see: postmask alias show {address}")
+    if same_account:
+        return Refused(
+            f"{address} was removed, not forgotten; bring it back: postmask alias restore {address}"
+        )
+    return Refused(
+        f"{address} belongs to another account, which removed it; it is not given out again, "
+        f"that account alone can have it back: postmask alias restore {address}"
+    )

@@ -1,0 +1,46 @@
+"""Forgetting aliases for good: rows and contacts go, a keyed hash of the address stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from postmask import tokens
+from postmask.keys import Keyring
+from postmask.store.batches import batched
+from postmask.store.models import Alias, Counter, Tombstone
+
+_PIECE = 500
+
+
+def domain_aliases(session: Session, keys: Keyring, domain: str, *, now: float) -> int:
+    """Purge every alias of the domain, removed ones too; how many there were."""
+    rows = session.execute(
+        select(Alias.id, Alias.account_id, Alias.address).where(Alias.domain == domain)
+    ).all()
+    buried = buried_for(session, keys, [row.address for row in rows])
+    fresh = [
+        {"hash": tokens.tombstone(keys, row.address), "account_id": row.account_id, "at": now}
+        for row in rows
+        if row.address not in buried
+    ]
+    if fresh:
+        session.execute(insert(Tombstone), fresh)
+    mine = select(Alias.id).where(Alias.domain == domain)
+    session.execute(delete(Counter).where(Counter.alias_id.in_(mine)))
+    session.execute(delete(Alias).where(Alias.domain == domain))
+    return len(rows)
+
+
+def buried_for(session: Session, keys: Keyring, address_keys: Sequence[str]) -> dict[str, int]:
+    """Which of these addresses have a tombstone, and the account that had them."""
+    stones = {stone: key for key in address_keys for stone in tokens.tombstones(keys, key)}
+    buried: dict[str, int] = {}
+    for some in batched(stones, _PIECE):
+        known = session.execute(
+            select(Tombstone.hash, Tombstone.account_id).where(Tombstone.hash.in_(some))
+        ).tuples()
+        buried.update((stones[stone], account_id) for stone, account_id in known)
+    return buried

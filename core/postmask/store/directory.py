@@ -1,0 +1,131 @@
+"""Look-ups in the truth, for the programs in a message's way.
+
+One statement a look-up, written once and compiled once, on a pool of read-only connections.
+
+DIAGNOSTICS
+    Nothing is ever raised. Whatever keeps the database from answering (stopped, hung, wrong
+    password, no schema, locked, damaged) is Unavailable with the reason, within the time limit. A
+    connection that broke since its last use is replaced once before giving up. After a failure on
+    Postgres the next second's look-ups are answered at once, without another wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from sqlalchemy import Engine, Executable
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from postmask.clock import Clock, SystemClock
+from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
+from postmask.directory.records import (
+    Alias,
+    Contact,
+    DkimKey,
+    Domain,
+    ReverseAlias,
+    SenderRule,
+)
+from postmask.store import reading, waiting
+from postmask.store.engine import LOOKUP_SECONDS, explain
+
+T = TypeVar("T")
+
+REST_SECONDS = 1.0
+"""How long Postgres is left alone after a failure."""
+
+
+class SqlDirectory:
+    """The directory, straight from the database. May be used by many threads at once."""
+
+    def __init__(self, engine: Engine, clock: Clock | None = None, seconds: float = LOOKUP_SECONDS) -> None:
+        """engine: made for Use.DIRECTORY. seconds: what one look-up may take."""
+        self._engine = engine
+        self._clock = clock or SystemClock()
+        self._seconds = seconds
+        self._remote = engine.dialect.name != "sqlite"
+        self._resting_until = float("-inf")
+        self._last_reason = ""
+
+    def domain(self, name: str) -> Lookup[Domain]:
+        """The domain of exactly this name."""
+        return self._ask(reading.DOMAIN, {"name": name}, reading.domain)
+
+    def alias(self, address: str) -> Lookup[Alias]:
+        """The alias of exactly this address (no detail)."""
+        return self._ask(reading.ALIAS, {"address": address}, reading.alias)
+
+    def alias_by_id(self, alias_id: int) -> Lookup[Alias]:
+        """The alias with this id."""
+        return self._ask(reading.ALIAS_BY_ID, {"alias_id": alias_id}, reading.alias)
+
+    def reverse_alias(self, token: str) -> Lookup[ReverseAlias]:
+        """What a reverse alias's 24 characters stand for."""
+        return self._ask(reading.REVERSE_ALIAS, {"token": token}, reading.reverse_alias)
+
+    def contact(self, alias_id: int, address: str) -> Lookup[Contact]:
+        """The contact of an alias, with its current reverse alias."""
+        return self._ask(reading.CONTACT, {"alias_id": alias_id, "address": address}, reading.contact)
+
+    def sender_rule(self, sender: str, alias: Alias | None, domain: Domain) -> Lookup[SenderRule]:
+        """The narrowest block that matches this envelope sender; the null sender ("") is never blocked."""
+        if "@" not in sender:
+            return ABSENT
+        parameters = {
+            "sender": sender,
+            "patterns": reading.patterns(sender),
+            "alias_id": alias.id if alias else 0,
+            "account_id": alias.account_id if alias else 0,
+            "domain_id": domain.id,
+        }
+        return self._ask(reading.SENDER_RULE, parameters, reading.sender_rule)
+
+    def account_addresses(self, account_id: int) -> Lookup[tuple[str, ...]]:
+        """All mailboxes and authorised senders of an account: what must not leak."""
+        parameters = {"account_id": account_id}
+        return self._ask(reading.ACCOUNT_ADDRESSES, parameters, reading.account_addresses)
+
+    def dkim_keys(self, domain: str) -> Lookup[tuple[DkimKey, ...]]:
+        """The domain's active signing keys, RSA first; Found(()) for a domain without."""
+        return self._ask(reading.DKIM_KEYS, {"domain": domain}, reading.dkim_keys)
+
+    def _ask(
+        self,
+        statement: Executable,
+        parameters: Mapping[str, object],
+        read: Callable[[reading.Rows], T | None],
+    ) -> Lookup[T]:
+        """read: makes the value of the rows; None: there is no such thing."""
+        if self._remote and self._clock.monotonic() < self._resting_until:
+            return Unavailable(self._last_reason)
+        try:
+            rows = self._rows(statement, parameters)
+            value = read(rows)
+        except Exception as error:  # noqa: BLE001 (whatever it is: it is not "no")
+            return self._failed(error)
+        return ABSENT if value is None else Found(value)
+
+    def _rows(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
+        if not self._remote:
+            return self._fetch(statement, parameters)
+        with waiting.time_limit(self._seconds):
+            try:
+                return self._fetch(statement, parameters)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+            # The pool held a connection that the server has closed since: a restart, a cut. The pool
+            # has dropped all of that age with it, so this one is new.
+            return self._fetch(statement, parameters)
+
+    def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
+        with self._engine.connect() as connection:
+            return connection.execute(statement, parameters).all()
+
+    def _failed(self, error: Exception) -> Unavailable:
+        said = explain(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
+        reason = f"the directory can't be asked: {said}"
+        self._last_reason = reason
+        self._resting_until = self._clock.monotonic() + REST_SECONDS
+        return Unavailable(reason)

@@ -1,0 +1,239 @@
+"""The directory's statements, and what their rows mean.
+
+Each statement is made once, at import, so that SQLAlchemy compiles it once. A reader turns all rows
+of its statement into one record, None for no row. Removed aliases aren't seen here; the aliases of a
+disabled account read as disabled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, case, literal, or_, select, union_all
+
+from postmask.directory import records
+from postmask.directory.records import AliasState, BlockAction, ContactRule, MailboxState
+from postmask.store.models import (
+    Account,
+    Alias,
+    AliasMailbox,
+    Contact,
+    DkimKey,
+    Domain,
+    Mailbox,
+    MailboxSender,
+    ReverseAlias,
+    SenderRule,
+)
+from postmask.store.vocabulary import Algorithm, AliasRowState, KeyState, RuleScope
+
+Rows = Sequence[Any]
+"""Row objects: their columns are known by name, not by type."""
+
+CONTACT_SCOPE = "contact"
+
+_ALIAS_COLUMNS = (
+    Alias.id,
+    Alias.account_id,
+    Alias.address,
+    Alias.domain,
+    Alias.state,
+    Alias.when_disabled,
+    Alias.name,
+    Account.disabled_at,
+    Mailbox.id.label("mailbox_id"),
+    Mailbox.address.label("mailbox"),
+    Mailbox.written,
+    Mailbox.confirmed_at,
+    Mailbox.paused_at,
+    Mailbox.login,
+    Mailbox.allow_spf,
+    MailboxSender.address.label("sender"),
+)
+
+
+def _aliases(*more: Any) -> Select[Any]:
+    """One row a mailbox and authorised sender of it; ordered, so that mailboxes stand together."""
+    query: Select[Any] = (
+        select(*_ALIAS_COLUMNS, *more)
+        .join(Account, Account.id == Alias.account_id)
+        .outerjoin(AliasMailbox, AliasMailbox.alias_id == Alias.id)
+        .outerjoin(Mailbox, Mailbox.id == AliasMailbox.mailbox_id)
+        .outerjoin(MailboxSender, MailboxSender.mailbox_id == Mailbox.id)
+        .where(Alias.state != AliasRowState.REMOVED.value)
+        .order_by(Mailbox.address, MailboxSender.address)
+    )
+    return query
+
+
+DOMAIN = select(Domain.id, Domain.name, Domain.account_id, Domain.postmaster).where(
+    Domain.name == bindparam("name")
+)
+
+ALIAS = _aliases().where(Alias.address == bindparam("address"))
+
+ALIAS_BY_ID = _aliases().where(Alias.id == bindparam("alias_id"))
+
+REVERSE_ALIAS = (
+    _aliases(
+        ReverseAlias.token,
+        Contact.address.label("contact"),
+        Contact.written.label("contact_written"),
+        Contact.name.label("contact_name"),
+    )
+    .join(Contact, Contact.alias_id == Alias.id)
+    .join(ReverseAlias, ReverseAlias.contact_id == Contact.id)
+    .where(ReverseAlias.token == bindparam("token"))
+)
+
+CONTACT = (
+    select(Contact.alias_id, Contact.address, Contact.name, Contact.rule, Contact.token)
+    .join(Alias, Alias.id == Contact.alias_id)
+    .where(
+        Contact.alias_id == bindparam("alias_id"),
+        Contact.address == bindparam("address"),
+        Alias.state != AliasRowState.REMOVED.value,
+    )
+)
+
+SENDER_RULE = union_all(
+    select(SenderRule.scope, SenderRule.pattern, SenderRule.action).where(
+        SenderRule.pattern.in_(bindparam("patterns", expanding=True)),
+        or_(
+            SenderRule.scope == RuleScope.GLOBAL.value,
+            SenderRule.domain_id == bindparam("domain_id"),
+            SenderRule.account_id == bindparam("account_id"),
+            SenderRule.alias_id == bindparam("alias_id"),
+        ),
+    ),
+    select(
+        literal(CONTACT_SCOPE),
+        Contact.address,
+        case((Contact.rule == ContactRule.BLOCK.value, Contact.block_action), else_=None),
+    ).where(
+        and_(
+            Contact.alias_id == bindparam("alias_id"),
+            Contact.address == bindparam("sender"),
+            Contact.rule != ContactRule.NONE.value,
+        )
+    ),
+)
+
+ACCOUNT_ADDRESSES = union_all(
+    select(Mailbox.address).where(Mailbox.account_id == bindparam("account_id")),
+    select(MailboxSender.address)
+    .join(Mailbox, Mailbox.id == MailboxSender.mailbox_id)
+    .where(Mailbox.account_id == bindparam("account_id")),
+)
+
+DKIM_KEYS = (
+    select(DkimKey.domain, DkimKey.selector, DkimKey.algorithm, DkimKey.sealed)
+    .where(DkimKey.domain == bindparam("domain"), DkimKey.state == KeyState.ACTIVE.value)
+    .order_by(case((DkimKey.algorithm == Algorithm.RSA.value, 0), else_=1), DkimKey.created.desc())
+)
+
+_NARROWNESS = {
+    scope: rank
+    for rank, scope in enumerate(
+        (CONTACT_SCOPE, RuleScope.ALIAS, RuleScope.ACCOUNT, RuleScope.DOMAIN, RuleScope.GLOBAL)
+    )
+}
+
+
+def domain(rows: Rows) -> records.Domain | None:
+    """From DOMAIN."""
+    if not rows:
+        return None
+    row = rows[0]
+    return records.Domain(row.id, row.name, row.account_id, row.postmaster)
+
+
+def alias(rows: Rows) -> records.Alias | None:
+    """From ALIAS, ALIAS_BY_ID and REVERSE_ALIAS."""
+    if not rows:
+        return None
+    row = rows[0]
+    disabled = row.state == AliasRowState.DISABLED or row.disabled_at is not None
+    return records.Alias(
+        id=row.id,
+        account_id=row.account_id,
+        address=row.address,
+        domain=row.domain,
+        state=AliasState.DISABLED if disabled else AliasState.ACTIVE,
+        when_disabled=records.WhenDisabled(row.when_disabled),
+        name=row.name,
+        mailboxes=_mailboxes(rows),
+    )
+
+
+def reverse_alias(rows: Rows) -> records.ReverseAlias | None:
+    """From REVERSE_ALIAS."""
+    behind = alias(rows)
+    if behind is None:
+        return None
+    row = rows[0]
+    return records.ReverseAlias(row.token, behind, row.contact, row.contact_name, row.contact_written)
+
+
+def contact(rows: Rows) -> records.Contact | None:
+    """From CONTACT."""
+    if not rows:
+        return None
+    row = rows[0]
+    return records.Contact(row.alias_id, row.address, row.name, ContactRule(row.rule), row.token)
+
+
+def sender_rule(rows: Rows) -> records.SenderRule | None:
+    """From SENDER_RULE: the narrowest scope, in it the longest pattern. An allowed contact is no rule."""
+    if not rows:
+        return None
+    scope, pattern, action = min(rows, key=lambda row: (_NARROWNESS[row[0]], row[1][0] == "@", -len(row[1])))
+    return records.SenderRule(BlockAction(action), scope, pattern) if action is not None else None
+
+
+def patterns(sender: str) -> list[str]:
+    """What may stand in a rule that matches this sender: itself, its domain and every parent of that."""
+    labels = sender.rpartition("@")[2].split(".")
+    return [sender, *("@" + ".".join(labels[start:]) for start in range(len(labels)))]
+
+
+def account_addresses(rows: Rows) -> tuple[str, ...]:
+    """From ACCOUNT_ADDRESSES."""
+    return tuple(sorted({row[0] for row in rows}))
+
+
+def dkim_keys(rows: Rows) -> tuple[records.DkimKey, ...]:
+    """From DKIM_KEYS."""
+    return tuple(records.DkimKey(row[0], row[1], row[2], bytes(row[3])) for row in rows)
+
+
+def _mailboxes(rows: Rows) -> tuple[records.Mailbox, ...]:
+    senders: dict[int, list[str]] = {}
+    first: dict[int, Any] = {}
+    for row in rows:
+        if row.mailbox_id is None:
+            continue
+        first.setdefault(row.mailbox_id, row)
+        known = senders.setdefault(row.mailbox_id, [])
+        if row.sender is not None:
+            known.append(row.sender)
+    return tuple(
+        records.Mailbox(
+            id=row.mailbox_id,
+            account_id=row.account_id,
+            address=row.mailbox,
+            state=_mailbox_state(row),
+            login=row.login,
+            senders=tuple(senders[row.mailbox_id]),
+            allow_spf=row.allow_spf,
+            written=row.written,
+        )
+        for row in first.values()
+    )
+
+
+def _mailbox_state(row: Any) -> MailboxState:
+    if row.confirmed_at is None:
+        return MailboxState.UNCONFIRMED
+    return MailboxState.ACTIVE if row.paused_at is None else MailboxState.PAUSED
