@@ -1,0 +1,101 @@
+"""The grammar of LMTP commands: paths, ESMTP parameters, XFORWARD attributes. Pure.
+
+Octets become str as UTF-8, other octets as lone surrogates, so that whatever Postfix hands over
+comes out again exactly as it came in.
+
+DIAGNOSTICS
+    GrammarError: the words are not what the grammar wants; its text fits into a reply line.
+
+STANDARDS
+    RFC 5321 §4.1.2 (paths), RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 (SMTPUTF8),
+    RFC 3461 §4 (xtext), Postfix XFORWARD_README.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+UNAVAILABLE = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
+
+_ROUTE = re.compile(r"@[^:\"<>]*:")
+_MAILBOX = re.compile(r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s<>\"])+")
+_PATH = re.compile(rf"\s*<\s*((?:{_ROUTE.pattern})?(?:{_MAILBOX.pattern})?)\s*>(?:\s+(.*))?\s*", re.DOTALL)
+_KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_XTEXT = re.compile(rb"(?:[!-*,-<>-~\x80-\xff]|\+[0-9A-F]{2})*")
+_HEX = re.compile(rb"\+([0-9A-F]{2})")
+_UNSAFE = re.compile(rb"[^!-*,-<>-~]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class GrammarError(ValueError):
+    """Not what the grammar wants. args[0] is short and free of the peer's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A reverse or forward path with the parameters behind it, as written ("" is the null sender)."""
+
+    address: str
+    parameters: Mapping[str, str | None]
+
+
+def text(octets: bytes) -> str:
+    """Octets of the wire as str; octets() gives exactly them back."""
+    return octets.decode("utf-8", "surrogateescape")
+
+
+def octets(words: str) -> bytes:
+    """The octets that text() made a str of."""
+    return words.encode("utf-8", "surrogateescape")
+
+
+def parse_path(argument: str, keyword: str) -> Path:
+    """The argument of MAIL (keyword "FROM") or RCPT ("TO"). A source route is dropped (RFC 5321 §4.1.1.3)."""
+    name, colon, rest = argument.partition(":")
+    if not colon or name.strip().upper() != keyword:
+        raise GrammarError(f"{keyword}:<address> expected")
+    match = _PATH.fullmatch(rest)
+    if match is None:
+        raise GrammarError("the address does not parse")
+    address = _ROUTE.sub("", match[1], count=1) if match[1].startswith("@") else match[1]
+    return Path(address, parse_parameters(match[2] or ""))
+
+
+def parse_parameters(words: str) -> dict[str, str | None]:
+    """ESMTP parameters: {upper-case keyword: value, None where there is no "="}. Given twice is a fault."""
+    parameters: dict[str, str | None] = {}
+    for word in words.split():
+        name, equals, value = word.partition("=")
+        key = name.upper()
+        if not _KEYWORD.fullmatch(name) or key in parameters:
+            raise GrammarError("the parameters do not parse")
+        parameters[key] = value if equals else None
+    return parameters
+
+
+def parse_attributes(argument: str) -> dict[str, str | None]:
+    """XFORWARD attributes: {upper-case name: decoded value, None where Postfix doesn't know it}.
+
+    Control characters become "?": nothing that is made of a value later may grow a second line.
+    """
+    attributes: dict[str, str | None] = {}
+    for name, value in parse_parameters(argument).items():
+        if value is None:
+            raise GrammarError("name=value expected")
+        decoded = _CONTROL.sub("?", text(decode_xtext(octets(value))))
+        attributes[name] = None if not decoded or decoded.upper() in UNAVAILABLE else decoded
+    return attributes
+
+
+def decode_xtext(encoded: bytes) -> bytes:
+    """RFC 3461 §4 xtext, 8-bit octets let through as Postfix does."""
+    if not _XTEXT.fullmatch(encoded):
+        raise GrammarError("xtext expected")
+    return _HEX.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), encoded)
+
+
+def encode_xtext(plain: bytes) -> bytes:
+    """RFC 3461 §4 xtext; everything that isn't printable ASCII is encoded."""
+    return _UNSAFE.sub(lambda match: b"+%02X" % match[0][0], plain)
