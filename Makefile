@@ -1,0 +1,60 @@
+# Two commands are all that a fresh Debian 12 or 13 needs: `make demo` and `make test`.
+#
+#   make demo [KEEP=1]      the whole way of a message, shown in a lab of its own
+#   make test [WHEEL=1]     linters, types, layers, all tests; WHEEL=1: against the built wheel
+#   make test TESTS=tests/unit
+#   make lint               linters, types and layers only
+#   make bench              throughput and CPU, ours beside the limit
+#   make wheel              the wheel, into dist/
+#   make lock               requirements.lock anew (needs uv)
+
+SHELL := /bin/sh
+export PATH := $(PATH):/usr/sbin:/sbin
+
+BIN := .venv/bin
+TESTS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help demo test lint checks bench wheel lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo:
+	@scripts/bootstrap demo
+	@$(BIN)/python scripts/demo.py $(if $(KEEP),--keep)
+
+lint:
+	@scripts/bootstrap test
+	@$(MAKE) --no-print-directory checks
+
+checks:
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ifdef WHEEL
+test: lint wheel
+	@VENV=.venv-wheel WHEEL=$$(ls -t dist/*.whl | head -1) scripts/bootstrap test
+	.venv-wheel/bin/pytest $(PYTEST_ARGS) $(TESTS)
+else
+test: lint
+	$(BIN)/pytest $(PYTEST_ARGS) $(TESTS)
+endif
+
+bench:
+	@scripts/bootstrap test
+	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
+
+wheel:
+	@scripts/bootstrap test
+	@rm -rf dist
+	$(BIN)/python -m build --no-isolation --wheel .
+
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements.lock
+
+clean:
+	rm -rf dist build .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .venv-wheel
