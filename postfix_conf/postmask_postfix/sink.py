@@ -23,11 +23,12 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from postmask.daemon import notify
 
 LINE_LIMIT = 16 * 1024 * 1024
 _AT_RCPT = {
@@ -122,18 +123,9 @@ async def serve(host: str, port: int, directory: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    _ready()
+    notify("READY=1")
     await stop.wait()
     server.close()
-
-
-def _ready() -> None:
-    """Tell the starter that the port answers (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.connect("\0" + address[1:] if address.startswith("@") else address)
-            notify.send(b"READY=1")
 
 
 def main() -> int:

@@ -19,12 +19,12 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from postmask.daemon import connect_unix
 from postmask_postfix.domains import alternations, parameters
 from postmask_postfix.instance import cool
 from postmask_postfix.settings import DOMAINS, GENERATION
@@ -142,21 +142,12 @@ def _in_force(config_dir: Path, generation: str) -> bool:
 def _greeting(queue: Path) -> list[str]:
     """The words of the re-injection listener's greeting; none when it doesn't answer."""
     try:
-        folder = os.open(queue / "public", os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return []
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(5.0)
-            # The way through /proc serves paths of any length.
-            connection.connect(f"/proc/self/fd/{folder}/postmask-reinject")
+        with connect_unix(queue / "public" / "postmask-reinject", 5.0) as connection:
             line = connection.makefile("rb").readline(1024)
             connection.sendall(b"QUIT\r\n")
             return line.decode("ascii", errors="replace").split()
     except OSError:
         return []
-    finally:
-        os.close(folder)
 
 
 def _is_running(config_dir: Path) -> bool:

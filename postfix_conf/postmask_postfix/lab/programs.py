@@ -23,7 +23,7 @@ from postmask_postfix.lab.readiness import Notified, answers
 from postmask_postfix.processes import Process
 
 READY_SECONDS = 30.0
-REPLACED_SECONDS = 2.0
+REPLACED_SECONDS = 1.0
 STOP_SECONDS = 8.0
 
 

@@ -12,7 +12,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from pathlib import Path
 from types import TracebackType
+
+from postmask.daemon import connect_unix
 
 
 class Notified:
@@ -44,18 +47,9 @@ class Notified:
 
 
 def answers(path: str) -> bool:
-    """Whether a Unix socket accepts a connection. Any length of path will do."""
-    folder, _, name = path.rpartition("/")
+    """Whether a Unix socket accepts a connection."""
     try:
-        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        connect_unix(Path(path), 1.0).close()
     except OSError:
         return False
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(1.0)
-            connection.connect(f"/proc/self/fd/{directory}/{name}")
-            return True
-    except OSError:
-        return False
-    finally:
-        os.close(directory)
+    return True
