@@ -33,7 +33,7 @@ Rows = Sequence[Any]
 
 CONTACT_SCOPE = "contact"
 
-_ALIAS_COLUMNS = (
+_ALIAS_COLUMNS: tuple[Any, ...] = (
     Alias.id,
     Alias.account_id,
     Alias.address,

@@ -1,0 +1,111 @@
+"""What happened: events and bounces, the newest first."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from postmask import address as addresses
+from postmask.store.admin import accounts, aliases
+from postmask.store.admin.views import BounceView, EventView
+from postmask.store.errors import Refused
+from postmask.store.models import Account, Alias, Bounce, Event, Mailbox, ReplayMark
+from postmask.store.vocabulary import EventKind
+
+DAY = 86400.0
+
+REPLAY_DAYS = 6
+"""How long a used signature is remembered: longer than the five days for which one proves anything."""
+
+
+def listing(
+    session: Session,
+    *,
+    alias: str | None = None,
+    account: str | None = None,
+    contact: str | None = None,
+    kind: str | None = None,
+    since: float | None = None,
+    limit: int | None = 100,
+) -> list[EventView]:
+    """Events that match all that is given. Raises NotFound, Refused (unknown kind)."""
+    query = (
+        select(Event, Account.name, Alias.address, Mailbox.address)
+        .outerjoin(Account, Account.id == Event.account_id)
+        .outerjoin(Alias, Alias.id == Event.alias_id)
+        .outerjoin(Mailbox, Mailbox.id == Event.mailbox_id)
+        .order_by(Event.at.desc(), Event.id)
+    )
+    if alias is not None:
+        query = query.where(Event.alias_id == aliases.find(session, alias, removed=True).id)
+    if account is not None:
+        query = query.where(Event.account_id == accounts.find(session, account).id)
+    if contact is not None:
+        query = query.where(Event.contact == addresses.parse_loose(contact).key)
+    if kind is not None:
+        query = query.where(Event.kind == _kind(kind))
+    if since is not None:
+        query = query.where(Event.at >= since)
+    return [
+        EventView(
+            id=event.id,
+            node=event.node,
+            at=event.at,
+            account=owner,
+            alias=alias_address,
+            kind=event.kind,
+            contact=event.contact,
+            mailbox=mailbox,
+            status=event.status,
+            reason=event.reason,
+            queue_id=event.queue_id,
+        )
+        for event, owner, alias_address, mailbox in session.execute(query.limit(limit)).tuples()
+    ]
+
+
+def bounces(
+    session: Session, *, alias: str | None = None, since: float | None = None, limit: int | None = 100
+) -> list[BounceView]:
+    """Bounces that came home. Raises NotFound."""
+    query = (
+        select(Bounce, Alias.address, Mailbox.address)
+        .outerjoin(Alias, Alias.id == Bounce.alias_id)
+        .outerjoin(Mailbox, Mailbox.id == Bounce.mailbox_id)
+        .order_by(Bounce.at.desc(), Bounce.id)
+    )
+    if alias is not None:
+        query = query.where(Bounce.alias_id == aliases.find(session, alias, removed=True).id)
+    if since is not None:
+        query = query.where(Bounce.at >= since)
+    return [
+        BounceView(
+            id=bounce.id,
+            node=bounce.node,
+            at=bounce.at,
+            alias=alias_address,
+            mailbox=mailbox,
+            contact_token=bounce.contact_token,
+            kind=bounce.kind,
+            action=bounce.action,
+            status=bounce.status,
+            reason=bounce.reason,
+        )
+        for bounce, alias_address, mailbox in session.execute(query.limit(limit)).tuples()
+    ]
+
+
+def prune(session: Session, *, days: int, now: float) -> int:
+    """Forget events and bounces older than so many days, and replay marks past their use; how many."""
+    limits = (
+        (Event, Event.at, now - days * DAY),
+        (Bounce, Bounce.at, now - days * DAY),
+        (ReplayMark, ReplayMark.at, now - REPLAY_DAYS * DAY),
+    )
+    return sum(session.execute(delete(table).where(at < limit)).rowcount for table, at, limit in limits)
+
+
+def _kind(text: str) -> str:
+    if text not in set(EventKind):
+        raise Refused(f'"{text}" is no kind of event; use one of {", ".join(EventKind)}')
+    return text

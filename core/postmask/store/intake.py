@@ -1,0 +1,183 @@
+"""Taking a node's outbox into the truth, so that applying it twice changes nothing.
+
+The caller gives a connection inside a transaction and commits; a batch is applied whole or not at
+all. Entries of one kind are written together, contacts before what may refer to them.
+
+DIAGNOSTICS
+    An entry that can never be applied (its alias was purged, a field is missing or out of range, a
+    kind that is unknown) is left out and named in the answer: it must not keep the others waiting.
+    SQLAlchemyError: the database; the batch is to be tried again.
+"""
+
+"""Taking a node's outbox into the truth, so that applying it twice changes nothing.
+
+The caller gives a connection inside a transaction and commits; a batch is applied whole or not at
+all. Entries of one kind are written together, contacts before what may refer to them.
+
+DIAGNOSTICS
+    An entry that can never be applied (its alias was purged, a field is missing or out of range, a
+    newer node's kind) is left out and named in the answer: it must not keep the others waiting.
+    SQLAlchemyError: the database; the batch is to be tried again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, case, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from postmask.spool import Entry
+from postmask.store import entries as reading
+from postmask.store import schema
+from postmask.store.batches import batched
+from postmask.store.models import (
+    Alias,
+    Base,
+    Bounce,
+    Contact,
+    Counter,
+    Event,
+    Mailbox,
+    Node,
+    ReplayMark,
+    ReverseAlias,
+)
+
+_PIECE = 200
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An entry that was not applied and never will be, and why."""
+
+    entry: Entry
+    reason: str
+
+
+def apply(connection: Connection, node: str, entries: Sequence[Entry]) -> tuple[LeftOut, ...]:
+    """Write a node's entries; what had to be left out."""
+    left_out: list[LeftOut] = []
+    sorted_out: dict[str, list[tuple[Entry, Values]]] = defaultdict(list)
+    for entry in entries:
+        try:
+            sorted_out[entry.kind].append((entry, reading.read(entry)))
+        except reading.EntryError as error:
+            left_out.append(LeftOut(entry, str(error)))
+    left_out += _contacts(connection, sorted_out["contact"])
+    _events(connection, node, [values for _, values in sorted_out["event"]])
+    bounces = [{**values, "node": node} for _, values in sorted_out["bounce"]]
+    _insert_new(connection, Bounce, bounces, ["id"])
+    marks = [values for _, values in sorted_out["replay"]]
+    _insert_new(connection, ReplayMark, marks, ["mark", "reverse_token"])
+    for _, values in sorted_out["mailbox_pause"]:
+        _pause(connection, **values)
+    return tuple(left_out)
+
+
+def seen(connection: Connection, node: str, at: float) -> None:
+    """Note that a node is alive and which schema it was written for."""
+    values = {"name": node, "last_seen": at, "schema": schema.wanted_revision()}
+    statement = _insert(connection, Node).values(values)
+    fresh = {"last_seen": statement.excluded.last_seen, "schema": statement.excluded.schema}
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=fresh))
+
+
+def _contacts(connection: Connection, told: Sequence[tuple[Entry, Values]]) -> list[LeftOut]:
+    """The contact that is there keeps its name and its current token; a new token is added to it."""
+    left_out: list[LeftOut] = []
+    for some in batched(told, _PIECE):
+        present = _present(connection, {values["alias_id"] for _, values in some})
+        known = [values for _, values in some if values["alias_id"] in present]
+        left_out += [
+            LeftOut(entry, "there is no such alias any more")
+            for entry, values in some
+            if values["alias_id"] not in present
+        ]
+        _insert_new(connection, Contact, known, ["alias_id", "address"])
+        numbers = _contact_ids(connection, known)
+        tokens = [
+            {
+                "token": values["token"],
+                "contact_id": numbers[values["alias_id"], values["address"]],
+                "created": values["created"],
+            }
+            for values in known
+        ]
+        _insert_new(connection, ReverseAlias, tokens, ["token"])
+    return left_out
+
+
+def _present(connection: Connection, alias_ids: set[int]) -> set[int]:
+    return set(connection.scalars(select(Alias.id).where(Alias.id.in_(alias_ids))))
+
+
+def _contact_ids(connection: Connection, contacts: Sequence[Values]) -> dict[tuple[int, str], int]:
+    wanted = [(values["alias_id"], values["address"]) for values in contacts]
+    query = select(Contact.alias_id, Contact.address, Contact.id).where(
+        tuple_(Contact.alias_id, Contact.address).in_(wanted)
+    )
+    return {(row.alias_id, row.address): row.id for row in connection.execute(query)} if wanted else {}
+
+
+def _events(connection: Connection, node: str, events: Sequence[Values]) -> None:
+    """Count only what was new, in the same transaction."""
+    new = _insert_new(connection, Event, [{**event, "node": node} for event in events], ["id"])
+    counts: dict[tuple[int, str], tuple[int, float]] = {}
+    for event in events:
+        if event["id"] not in new or event["alias_id"] is None:
+            continue
+        new.discard(event["id"])
+        key = (event["alias_id"], event["kind"])
+        count, last = counts.get(key, (0, event["at"]))
+        counts[key] = (count + 1, max(last, event["at"]))
+    rows = [
+        {"alias_id": alias_id, "node": node, "kind": kind, "count": count, "last_at": last}
+        for (alias_id, kind), (count, last) in sorted(counts.items())
+    ]
+    for some in batched(rows, _PIECE):
+        statement = _insert(connection, Counter).values(some)
+        later = case(
+            (statement.excluded.last_at > Counter.last_at, statement.excluded.last_at), else_=Counter.last_at
+        )
+        summed = {"count": Counter.count + statement.excluded.count, "last_at": later}
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["alias_id", "node", "kind"], set_=summed)
+        )
+
+
+def _pause(connection: Connection, mailbox_id: int, at: float, reason: str) -> None:
+    connection.execute(
+        update(Mailbox)
+        .where(Mailbox.id == mailbox_id, Mailbox.paused_at.is_(None))
+        .values(paused_at=at, pause_reason=reason)
+    )
+
+
+def _insert_new(
+    connection: Connection, model: type[Base], rows: Iterable[Values], unique: Sequence[str]
+) -> set[Any]:
+    """Insert what isn't there yet by these columns; the first of them, of the rows that were new."""
+    new: set[Any] = set()
+    table = model.__table__
+    for some in batched(rows, _PIECE):
+        statement = (
+            _insert(connection, model)
+            .values(some)
+            .on_conflict_do_nothing(index_elements=list(unique))
+            .returning(table.c[unique[0]])
+        )
+        new.update(connection.scalars(statement))
+    return new
+
+
+def _insert(connection: Connection, model: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """The two dialects say ON CONFLICT alike, but each in its own class."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(model)
+    return postgresql.insert(model)
