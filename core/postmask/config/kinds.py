@@ -153,6 +153,6 @@ ADDRESS = Kind("address", "an e-mail address", _read_address)
 DATABASE = Kind("URL", "sqlite:////path/to/file or postgresql://user:password@host/database", _read_database)
 NAMESERVERS = Kind(
     "list of servers",
-    'a list of IP addresses, each with or without port: "192.0.2.53", "[::1]:5353"',
+    'a list of IP addresses like "192.0.2.53", with a port "192.0.2.53:5353" or "[::1]:5353"',
     _read_nameservers,
 )

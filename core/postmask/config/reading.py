@@ -48,7 +48,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     """
     file = path or Path(environ.get(FILE_VARIABLE) or DEFAULT_FILE)
     try:
-        text = file.read_bytes().decode("utf-8")
+        text = file.read_bytes().decode("utf-8-sig")  # Windows editors leave a byte order mark
     except FileNotFoundError:
         raise ConfigError(
             file,
@@ -68,8 +68,12 @@ def read(text: str, file: Path, environ: Mapping[str, str]) -> Settings:
     """The settings of a text in TOML; the file is named in errors. Raises ConfigError."""
     try:
         given = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(file, [f"is not TOML: {printable(str(error))}"]) from None
+    except (ValueError, RecursionError):
+        raise ConfigError(
+            file, ["is not TOML that we can read: nested too deeply, or a number too long"]
+        ) from None
     settings = {setting.name: setting for setting in declared(SECTIONS)}
     problems = list(_unknown(given, settings))
     values: dict[str, Any] = {}
@@ -100,8 +104,11 @@ def _misfit(setting: Setting, given: Any) -> str:
     """What to say of a value that isn't of the setting's kind."""
     if setting.kind is DATABASE:
         return f"{setting.name}: expected {setting.kind.expected}"  # there may be a password in it
-    there = printable(toml(given[setting.attribute]), 80)
-    return f"{setting.name}: expected {setting.kind.expected}, not {there}"
+    return f"{setting.name}: expected {setting.kind.expected}, not {_cut(toml(given[setting.attribute]))}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _unknown(given: Mapping[str, Any], settings: Mapping[str, Setting]) -> Iterator[str]:
@@ -109,28 +116,33 @@ def _unknown(given: Mapping[str, Any], settings: Mapping[str, Setting]) -> Itera
     for section, content in given.items():
         if section not in SECTIONS:
             if isinstance(content, dict):
-                yield f"[{printable(section)}]: no such section{_hint(section, SECTIONS, '[{}]')}"
+                yield f"[{printable(section)}]: no such section; {_nearest_section(section)}"
             else:
-                yield f"{printable(section)}: stands in no section{_hint_key(section, '', settings)}"
+                yield f"{printable(section)}: stands in no section; {_nearest_key(section, '', settings)}"
         elif not isinstance(content, dict):
-            yield f"{section}: expected a section, [{section}], not {printable(toml(content), 80)}"
+            yield f"{section}: expected a section, [{section}], not {_cut(toml(content))}"
         else:
             for key in content:
                 if f"{section}.{key}" not in settings:
-                    yield f"{section}.{printable(key)}: no such key{_hint_key(key, section, settings)}"
+                    yield f"{section}.{printable(key)}: no such key; {_nearest_key(key, section, settings)}"
 
 
-def _hint_key(key: str, section: str, settings: Mapping[str, Setting]) -> str:
-    """The nearest known name: in the same section, else the same key elsewhere, else any that is near."""
+def _nearest_section(name: str) -> str:
+    near = difflib.get_close_matches(name, SECTIONS, n=1)
+    return f"did you mean [{near[0]}]?" if near else f"the sections are {', '.join(SECTIONS)}"
+
+
+def _nearest_key(key: str, section: str, settings: Mapping[str, Setting]) -> str:
+    """Looked for in the same section, then as the same key elsewhere, then anywhere."""
     siblings = [setting.name for setting in settings.values() if setting.section == section]
-    same = [setting.name for setting in settings.values() if setting.attribute == key]
+    namesakes = [setting.name for setting in settings.values() if setting.attribute == key]
     name = f"{section}.{key}"
-    return _hint(name, siblings) or _hint(same[0] if same else name, settings)
-
-
-def _hint(name: str, known: Iterable[str], form: str = "{}") -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {form.format(near[0])}?" if near else ""
+    near = (
+        difflib.get_close_matches(name, siblings, n=1)
+        or namesakes
+        or difflib.get_close_matches(name, settings, n=1)
+    )
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(siblings or settings)}"
 
 
 def _use_credential(values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> None:

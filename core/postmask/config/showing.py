@@ -18,6 +18,7 @@ from postmask.config.kinds import DATABASE
 from postmask.config.sections import SECTIONS, Settings
 
 _USER_PASSWORD = re.compile(r"(://[^:/@]*:).*@")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _QUERY_PASSWORD = re.compile(r"([?&][a-z]*password=)[^&]*")
 
 
@@ -63,6 +64,8 @@ def plain(value: Any) -> Any:
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         case tuple():
             return [plain(entry) for entry in value]
+        case float() if value.is_integer():
+            return int(value)
         case _:
             return value
 
@@ -74,13 +77,21 @@ def toml(value: object) -> str:
             return ""
         case bool():
             return "true" if value else "false"
-        case float():
-            return f"{value:g}" if value != int(value) else str(int(value))
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return _string(value)
         case list():
             return "[" + ", ".join(map(toml, value)) + "]"
         case dict():
-            return "{" + ", ".join(f"{key} = {toml(entry)}" for key, entry in value.items()) + "}"
+            return "{" + ", ".join(f"{_key(key)} = {toml(entry)}" for key, entry in value.items()) + "}"
         case _:
             return str(value)
+
+
+def _string(text: str) -> str:
+    """A basic string. JSON's escapes are TOML's; what else can't be shown is escaped too."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in quoted)
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _string(key)

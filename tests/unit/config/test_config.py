@@ -149,6 +149,11 @@ class TestFile:
         with pytest.raises(ConfigError, match="is not UTF-8 at octet 4; save it as UTF-8"):
             load(file, {})
 
+    def test_a_byte_order_mark_is_no_trouble(self, tmp_path: Path) -> None:
+        file = tmp_path / "windows.toml"
+        file.write_text("[dns]\r\ntimeout = 3\r\n", encoding="utf-8-sig", newline="")
+        assert load(file, {}).dns.timeout == 3.0
+
 
 class TestShown:
     def test_every_setting_with_origin_as_toml(self) -> None:

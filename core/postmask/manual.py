@@ -1,0 +1,114 @@
+"""The manual page postmask.toml(5), written from the declared settings.
+
+    python3 -m postmask.manual > docs/man/postmask.toml.5
+
+STANDARDS
+    man(7): the classic macros, which every man program reads.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+
+from postmask.config import DEFAULT_FILE, FILE_VARIABLE
+from postmask.config.declare import Derived, Setting, declared
+from postmask.config.sections import SECTIONS
+from postmask.config.showing import toml
+
+_EXAMPLE = """\
+[database]
+url = "postgresql://postmask_node:secret@db.example.com/postmask"
+owner_url = "postgresql://postmask_owner:other@db.example.com/postmask"
+
+[dns]
+nameservers = ["127.0.0.1:5353"]
+
+[postfix]
+door = "lmtp"
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [
+        '.\\" Written from the declared settings: python3 -m postmask.manual',
+        '.TH POSTMASK.TOML 5 "" Postmask "Postmask manual"',
+        ".SH NAME",
+        _text("postmask.toml - the configuration of Postmask"),
+        ".SH SYNOPSIS",
+        _text(str(DEFAULT_FILE)),
+        ".SH DESCRIPTION",
+        _text(
+            "One file in TOML configures all programs of Postmask on a machine. Every setting has a default: "
+            "an empty file is a good one, a missing file is an error. An unknown section or key, a value "
+            "of the wrong type and an impossible value are errors; all of them are told at once, each with "
+            "the nearest name that is known."
+        ),
+        ".PP",
+        _text(
+            "Durations are numbers of seconds, with or without a fraction. Paths are absolute. "
+            "postmask config check reads the file and says what is wrong with it; "
+            "postmask config show prints each setting as it is in force, and whether the file says so."
+        ),
+        *_settings(),
+        ".SH ENVIRONMENT",
+        *_tagged(FILE_VARIABLE, ["The file to read instead. The option --config goes before it."]),
+        *_tagged(
+            "CREDENTIALS_DIRECTORY",
+            ["Set by systemd for a program with credentials; see keys.file."],
+        ),
+        ".SH EXAMPLE",
+        ".EX",
+        *map(_text, _EXAMPLE.splitlines()),
+        ".EE",
+        ".SH SECURITY",
+        _text(
+            "Where a URL holds a password, the file must not be readable by others. It is read by root and "
+            "by the users that the programs run as, not by postfix.pipe_user. Passwords are masked in what "
+            "postmask config show and error messages say."
+        ),
+        ".SH SEE ALSO",
+        ".BR postmask (1),",
+        ".BR postconf (5),",
+        ".BR systemd.exec (5)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _settings() -> Iterator[str]:
+    for section, settings in groupby(declared(SECTIONS), key=lambda setting: setting.section):
+        yield f".SH [{section}]"
+        yield _text((SECTIONS[section].__doc__ or "").strip())
+        for setting in settings:
+            yield from _tagged(setting.attribute, [setting.doc, *_facts(setting)])
+
+
+def _facts(setting: Setting) -> Iterator[str]:
+    yield f"Type: {setting.kind.type}, {setting.kind.expected}."
+    if isinstance(setting.default, Derived):
+        yield f"Default: {setting.default.text}."
+    else:
+        yield f"Default: {toml(setting.default)}"
+
+
+def _tagged(tag: str, paragraphs: list[str]) -> Iterator[str]:
+    """A tag with its text hanging below it, each further paragraph on a line of its own."""
+    yield ".TP"
+    yield f".B {_text(tag)}"
+    for number, paragraph in enumerate(paragraphs):
+        if number:
+            yield ".br"
+        yield _text(paragraph)
+
+
+def _text(text: str) -> str:
+    """Text in which roff sees nothing of its own: no escapes, no requests, hyphens that can be copied."""
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga").replace("^", "\\(ha")
+    text = text.replace("~", "\\(ti")
+    return f"\\&{text}" if text.startswith((".", "'")) else text
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,174 @@
+"""The log: one line a record, whatever is in it; canonical lines that can be taken apart again."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from postmask import log
+
+LOGGER = logging.getLogger("postmask.test")
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def started(level: str = "info") -> io.StringIO:
+    stream = io.StringIO()
+    log.setup("postmask-test", level, environ={}, stream=stream)
+    return stream
+
+
+def written(stream: io.StringIO) -> str:
+    """The one line that was written, without its time."""
+    (line,) = stream.getvalue().splitlines()
+    time, rest = line.split(" ", 1)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time)
+    return rest
+
+
+def test_a_canonical_line() -> None:
+    stream = started()
+    log.line(
+        LOGGER,
+        logging.INFO,
+        "forwarded",
+        queue_id="3X1",
+        alias=17,
+        ms=1.25,
+        left=2.0,
+        held=False,
+        reason='550 "no" =',
+        empty="",
+        absent=None,
+        raw=b"\xff\n",
+    )
+    assert written(stream) == (
+        r'postmask-test: forwarded queue_id=3X1 alias=17 ms=1.25 left=2 held=false reason="550 \"no\" =" '
+        r'empty="" raw=\xff\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "word"),
+    [
+        (logging.INFO, ""),
+        (logging.WARNING, "warning: "),
+        (logging.ERROR, "error: "),
+        (logging.CRITICAL, "fatal: "),
+    ],
+)
+def test_the_level_is_said_where_it_matters(level: int, word: str) -> None:
+    stream = started()
+    log.line(LOGGER, level, "event")
+    assert written(stream) == f"postmask-test: {word}event"
+
+
+def test_levels() -> None:
+    stream = started("warning")
+    log.line(LOGGER, logging.INFO, "event")
+    LOGGER.info("event")
+    assert stream.getvalue() == ""
+    stream = started("debug")
+    LOGGER.debug("event %d", 1)
+    assert written(stream) == "postmask-test: event 1"
+
+
+def test_libraries_are_heard_from_warning_on() -> None:
+    stream = started("debug")
+    logging.getLogger("sqlalchemy").info("chatter")
+    logging.getLogger("sqlalchemy").warning("trouble\nof two lines")
+    assert written(stream) == r"postmask-test: warning: trouble\nof two lines"
+
+
+def test_an_exception_is_one_line_without_a_traceback() -> None:
+    stream = started()
+    try:
+        try:
+            raise KeyError("in\nner")
+        except KeyError as error:
+            raise RuntimeError("outer \x1b[31m") from error
+    except RuntimeError:
+        LOGGER.exception("it failed")
+    line = written(stream)
+    assert line.startswith(
+        r'postmask-test: error: it failed error="RuntimeError: outer \x1b[31m" at=test_log.py:'
+    )
+    assert line.endswith(r"""cause="KeyError: 'in\\nner'" """.strip())
+    assert "Traceback" not in line
+
+
+def test_under_systemd_the_priority_goes_before_and_the_time_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "journal"
+    with file.open("w") as stream:
+        status = os.fstat(stream.fileno())
+        environ = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        log.setup("postmask-test", "info", environ=environ, stream=stream)
+        log.line(LOGGER, logging.INFO, "one")
+        log.line(LOGGER, logging.ERROR, "two")
+    assert file.read_text() == "<6>postmask-test: one\n<3>postmask-test: error: two\n"
+
+
+def test_a_redirected_stream_is_no_journal(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with file.open("w") as stream:
+        log.setup("postmask-test", "info", environ={"JOURNAL_STREAM": "8:12345"}, stream=stream)
+        log.line(LOGGER, logging.INFO, "one")
+    assert re.fullmatch(r"\d{4}-.*Z postmask-test: one\n", file.read_text())
+
+
+def test_a_log_that_can_not_be_written_stops_nothing() -> None:
+    program = """
+import logging
+from postmask import log
+log.setup("postmask-test", "info")
+log.line(logging.getLogger("postmask.test"), logging.INFO, "lost")
+print("went on")
+"""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", program], stderr=full, stdout=subprocess.PIPE, text=True)
+    assert done.stdout == "went on\n"
+
+
+def test_a_line_costs_nothing_when_it_is_not_wanted() -> None:
+    class Dear:
+        def __str__(self) -> str:
+            raise AssertionError("put into words for nobody")
+
+    started("warning")
+    log.line(LOGGER, logging.INFO, "event", value=Dear())
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), st.text(st.characters(), max_size=60)))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_values_give_one_line_that_comes_apart_again(fields: dict[str, str]) -> None:
+    stream = started()
+    log.line(LOGGER, logging.INFO, "event", **fields)
+    line = written(stream)
+    assert line.isprintable()
+    found = re.findall(r' (\w)=("(?:\\.|[^"\\])*"|[^ "=]+)', line)
+    assert [name for name, _ in found] == list(fields)
+
+
+@given(st.text(st.characters(), max_size=300))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_message_is_one_line(message: str) -> None:
+    stream = started()
+    LOGGER.warning("%s", message)
+    assert written(stream).isprintable()
