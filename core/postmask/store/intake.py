@@ -5,17 +5,6 @@ all. Entries of one kind are written together, contacts before what may refer to
 
 DIAGNOSTICS
     An entry that can never be applied (its alias was purged, a field is missing or out of range, a
-    kind that is unknown) is left out and named in the answer: it must not keep the others waiting.
-    SQLAlchemyError: the database; the batch is to be tried again.
-"""
-
-"""Taking a node's outbox into the truth, so that applying it twice changes nothing.
-
-The caller gives a connection inside a transaction and commits; a batch is applied whole or not at
-all. Entries of one kind are written together, contacts before what may refer to them.
-
-DIAGNOSTICS
-    An entry that can never be applied (its alias was purged, a field is missing or out of range, a
     newer node's kind) is left out and named in the answer: it must not keep the others waiting.
     SQLAlchemyError: the database; the batch is to be tried again.
 """

@@ -13,7 +13,7 @@ from postmask.directory.records import WhenDisabled
 from postmask.keys import Keyring
 from postmask.store.admin import accounts, domains, mailboxes
 from postmask.store.admin.aliasviews import view, views
-from postmask.store.admin.naming import Namer, check_local_part
+from postmask.store.admin.naming import Namer, check_local_part, checked_answer
 from postmask.store.admin.views import AliasView
 from postmask.store.errors import Duplicate, NotFound, Refused
 from postmask.store.models import Account, Alias, AliasMailbox, Mailbox
@@ -53,7 +53,7 @@ def add(
         address=parsed.key,
         domain=domain.name,
         state=AliasRowState.ACTIVE.value,
-        when_disabled=_when_disabled(when_disabled),
+        when_disabled=checked_answer(when_disabled),
         name=name or None,
         note=note or None,
         created=now,
@@ -156,7 +156,7 @@ def edit(
     if name is not None:
         alias.name = name or None
     if when_disabled is not None:
-        alias.when_disabled = _when_disabled(when_disabled)
+        alias.when_disabled = checked_answer(when_disabled)
     session.flush()
     return view(session, alias)
 
@@ -243,12 +243,6 @@ def _set_state(session: Session, address: str, state: AliasRowState) -> AliasVie
     alias.state = state.value
     session.flush()
     return view(session, alias)
-
-
-def _when_disabled(text: str) -> str:
-    if text not in set(WhenDisabled):
-        raise Refused(f'"{text}" is no answer of a disabled alias; use reject, unknown, defer or discard')
-    return str(text)
 
 
 def _random_name() -> str:

@@ -16,18 +16,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from postmask import address as addresses
-from postmask.address import AddressError
+from postmask.address import Address, AddressError
 from postmask.directory.records import WhenDisabled
-from postmask.display import printable
 from postmask.keys import Keyring
 from postmask.store.admin import accounts, mailboxes
-from postmask.store.admin.naming import Namer, check_local_part
+from postmask.store.admin.naming import Namer, check_local_part, checked_answer
 from postmask.store.batches import batched
 from postmask.store.errors import Refused, StoreError
 from postmask.store.models import Account, Alias, AliasMailbox, Domain
@@ -47,16 +45,6 @@ class BadRows(Refused):
         self.details = tuple(faults)
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What has been read so far. boxes: mailbox ids by what stood in `to`."""
-
-    aliases: dict[str, dict[str, object]] = field(default_factory=dict)
-    boxes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    targets: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-
-
 def add(
     session: Session,
     keys: Keyring,
@@ -71,15 +59,16 @@ def add(
     Raises BadRows, Duplicate, Refused, NotFound; all or nothing is the transaction's doing.
     """
     owner = accounts.choose(session, account)
-    batch = _read(session, lines, " ".join(to), owner, now)
-    if batch.faults:
-        raise BadRows(batch.faults)
-    ids = Namer(session, keys).free_ids(list(batch.aliases), owner.id)
-    for some in batched(batch.aliases.items(), _PIECE):
+    rows = _Rows(session, owner, " ".join(to), now)
+    rows.read(lines)
+    if rows.faults:
+        raise BadRows(rows.faults)
+    ids = Namer(session, keys).free_ids(list(rows.aliases), owner.id)
+    for some in batched(rows.aliases.items(), _PIECE):
         session.execute(insert(Alias), [{**row, "id": ids[key]} for key, row in some])
     links = (
         {"alias_id": ids[key], "mailbox_id": box, "account_id": owner.id}
-        for key, boxes in batch.targets.items()
+        for key, boxes in rows.targets.items()
         for box in boxes
     )
     for piece in batched(links, _PIECE):
@@ -87,88 +76,92 @@ def add(
     return len(ids)
 
 
-def _read(session: Session, lines: Iterable[str], to: str, owner: Account, now: float) -> _Batch:
-    batch = _Batch()
-    ours = set(session.scalars(select(Domain.name)))
-    reader = csv.reader(lines, strict=True)
-    columns: Sequence[str] = COLUMNS
-    try:
-        for number, cells in enumerate(reader):
-            if number == 0 and cells and cells[0].strip().lower().lstrip("\ufeff") in COLUMNS:
-                columns = _header(cells)
-            elif any(cell.strip() for cell in cells):
-                _take(session, batch, reader.line_num, _row(columns, cells, to), ours, owner, now)
-            if len(batch.faults) >= _FAULTS_SHOWN:
-                break
-    except csv.Error as error:
-        batch.faults.append(f"line {reader.line_num}: {error}")
-    except UnicodeDecodeError:
-        batch.faults.append("the file is not UTF-8; convert it")
-    return batch
+class _Rows:
+    """The file's lines, checked: aliases and their mailboxes' ids by address, and the faults."""
 
+    def __init__(self, session: Session, owner: Account, to: str, now: float) -> None:
+        self.aliases: dict[str, dict[str, object]] = {}
+        self.targets: dict[str, tuple[int, ...]] = {}
+        self.faults: list[str] = []
+        self._session = session
+        self._owner = owner
+        self._to = to
+        self._now = now
+        self._domains = set(session.scalars(select(Domain.name)))
+        self._boxes: dict[str, tuple[int, ...]] = {}
 
-def _header(cells: Sequence[str]) -> Sequence[str]:
-    names = [cell.strip().lower().lstrip("\ufeff") for cell in cells]
-    unknown = [name for name in names if name not in COLUMNS]
-    if unknown or "address" not in names:
-        raise Refused(f"the first line must name columns of these, address among them: {', '.join(COLUMNS)}")
-    return names
+    def read(self, lines: Iterable[str]) -> None:
+        """Take all lines, or as many as it needs to find twenty faults."""
+        reader = csv.reader(lines, strict=True)
+        columns: Sequence[str] = COLUMNS
+        try:
+            for number, cells in enumerate(reader):
+                if number == 0 and cells and _name(cells[0]) in COLUMNS:
+                    columns = _header(cells)
+                elif any(cell.strip() for cell in cells):
+                    self._take(reader.line_num, columns, cells)
+                if len(self.faults) >= _FAULTS_SHOWN:
+                    break
+        except csv.Error as error:
+            self.faults.append(f"line {reader.line_num}: {error}")
+        except UnicodeDecodeError:
+            self.faults.append("the file is not UTF-8; convert it")
 
+    def _take(self, line: int, columns: Sequence[str], cells: Sequence[str]) -> None:
+        try:
+            if len(cells) > len(columns):
+                raise Refused("more cells than columns; put what has commas in it into quotes")
+            row = {name: cell.strip() for name, cell in zip(columns, cells, strict=False)}
+            parsed = self._address(row.get("address", ""))
+            targets = self._mailboxes(row.get("to") or self._to)
+            self.aliases[parsed.key] = self._values(parsed, row)
+            self.targets[parsed.key] = targets
+        except (AddressError, StoreError) as error:
+            self.faults.append(f"line {line}: {error}")
 
-def _row(columns: Sequence[str], cells: Sequence[str], to: str) -> Mapping[str, str]:
-    row = {name: cell.strip() for name, cell in zip(columns, cells, strict=False)}
-    row["surplus"] = " ".join(cells[len(columns) :]).strip()
-    row["to"] = row.get("to") or to
-    return row
-
-
-def _take(
-    session: Session,
-    batch: _Batch,
-    line: int,
-    row: Mapping[str, str],
-    ours: set[str],
-    owner: Account,
-    now: float,
-) -> None:
-    try:
-        parsed = addresses.parse(row.get("address", ""))
-        if parsed.domain not in ours:
+    def _address(self, text: str) -> Address:
+        parsed = addresses.parse(text)
+        if parsed.domain not in self._domains:
             raise Refused(
                 f"{parsed.domain} is not one of our domains; add it: postmask domain add {parsed.domain}"
             )
         check_local_part(parsed)
-        if parsed.key in batch.aliases:
+        if parsed.key in self.aliases:
             raise Refused(f"{parsed} stands in the file twice")
-        if row["surplus"]:
-            raise Refused(
-                f'more cells than columns: "{printable(row["surplus"], 60)}"; quote what has commas'
-            )
-        when_disabled = row.get("when_disabled") or WhenDisabled.REJECT.value
-        if when_disabled not in set(WhenDisabled):
-            raise Refused(f'when_disabled is "{printable(when_disabled, 40)}"; use {", ".join(WhenDisabled)}')
-        batch.targets[parsed.key] = _boxes(session, batch, row["to"], owner)
-    except (AddressError, StoreError) as error:
-        batch.faults.append(f"line {line}: {error}")
-        return
-    batch.aliases[parsed.key] = {
-        "account_id": owner.id,
-        "address": parsed.key,
-        "domain": parsed.domain,
-        "state": AliasRowState.ACTIVE.value,
-        "when_disabled": when_disabled,
-        "name": row.get("name") or None,
-        "note": row.get("note") or None,
-        "created": now,
-    }
+        return parsed
+
+    def _values(self, parsed: Address, row: Mapping[str, str]) -> dict[str, object]:
+        return {
+            "account_id": self._owner.id,
+            "address": parsed.key,
+            "domain": parsed.domain,
+            "state": AliasRowState.ACTIVE.value,
+            "when_disabled": checked_answer(row.get("when_disabled") or WhenDisabled.REJECT),
+            "name": row.get("name") or None,
+            "note": row.get("note") or None,
+            "created": self._now,
+        }
+
+    def _mailboxes(self, text: str) -> tuple[int, ...]:
+        known = self._boxes.get(text)
+        if known is None:
+            names = text.replace(";", " ").split()
+            if not names:
+                raise Refused("no mailbox to deliver to: fill in the column to, or give --to")
+            found = (mailboxes.find(self._session, name, self._owner.name) for name in names)
+            known = self._boxes[text] = tuple({box.id: None for box in found})
+        return known
 
 
-def _boxes(session: Session, batch: _Batch, text: str, owner: Account) -> tuple[int, ...]:
-    known = batch.boxes.get(text)
-    if known is None:
-        names = text.replace(";", " ").split()
-        if not names:
-            raise Refused("no mailbox to deliver to: fill in the column to, or give --to")
-        known = tuple({mailboxes.find(session, name, owner.name).id: None for name in names})
-        batch.boxes[text] = known
-    return known
+def _name(cell: str) -> str:
+    """A column's name; a spreadsheet's byte order mark may stand before the first."""
+    return cell.strip().lstrip("\ufeff").lower()
+
+
+def _header(cells: Sequence[str]) -> Sequence[str]:
+    names = [_name(cell) for cell in cells]
+    if not {"address"} <= set(names) <= set(COLUMNS) or len(set(names)) < len(names):
+        raise Refused(
+            f"the first line may name these columns, each once, address among them: {', '.join(COLUMNS)}"
+        )
+    return names

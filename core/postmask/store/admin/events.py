@@ -102,7 +102,10 @@ def prune(session: Session, *, days: int, now: float) -> int:
         (Bounce, Bounce.at, now - days * DAY),
         (ReplayMark, ReplayMark.at, now - REPLAY_DAYS * DAY),
     )
-    return sum(session.execute(delete(table).where(at < limit)).rowcount for table, at, limit in limits)
+    gone = 0
+    for table, at, limit in limits:
+        gone += len(session.scalars(delete(table).where(at < limit).returning(at)).all())
+    return gone
 
 
 def _kind(text: str) -> str:

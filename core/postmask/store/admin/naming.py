@@ -1,4 +1,4 @@
-"""Which addresses may become an alias, and under which id.
+"""What may become an alias, and under which id.
 
 An alias's id is a keyed hash of its address (the next attempt's on a clash), so that a restored
 database and a re-made alias agree on it.
@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from postmask import tokens
 from postmask.address import Address
+from postmask.directory.records import WhenDisabled
+from postmask.display import printable
 from postmask.keys import Keyring
 from postmask.store.admin import purge
 from postmask.store.batches import batched
@@ -31,6 +33,15 @@ def check_local_part(address: Address) -> None:
             f"{address} is reserved: postmaster and abuse go where the domain says, and the shapes of "
             "reverse aliases and bounce addresses are our own; choose another name"
         )
+
+
+def checked_answer(text: str) -> str:
+    """What a disabled alias answers, if it is one of the answers. Raises Refused."""
+    if text not in set(WhenDisabled):
+        raise Refused(
+            f'"{printable(text, 40)}" is no answer of a disabled alias; use {", ".join(WhenDisabled)}'
+        )
+    return str(text)
 
 
 class Namer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from postmask import address as addresses
@@ -12,9 +12,12 @@ from postmask import tokens
 from postmask.directory.records import BlockAction
 from postmask.store.admin import accounts, aliases, domains
 from postmask.store.admin.views import RuleView
+from postmask.store.batches import batched
 from postmask.store.errors import Duplicate, NotFound, Refused
 from postmask.store.models import Account, Alias, Domain, SenderRule
 from postmask.store.vocabulary import RuleScope
+
+_PIECE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +107,16 @@ def _resolve(session: Session, target: Target) -> tuple[RuleScope, ColumnElement
 
 
 def _views(session: Session, rules: list[SenderRule]) -> list[RuleView]:
-    if not rules:
-        return []
-    wanted = [rule.id for rule in rules] if len(rules) == 1 else None
     query = (
         select(SenderRule.id, Alias.address, Account.name, Domain.name)
         .outerjoin(Alias, Alias.id == SenderRule.alias_id)
         .outerjoin(Account, Account.id == SenderRule.account_id)
         .outerjoin(Domain, Domain.id == SenderRule.domain_id)
-        .where(or_(SenderRule.id.in_(wanted or ()), wanted is None))
     )
-    targets = {
-        number: alias or account or domain for number, alias, account, domain in session.execute(query)
-    }
+    targets: dict[int, str | None] = {}
+    for some in batched([rule.id for rule in rules], _PIECE):
+        found = session.execute(query.where(SenderRule.id.in_(some))).tuples()
+        targets.update((number, alias or account or domain) for number, alias, account, domain in found)
     return [
         RuleView(rule.id, rule.scope, targets[rule.id], rule.pattern, rule.action, rule.created)
         for rule in rules
