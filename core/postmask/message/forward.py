@@ -17,13 +17,12 @@ STANDARDS
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from postmask.address import Address
 from postmask.message import mailto, msgid, trace
-from postmask.message.headers import Field, Headers, make_field, tidy
+from postmask.message.headers import Field, Headers, fold, make_field, tidy
 from postmask.message.mailboxes import AddressList, NamedAddress, clean_name, format_list, parse_list
 
 WANTED_LIMIT = 50
@@ -215,7 +214,4 @@ class _Rewriting:
         return self.context.reverse.get(address.key)
 
     def _message_id(self) -> Field:
-        """For a message without one: an id made of its header, the same at each try."""
-        digest = hashlib.sha256(self.headers.to_bytes()).hexdigest()[:32]
-        one = f"<{digest}@missing.invalid>".encode("ascii")
-        return make_field("Message-ID", self.context.wrap_id(one).decode("ascii"))
+        return fold("Message-ID", [self.context.wrap_id(msgid.substitute(self.headers))])

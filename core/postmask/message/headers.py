@@ -80,18 +80,24 @@ class Headers:
 
 def split(data: bytes) -> tuple[Headers, bytes]:
     """Header and body of a message with CRLF (or LF) line ends. The blank line belongs to neither."""
+    headers, start = read(data, 0, len(data))
+    return headers, data[start:]
+
+
+def read(data: bytes, start: int, end: int) -> tuple[Headers, int]:
+    """The header that begins at `start`, and where its body begins; nothing past `end` is looked at."""
     fields: list[Field] = []
-    position = 0
-    while match := _FIELD.match(data, position):
+    position = start
+    while match := _FIELD.match(data, position, end):
         if len(fields) == MAX_FIELDS:
-            end = _end_of_block(data, position)
-            fields.append(Field(_ended(data[position:end]), b""))
-            position = end
+            rest = _end_of_block(data, position, end)
+            fields.append(Field(_ended(data[position:rest]), b""))
+            position = rest
             break
         fields.append(Field(_ended(match[0]), match[1].lower()))
         position = match.end()
-    blank = _BLANK.match(data, position)
-    return Headers(fields), data[blank.end() if blank else position :]
+    blank = _BLANK.match(data, position, end)
+    return Headers(fields), blank.end() if blank else position
 
 
 def join(headers: Headers, body: bytes) -> bytes:
@@ -99,9 +105,9 @@ def join(headers: Headers, body: bytes) -> bytes:
     return b"".join((headers.to_bytes(), b"\r\n", body))
 
 
-def _end_of_block(data: bytes, position: int) -> int:
-    blank = _BLANK_LINE.search(data, position)
-    return blank.start() + 1 if blank else len(data)
+def _end_of_block(data: bytes, position: int, end: int) -> int:
+    blank = _BLANK_LINE.search(data, position, end)
+    return blank.start() + 1 if blank else end
 
 
 def _ended(raw: bytes) -> bytes:

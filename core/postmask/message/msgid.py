@@ -20,11 +20,12 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
+import hashlib
 import re
 from collections.abc import Callable
 
 from postmask.keys import Keyring, Purpose
-from postmask.message.headers import Field, fold
+from postmask.message.headers import Field, Headers, fold
 
 LIMIT = 240
 """Octets of a wrapped id with its angle brackets: fits a line, and every program's buffer for ids."""
@@ -99,6 +100,12 @@ def map_field(name: str, value: bytes, one: Callable[[bytes], bytes]) -> Field |
     if not found:
         return None
     return fold(name, [one(message_id) for message_id in found])
+
+
+def substitute(headers: Headers) -> bytes:
+    """An id for a message that has none, made of its header: the same at each try."""
+    digest = hashlib.sha256(headers.to_bytes()).hexdigest()[:32]
+    return f"<{digest}@missing.invalid>".encode("ascii")
 
 
 def _bare(message_id: bytes) -> bytes:

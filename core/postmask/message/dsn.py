@@ -1,0 +1,153 @@
+"""Delivery status notifications, read: did the message fail, and what was its header.
+
+Understood are multipart/report (RFC 3464; Postfix, Exim, Exchange, the big providers), a
+message/delivery-status part wherever it stands, Exim's X-Failed-Recipients and the plain-text bounces
+of qmail. Other answers by machines are told apart, since a vacation message is no bounce.
+
+DIAGNOSTICS
+    parse never raises. A notification without a readable status counts as "failed" with 5.0.0; one
+    that only warns of a delay has the action "delayed".
+
+STANDARDS
+    RFC 3462 (multipart/report), RFC 3464 (delivery-status), RFC 3463 (status codes), RFC 3834
+    (Auto-Submitted), RFC 8098 (receipts), QSBMF (qmail).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from postmask.display import printable
+from postmask.message.headers import Headers, read, split
+from postmask.message.mime import Part, content_type, walk
+
+MAX_RECIPIENTS = 50
+
+_ACTIONS = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
+_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_STATUS_LIMIT = 64_000
+_QMAIL = re.compile(rb"\s*Hi\. This is the ")
+_QMAIL_RECIPIENT = re.compile(rb"^<[^\r\n]*>:\s*$((?:\r?\n(?!\r?\n)[^\n]*){1,20})", re.MULTILINE)
+_QMAIL_COPY = re.compile(rb"\n--- (?:Below|Enclosed)[^\n]*\n\s*\n")
+_REPLY_FIELDS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-vacation")
+
+
+@dataclass(frozen=True, slots=True)
+class DsnRecipient:
+    """One recipient's fate. diagnostic: what the other server said, fit to be shown; may name it."""
+
+    action: str
+    status: str
+    diagnostic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dsn:
+    """A notification, with the header of the message that it is about where it holds that."""
+
+    recipients: tuple[DsnRecipient, ...]
+    original_headers: Headers | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotDsn:
+    """Something else."""
+
+    kind: Literal["auto-reply", "other"]
+
+
+def parse(headers: Headers, body: bytes) -> Dsn | NotDsn:
+    """What came to a bounce address."""
+    parts = walk(headers, body).parts
+    status = _first(parts, "message/delivery-status", "message/global-delivery-status")
+    if status:
+        return Dsn(_recipients(status.content(body) or b""), _original(parts, body))
+    if headers.get("x-failed-recipients"):
+        return Dsn((_from_text(body),), _original(parts, body) or _copied(body))
+    if _QMAIL.match(body):
+        return Dsn(_qmail_recipients(body), _copied(body))
+    if content_type(headers)[1].get("report-type", "").lower() == "delivery-status":
+        return Dsn((_from_text(body),), _original(parts, body))
+    return NotDsn("auto-reply" if _is_auto_reply(headers) else "other")
+
+
+def _first(parts: list[Part], *kinds: str) -> Part | None:
+    return next((part for part in parts if part.kind in kinds), None)
+
+
+def _recipients(content: bytes) -> tuple[DsnRecipient, ...]:
+    """The groups of fields behind the first, which is about the message (RFC 3464 §2.1)."""
+    found: list[DsnRecipient] = []
+    position = 0
+    content = content[:_STATUS_LIMIT]
+    while position < len(content) and len(found) < MAX_RECIPIENTS:
+        group, after = read(content, position, len(content))
+        if after == position:
+            break
+        position = after
+        if group.get("action") or group.get("status") or group.get("final-recipient"):
+            found.append(_recipient(group))
+    return tuple(found) or (DsnRecipient("failed", "5.0.0", ""),)
+
+
+def _recipient(group: Headers) -> DsnRecipient:
+    action_field, status_field = group.get("action"), group.get("status")
+    diagnostic_field = group.get("diagnostic-code")
+    action = action_field.text.split("(")[0].strip().lower() if action_field else ""
+    diagnostic = diagnostic_field.text if diagnostic_field else ""
+    status = _STATUS.search(status_field.text if status_field else "") or _STATUS.search(diagnostic)
+    if action not in _ACTIONS:
+        action = "delayed" if status and status[1][0] == "4" else "failed"
+    known = status[1] if status else {"failed": "5.0.0", "delayed": "4.0.0"}.get(action, "2.0.0")
+    return DsnRecipient(action, known, printable(diagnostic, 300))
+
+
+def _from_text(body: bytes) -> DsnRecipient:
+    """A bounce that only people are meant to read: its first 5.x.y, or 5.0.0."""
+    status = re.search(r"(?<![\d.])(5\.\d\.\d{1,3})(?![\d.])", body[:_STATUS_LIMIT].decode("latin-1"))
+    return DsnRecipient("failed", status[1] if status else "5.0.0", "")
+
+
+def _qmail_recipients(body: bytes) -> tuple[DsnRecipient, ...]:
+    """QSBMF paragraphs: "<address>:" and the reason, often ending in "(#5.1.1)"."""
+    found = []
+    for paragraph in _QMAIL_RECIPIENT.findall(body[:_STATUS_LIMIT])[:MAX_RECIPIENTS]:
+        text = paragraph.decode("latin-1")
+        status = _STATUS.search(text)
+        found.append(
+            DsnRecipient("failed", status[1] if status else "5.0.0", printable(" ".join(text.split()), 300))
+        )
+    return tuple(found) or (_from_text(body),)
+
+
+def _original(parts: list[Part], body: bytes) -> Headers | None:
+    """The header of the message that bounced, from the part that brings it back."""
+    about = _first(parts, "message/delivery-status", "message/global-delivery-status")
+    behind = parts[parts.index(about) + 1 :] if about else parts[1:]
+    returned = _first(
+        behind, "message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "message/global",
+        "message/global-headers",
+    )  # fmt: skip
+    content = returned.content(body) if returned else None
+    return split(content)[0] if content else None
+
+
+def _copied(body: bytes) -> Headers | None:
+    """The header of a copy that a plain-text bounce has at its end."""
+    mark = _QMAIL_COPY.search(body)
+    if not mark:
+        return None
+    copied, _ = read(body, mark.end(), len(body))
+    return copied if copied.fields else None
+
+
+def _is_auto_reply(headers: Headers) -> bool:
+    submitted = headers.get("auto-submitted")
+    if submitted and submitted.value.lower().split(b";")[0].strip() not in (b"", b"no"):
+        return True
+    precedence = headers.get("precedence")
+    if precedence and precedence.value.lower() == b"auto_reply":
+        return True
+    return any(headers.get(name) for name in _REPLY_FIELDS)

@@ -1,0 +1,182 @@
+"""The leak check: no address that the contact must not see leaves in a reply.
+
+What is quoted in header fields and text parts is replaced: a mailbox by the alias, a reverse alias by
+the contact's real address. Text is read through its transfer encoding and charset; changed parts are
+encoded again, all others keep every octet. What can't be replaced is reported, and the message must
+then not go out.
+
+DIAGNOSTICS
+    check never raises. `unreplaceable` says what was found where, without the address itself. At the
+    end the finished bytes are searched once more as a whole; what that finds is reported too.
+
+STANDARDS
+    RFC 2045 §6 (transfer encodings), RFC 2047, RFC 3986 §2.1 and HTML (escaped "@" and ".").
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from postmask.message.finder import Finder, ReverseAliases, replace
+from postmask.message.headers import Field, Headers, make_field, tidy
+from postmask.message.lines import fold_long
+from postmask.message.mime import Part, content_type, walk
+
+MAX_TEXT = 10_000_000
+"""Octets of one decoded text part that is edited."""
+
+_WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-7"})
+"""Charsets in which an ASCII address isn't its ASCII octets."""
+
+_UNSTRUCTURED = frozenset({b"subject", b"comments", b"keywords", b"content-description", b"thread-topic"})
+
+
+@dataclass(frozen=True, slots=True)
+class LeakResult:
+    """The cleaned message. replaced: how many places; unreplaceable: empty, or it must not go out."""
+
+    headers: Headers
+    body: bytes
+    replaced: int
+    unreplaceable: tuple[str, ...]
+
+
+def check(
+    headers: Headers,
+    body: bytes,
+    secrets: Mapping[str, str | None],
+    reverse: ReverseAliases | None = None,
+) -> LeakResult:
+    """Replace every secret address by what it maps to; one that maps to None can only be reported."""
+    return _Check(Finder(secrets, reverse)).run(headers, body)
+
+
+@dataclass(slots=True)
+class _Check:
+    """One run over one message."""
+
+    finder: Finder
+    replaced: int = 0
+    unreplaceable: list[str] = field(default_factory=list)
+
+    def run(self, headers: Headers, body: bytes) -> LeakResult:
+        structure = walk(headers, body)
+        if not structure.complete:
+            self.unreplaceable.append("the message has too many parts, or parts too deep, to be searched")
+        cleaned = Headers([self._field(one, "the header") for one in headers.fields])
+        if content_type(cleaned) != content_type(headers) and structure.parts[0].holds_parts:
+            self.unreplaceable.append("an address is part of the boundary between parts")
+        edits: list[tuple[int, int, bytes]] = []
+        for number, part in enumerate(structure.parts):
+            where = f"part {number} ({part.kind})"
+            edits += self._part_header(part, where)
+            if not part.holds_parts:
+                edits += self._content(part, body, where)
+        changed = _apply(body, edits)
+        self._last_gate(cleaned, changed)
+        return LeakResult(cleaned, changed, self.replaced, tuple(dict.fromkeys(self.unreplaceable)))
+
+    def _field(self, one: Field, where: str) -> Field:
+        """The field cleaned: in its octets first, then in what its encoded words say."""
+        new = one
+        raw = self._text(one.raw, where)
+        if raw is not one.raw:
+            new = tidy(Field(raw, one.key))
+        if b"=?" not in new.raw:
+            return new
+        text = new.text.encode("utf-8", "replace")
+        if not self.finder.hits(text):
+            return new
+        if one.key not in _UNSTRUCTURED:
+            self.unreplaceable.append(f"{where}: an address in an encoded word")
+            return new
+        return make_field(new.name, self._text(text, where).decode("utf-8", "replace"))
+
+    def _part_header(self, part: Part, where: str) -> list[tuple[int, int, bytes]]:
+        if part.at < 0:
+            return []
+        edits = []
+        at = part.at
+        for one in part.headers.fields:
+            new = self._field(one, where)
+            end = min(at + len(one.raw), part.start)
+            if new is not one:
+                edits.append((at, end, new.raw))
+                if part.holds_parts and content_type(Headers([new])) != content_type(Headers([one])):
+                    self.unreplaceable.append("an address is part of the boundary between parts")
+            at = end
+        return edits
+
+    def _content(self, part: Part, body: bytes, where: str) -> list[tuple[int, int, bytes]]:
+        """The edit that cleans a part's content, if it needs one."""
+        data = part.content(body)
+        if data is None:
+            self.unreplaceable.append(f"{where}: an unknown transfer encoding")
+            return []
+        charset = _charset(part)
+        text = _narrow(data, charset) if charset in _WIDE else data
+        if text is None or not self.finder.hits(text):
+            return []
+        if not part.kind.startswith(("text/", "message/")) or len(data) > MAX_TEXT:
+            self.unreplaceable.append(f"{where}: an address in something that isn't edited")
+            return []
+        new = self._text(text, where)
+        if new is text:
+            return []
+        wide = new.decode("utf-8", "replace").encode(charset) if charset in _WIDE else new
+        return [(part.start, part.end, _encoded(wide, part))]
+
+    def _text(self, data: bytes, where: str) -> bytes:
+        """The bytes with all that was found replaced; the same object where nothing was."""
+        hits = self.finder.hits(data)
+        if any(hit.replacement is None for hit in hits):
+            self.unreplaceable.append(f"{where}: an address that nothing may stand for")
+        usable = [hit for hit in hits if hit.replacement is not None]
+        self.replaced += len(usable)
+        return replace(data, usable) if usable else data
+
+    def _last_gate(self, headers: Headers, body: bytes) -> None:
+        if self.finder.hits(headers.to_bytes()):
+            self.unreplaceable.append("the finished header still holds an address")
+        if self.finder.hits(body):
+            self.unreplaceable.append("the finished body still holds an address")
+
+
+def _charset(part: Part) -> str:
+    try:
+        return codecs.lookup(part.parameters.get("charset", "utf-8")).name
+    except (LookupError, ValueError):
+        return "utf-8"
+
+
+def _narrow(data: bytes, charset: str) -> bytes | None:
+    """Text in a wide charset as UTF-8; None: it isn't text in that charset, nobody can read it."""
+    try:
+        return data.decode(charset).encode("utf-8", "replace")
+    except UnicodeError:
+        return None
+
+
+def _encoded(data: bytes, part: Part) -> bytes:
+    """Content in the transfer encoding that its part declares."""
+    if part.encoding == "base64":
+        return base64.encodebytes(data).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
+    if part.encoding == "quoted-printable":
+        return binascii.b2a_qp(data, istext=True)
+    return fold_long(data)
+
+
+def _apply(body: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
+    if not edits:
+        return body
+    pieces: list[bytes] = []
+    position = 0
+    for start, end, new in sorted(edits, key=lambda edit: edit[0]):
+        pieces += (body[position:start], new)
+        position = end
+    pieces.append(body[position:])
+    return b"".join(pieces)

@@ -1,0 +1,166 @@
+"""A reply on its way from the owner to the contact: nothing in it names the mailbox.
+
+The header is built anew: From is the alias, reverse aliases in To and Cc become the contacts' real
+addresses, the owner's own addresses become the alias, Message-IDs are opened or wrapped, and of the
+other fields only those on an allow-list go out. Then the leak check searches all of it.
+
+DIAGNOSTICS
+    reply never raises. `findings` says what the leak check could not replace: with any finding the
+    message must not go out.
+
+STANDARDS
+    RFC 5322 §3.6, RFC 8098 §2.1 (receipts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+
+from postmask.address import Address
+from postmask.message import leak, msgid
+from postmask.message.finder import ReverseAliases
+from postmask.message.forward import shown
+from postmask.message.headers import Field, Headers, fold, tidy
+from postmask.message.mailboxes import NamedAddress, format_list, parse_list
+
+ALLOWED = frozenset({
+    b"subject", b"date", b"mime-version", b"content-type", b"content-transfer-encoding",
+    b"content-disposition", b"content-language", b"content-description", b"content-id",
+    b"importance", b"priority", b"x-priority", b"x-msmail-priority", b"sensitivity",
+    b"auto-submitted", b"precedence", b"thread-index",
+})  # fmt: skip
+"""Fields that go out as they are, each once."""
+
+_RECIPIENTS = (b"to", b"cc")
+_IDS = frozenset({b"message-id", b"in-reply-to", b"references"})
+_RECEIPTS = frozenset({b"disposition-notification-to", b"return-receipt-to"})
+_READ_LIMIT = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyContext:
+    """What a rewriting needs to know.
+
+    alias, name: what From shall say.
+    contact:     the contact that this copy goes to.
+    contacts:    key of a reverse alias → the contact's real address, for those in To and Cc.
+    owners:      keys of all the account's mailboxes and authorised senders.
+    map_id:      a Message-ID as the contact may see it (msgid.carry).
+    reverse:     finds the contact behind other reverse aliases that are quoted in the text.
+    """
+
+    alias: Address
+    name: str | None
+    contact: NamedAddress
+    contacts: Mapping[str, NamedAddress]
+    owners: Set[str]
+    map_id: Callable[[bytes], bytes]
+    reverse: ReverseAliases | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyResult:
+    """What goes out. replaced: places that the leak check cleaned; findings: empty, or it stays here."""
+
+    headers: Headers
+    body: bytes
+    replaced: int
+    findings: tuple[str, ...]
+
+
+def addressed(headers: Headers) -> tuple[NamedAddress, ...]:
+    """All addresses in To and Cc: the caller finds out which of them are reverse aliases of ours."""
+    return tuple(entry for key in _RECIPIENTS for entry in _entries(headers, key))
+
+
+def reply(headers: Headers, body: bytes, context: ReplyContext) -> ReplyResult:
+    """The message as the contact gets it."""
+    built = _Rewriting(headers, context).run()
+    secrets: dict[str, str | None] = {owner: str(context.alias) for owner in context.owners}
+    for key, contact in context.contacts.items():
+        secrets[key] = str(contact.address)
+    cleaned = leak.check(built, body, secrets, context.reverse)
+    return ReplyResult(cleaned.headers, cleaned.body, cleaned.replaced, cleaned.unreplaceable)
+
+
+def _entries(headers: Headers, key: bytes) -> tuple[NamedAddress, ...]:
+    values: list[bytes] = []
+    left = _READ_LIMIT
+    for one in headers.get_all(key.decode("ascii")):
+        left -= len(one.raw)
+        if left >= 0:
+            values.append(one.value)
+    return parse_list(b",".join(values)).entries
+
+
+@dataclass(slots=True)
+class _Rewriting:
+    """One run. seen: keys of the fields that have gone out."""
+
+    headers: Headers
+    context: ReplyContext
+    seen: set[bytes] = field(default_factory=set)
+
+    def run(self) -> Headers:
+        fields = [new for old in self.headers.fields if (new := self._field(old))]
+        sender = format_list("From", [NamedAddress(self.context.name, self.context.alias)])
+        added = [sender]
+        if not any(one.key == b"to" for one in fields):
+            added.append(format_list("To", [self.context.contact]))
+        if b"message-id" not in self.seen:
+            added.append(fold("Message-ID", [self.context.map_id(msgid.substitute(self.headers))]))
+        return Headers(added + fields)
+
+    def _field(self, old: Field) -> Field | None:
+        key = old.key
+        if key in self.seen:
+            return None
+        new = self._new(old, key)
+        if new:
+            self.seen.add(key)
+        return new
+
+    def _new(self, old: Field, key: bytes) -> Field | None:
+        if key in ALLOWED:
+            return tidy(old)
+        if key in _RECIPIENTS:
+            mapped = self._mapped(key)
+            return format_list(old.name, mapped) if mapped else None
+        if key in _IDS:
+            return msgid.map_field(old.name, old.value, self.context.map_id)
+        if key in _RECEIPTS:
+            return format_list(old.name, [NamedAddress(None, self.context.alias)])
+        return None
+
+    def _mapped(self, key: bytes) -> list[NamedAddress]:
+        """Each address once, as the contact may see it; reverse aliases of others go."""
+        found: dict[str, NamedAddress] = {}
+        for entry in _entries(self.headers, key):
+            if new := self._entry(entry):
+                found.setdefault(new.address.key, new)
+        return list(found.values())
+
+    def _entry(self, entry: NamedAddress) -> NamedAddress | None:
+        own = entry.address.key
+        if own in self.context.owners or own == self.context.alias.key:
+            return NamedAddress(self.context.name, self.context.alias)
+        contact = self.context.contacts.get(own)
+        if contact:
+            return NamedAddress(contact.name or _unmasked(entry.name, contact.address), contact.address)
+        if self.context.reverse and entry.address.domain in self.context.reverse.domains:
+            real = self.context.reverse.real(own)
+            return None if real is None else self._real(real)
+        return entry
+
+    def _real(self, real: str) -> NamedAddress | None:
+        found = parse_list(real.encode("utf-8")).entries
+        return found[0] if found else None
+
+
+def _unmasked(name: str | None, address: Address) -> str | None:
+    """The name without the "(bob at example.com)" that forward put behind it."""
+    masked = shown(None, address)
+    if name is None or name == masked:
+        return None
+    return name.removesuffix(f" ({masked})") or None
