@@ -69,6 +69,10 @@ class Deadline:
         """Seconds left, never negative."""
         return max(0.0, self.at - self.clock.monotonic())
 
+    def within(self, seconds: float) -> Deadline:
+        """The same deadline, or one that many seconds from now, whichever comes first."""
+        return Deadline(self.clock, min(self.at, self.clock.monotonic() + seconds))
+
     def at_most(self, seconds: float) -> float:
         """What a single wait may take: the given seconds or what is left, whichever is less."""
         return min(seconds, self.left())

@@ -48,6 +48,7 @@ def alias(config: Path | None) -> None:
     from postmask import log
     from postmask.config import ConfigError, load
     from postmask.keys import KeyFileError
+    from postmask.spool import SpoolError
     from postmask.store.errors import StoreError
     from postmask_milter import service
 
@@ -67,18 +68,21 @@ def wire(settings: Settings) -> Service:
     from postmask import daemon, keys
     from postmask.alias.rcpt import Decider
     from postmask.clock import SystemClock
+    from postmask.directory.local import LocalDirectory
+    from postmask.spool import Spool
     from postmask.store.directory import SqlDirectory
     from postmask.store.engine import Use, make_engine
     from postmask_milter import service
-    from postmask_milter.refusals import NoRecord
+    from postmask_milter.recording import SpoolRecorder
 
     clock = SystemClock()
-    directory = SqlDirectory(make_engine(settings.database.url, Use.DIRECTORY))
+    spool = Spool(settings.spool.path, clock)
+    directory = LocalDirectory(SqlDirectory(make_engine(settings.database.url, Use.DIRECTORY)), spool)
     decider = Decider(directory, keys.load(settings.keys.file), clock)
     listen = partial(daemon.listen_unix, group=socket_group(settings.postfix.mail_owner))
     return service.assemble(
         decider,
-        NoRecord(),
+        SpoolRecorder(directory, spool, clock),
         clock,
         settings.milter,
         gate_socket=listen(settings.sockets.gate),

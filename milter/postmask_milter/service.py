@@ -78,6 +78,7 @@ class Service:
         except adapter.MilterError as error:
             LOGGER.critical("libmilter gave up: %s", error)
             self._status = os.EX_SOFTWARE
+        LOGGER.warning("libmilter ended")
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _drain(self) -> None:

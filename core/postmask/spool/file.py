@@ -98,16 +98,16 @@ class Spool:
         self,
         rows: Sequence[LedgerRow],
         contacts: Iterable[LocalContact] = (),
-        mark: ReplayMark | None = None,
+        marks: Iterable[ReplayMark] = (),
     ) -> None:
         """Commit, with a full sync, what must be known before the copies are sent.
 
-        Raises ReplayUsedError if the mark belongs to another message: then nothing is written.
+        Raises ReplayUsedError if a mark belongs to another message: then nothing is written.
         """
         now = self._clock.now()
 
         def change(connection: sqlite3.Connection) -> None:
-            if mark is not None:
+            for mark in marks:
                 _claim(connection, mark, now)
             for contact in contacts:
                 _keep_contact(connection, contact, now)

@@ -69,24 +69,24 @@ def test_a_new_contact_is_told_once(spool: Spool) -> None:
 
 def test_a_proof_is_good_for_one_message_and_its_retries(spool: Spool) -> None:
     mark = ReplayMark("m", b"k" * 32, "t" * 24)
-    spool.begin([row()], mark=mark)
-    spool.begin([row()], mark=mark)
+    spool.begin([row()], marks=[mark])
+    spool.begin([row()], marks=[mark])
     other = ReplayMark("m", b"x" * 32, "t" * 24)
     with pytest.raises(ReplayUsedError):
-        spool.begin([row(key=b"x" * 32)], [LocalContact("u" * 24, 7, "eve@example.com", None)], other)
+        spool.begin([row(key=b"x" * 32)], [LocalContact("u" * 24, 7, "eve@example.com", None)], [other])
     assert spool.row(b"x" * 32) is None
     assert spool.contact(7, "eve@example.com") is None
 
 
 def test_a_used_proof_is_forgotten_after_six_days(spool: Spool, clock: ManualClock) -> None:
-    spool.begin([row()], mark=ReplayMark("m", b"k" * 32, "t" * 24))
+    spool.begin([row()], marks=[ReplayMark("m", b"k" * 32, "t" * 24)])
     clock.advance(6 * 86_400 - 60)
     spool.purge(ledger_kept=86_400.0)
     with pytest.raises(ReplayUsedError):
-        spool.begin([], mark=ReplayMark("m", b"x" * 32, "t" * 24))
+        spool.begin([], marks=[ReplayMark("m", b"x" * 32, "t" * 24)])
     clock.advance(120)
     spool.purge(ledger_kept=86_400.0)
-    spool.begin([], mark=ReplayMark("m", b"x" * 32, "t" * 24))
+    spool.begin([], marks=[ReplayMark("m", b"x" * 32, "t" * 24)])
 
 
 def test_many_threads_share_commits_and_each_gets_its_own_answer(spool: Spool) -> None:
@@ -97,7 +97,7 @@ def test_many_threads_share_commits_and_each_gets_its_own_answer(spool: Spool) -
             key = number.to_bytes(32)
             mark = ReplayMark("one proof", key, "t" * 24)
             try:
-                spool.begin([row(key=key)], mark=mark)
+                spool.begin([row(key=key)], marks=[mark])
             except ReplayUsedError:
                 spool.finish([row(key=key, outcome=Outcome.DISCARDED)])
         except Exception as error:  # noqa: BLE001  reported by the assertion below

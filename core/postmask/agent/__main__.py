@@ -1,0 +1,63 @@
+"""postmask-agent: carries what this node learned (contacts, events, bounces) to the truth.
+
+    postmask-agent [--config FILE]
+
+runs in the foreground, with log lines on standard error and systemd notified once it runs. Mail does
+not wait for it: while it is down, or the database is, the node's spool keeps everything.
+
+DIAGNOSTICS
+    Exit status 78 (EX_CONFIG): the configuration is not as it must be. 74 (EX_IOERR): the spool can't
+    be opened. Otherwise 0, after SIGTERM or SIGINT.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The configuration file. [default: $POSTMASK_CONFIG, else /etc/postmask/postmask.toml]",
+)
+def main(config: Path | None) -> None:
+    """Carry contacts, events and bounces to the database.
+
+    Example: postmask-agent --config /etc/postmask/postmask.toml
+    """
+    # Imported here: --help needs none of it.
+    from postmask import daemon, log
+    from postmask.agent.outbox import OutboxCarrier
+    from postmask.agent.rounds import Rounds
+    from postmask.clock import SystemClock
+    from postmask.config import ConfigError, load
+    from postmask.spool import Spool, SpoolError
+    from postmask.store.engine import Use, make_engine
+    from postmask.store.errors import StoreError
+
+    stop = daemon.Stop.install()
+    clock = SystemClock()
+    try:
+        settings = load(config)
+        log.setup("postmask-agent", settings.log.level)
+        engine = make_engine(settings.database.url, Use.INTAKE)
+        spool = Spool(settings.spool.path, clock)
+    except (ConfigError, StoreError) as error:
+        click.echo(f"postmask-agent: {error}", err=True)
+        sys.exit(os.EX_CONFIG)
+    except SpoolError as error:
+        click.echo(f"postmask-agent: {error}", err=True)
+        sys.exit(os.EX_IOERR)
+    daemon.notify("READY=1")
+    Rounds(OutboxCarrier(spool, engine, settings.node.name), spool, clock, stop).run()
+    daemon.notify("STOPPING=1")
+    spool.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The agent's day: carry the outbox, forget what is past its time, and start again.
+
+DIAGNOSTICS
+    A round that fails is logged once per change of its reason, and tried again after a wait that grows
+    from one second to a minute. Nothing the agent does is in a message's way.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from postmask.clock import DAY, Clock
+from postmask.daemon import Stop
+from postmask.log import line
+from postmask.spool import Spool, SpoolError
+from postmask.store.errors import StoreError
+
+_log = logging.getLogger(__name__)
+
+IDLE = 0.5
+"""Seconds between two looks into an empty outbox."""
+
+LEDGER_KEPT = 6 * DAY
+"""Longer than Postfix keeps trying (maximal_queue_lifetime, 5 days), by a day."""
+
+_LONGEST_WAIT = 60.0
+_PURGE_EVERY = 3_600.0
+
+
+class Carrier(Protocol):
+    """Takes one batch to the truth and says how many entries it had."""
+
+    def carry(self) -> int: ...
+
+
+class Rounds:
+    """Runs until it is told to stop."""
+
+    def __init__(self, carrier: Carrier, spool: Spool, clock: Clock, stop: Stop) -> None:
+        self._carrier = carrier
+        self._spool = spool
+        self._clock = clock
+        self._stop = stop
+        self._purged = float("-inf")
+        self._trouble = ""
+
+    def run(self) -> None:
+        """One round after the other."""
+        wait = IDLE
+        while not self._stop.requested:
+            try:
+                carried = self._carrier.carry()
+                self._purge()
+                self._well()
+                wait = 0.0 if carried else IDLE
+            except (StoreError, SpoolError) as error:
+                self._unwell(str(error))
+                wait = min(_LONGEST_WAIT, max(1.0, wait * 2))
+            if wait:
+                self._stop.wait(wait)
+
+    def _purge(self) -> None:
+        if self._clock.monotonic() - self._purged >= _PURGE_EVERY:
+            self._spool.purge(LEDGER_KEPT)
+            self._purged = self._clock.monotonic()
+
+    def _well(self) -> None:
+        if self._trouble:
+            line(_log, logging.WARNING, "outbox.flows", after=self._trouble)
+        self._trouble = ""
+
+    def _unwell(self, reason: str) -> None:
+        if reason != self._trouble:
+            line(_log, logging.ERROR, "outbox.waits", reason=reason)
+        self._trouble = reason

@@ -1,0 +1,69 @@
+"""Reverse aliases for the addresses in a message: known ones from the directory, new ones made here.
+
+A new contact's token is computed, not drawn: two nodes that meet a sender at once agree. Its row is
+committed to the spool before anything is sent (postmask_transport.courier).
+
+DIAGNOSTICS
+    UnknownNowError: the directory can't say whether a contact exists; the caller defers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from postmask.address import Address
+from postmask.directory.lookup import Found, Unavailable
+from postmask.directory.records import Alias, Contact, Directory
+from postmask.keys import Keyring
+from postmask.message.mailboxes import NamedAddress
+from postmask.spool import LocalContact
+from postmask.tokens import reverse_local_part, reverse_token
+
+
+class UnknownNowError(Exception):
+    """A look-up that the message needs can't be answered now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """reverse: address key → reverse alias. fresh: contacts that were met for the first time."""
+
+    reverse: dict[str, Address]
+    tokens: dict[str, str]
+    fresh: tuple[LocalContact, ...]
+
+
+class ContactBook:
+    """Finds and makes reverse aliases. Shared by threads."""
+
+    def __init__(self, directory: Directory, keys: Keyring) -> None:
+        self._directory = directory
+        self._keys = keys
+
+    def map(self, alias: Alias, wanted: Iterable[NamedAddress]) -> Mapped:
+        """A reverse alias for each address. Raises UnknownNowError."""
+        reverse: dict[str, Address] = {}
+        tokens: dict[str, str] = {}
+        fresh: list[LocalContact] = []
+        for named in wanted:
+            key = named.address.key
+            if key in reverse:
+                continue
+            contact = self.find(alias.id, key)
+            if contact is None:
+                token = reverse_token(self._keys, alias.id, key)
+                fresh.append(LocalContact(token, alias.id, key, named.name))
+            else:
+                token = contact.token
+            tokens[key] = token
+            local = reverse_local_part(named.address, named.name, token)
+            reverse[key] = Address(local, alias.domain)
+        return Mapped(reverse, tokens, tuple(fresh))
+
+    def find(self, alias_id: int, key: str) -> Contact | None:
+        """The contact of an alias. Raises UnknownNowError."""
+        found = self._directory.contact(alias_id, key)
+        if isinstance(found, Unavailable):
+            raise UnknownNowError(found.reason)
+        return found.value if isinstance(found, Found) else None

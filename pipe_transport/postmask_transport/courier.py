@@ -1,0 +1,138 @@
+"""Sending the finished copies of one recipient, each exactly once as far as SMTP allows.
+
+The order is the promise: what was sent before is left out; the pending rows, new contacts and the
+replay mark are committed; each copy is re-injected; its outcome is recorded; only then does the
+caller answer.
+
+DIAGNOSTICS
+    Before the first copy is sent a failing spool defers the recipient. After Postfix's 250 a failing
+    spool is logged and the recipient is still answered 2xx: a full disk must not become a stream of
+    duplicates. A copy that Postfix refuses, for whatever reason, is deferred, never bounced, and its
+    ledger row keeps the answer for `postmask status`. A connection lost after the final dot leaves
+    the row pending: the next try may send a duplicate, and its log line says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from postmask.log import line
+from postmask.spool import Entry, LedgerRow, LocalContact, Outcome, ReplayMark, Spool, SpoolError
+from postmask.verdict import Verdict, defer, deliver
+from postmask_transport.incoming import Incoming
+from postmask_transport.submit import Refused, Reinjector, Submitted, Unknown
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One finished message for one envelope recipient. hold: through the listener that holds it."""
+
+    row: LedgerRow
+    sender: str
+    recipient: str
+    headers: bytes
+    body: bytes
+    hold: bool = False
+    reason: str = ""
+
+    @property
+    def smtputf8(self) -> bool:
+        """An envelope address outside ASCII can't travel without it (RFC 6531)."""
+        return not (self.sender.isascii() and self.recipient.isascii())
+
+
+@dataclass(frozen=True, slots=True)
+class Consignment:
+    """All copies that one recipient of one message leads to, with what must be known before."""
+
+    copies: Sequence[Copy]
+    contacts: Sequence[LocalContact] = ()
+    marks: Sequence[ReplayMark] = ()
+    event: Entry | None = None
+
+
+class Courier:
+    """Sends consignments. Shared by threads."""
+
+    def __init__(self, spool: Spool, reinject: Reinjector, hold: Reinjector) -> None:
+        self._spool = spool
+        self._reinject = reinject
+        self._hold = hold
+
+    def send(self, incoming: Incoming, consignment: Consignment) -> Verdict:
+        """Send what the ledger lacks.
+
+        Raises SpoolError and ReplayUsedError, both before anything was sent.
+        """
+        todo = [copy for copy in consignment.copies if not self._is_done(copy.row.key)]
+        if not todo:
+            return deliver("already sent, according to the ledger")
+        self._spool.begin([copy.row for copy in todo], consignment.contacts, consignment.marks)
+        failures: list[str] = []
+        for copy in todo:
+            told = [consignment.event] if consignment.event and copy is todo[-1] and not failures else []
+            failures.extend(self._send(incoming, copy, told))
+        if failures:
+            return defer("4.3.0", "could not be passed on, try again later", "; ".join(failures))
+        held = sum(copy.hold for copy in todo)
+        return deliver(f"sent={len(todo) - held} held={held} earlier={len(consignment.copies) - len(todo)}")
+
+    def conclude(self, row: LedgerRow, entries: Iterable[Entry]) -> None:
+        """Record the outcome of a recipient that nothing is sent for. Raises SpoolError."""
+        if not self._is_done(row.key):
+            self._spool.finish([row], entries)
+
+    def _is_done(self, key: bytes) -> bool:
+        row = self._spool.row(key)
+        if row is not None and row.outcome is Outcome.PENDING:
+            line(
+                _log,
+                logging.WARNING,
+                "resend",
+                queue_id=row.queue_id,
+                note="may be a duplicate",
+                key=key.hex(),
+            )
+        return row is not None and row.outcome is not Outcome.PENDING
+
+    def _send(self, incoming: Incoming, copy: Copy, told: Sequence[Entry]) -> list[str]:
+        """Send one copy; return what went wrong. told: what the truth learns with this copy's outcome."""
+        submitter = self._hold if copy.hold else self._reinject
+        result = submitter.submit(
+            copy.sender,
+            [copy.recipient],
+            b"".join((copy.headers, b"\r\n", copy.body)),
+            ident=copy.row.key.hex(),
+            smtputf8=copy.smtputf8 or incoming.envelope.smtputf8,
+            deadline=incoming.deadline,
+        )
+        match result:
+            case Submitted(queue_id):
+                outcome = Outcome.HELD if copy.hold else Outcome.DELIVERED
+                row = replace(copy.row, outcome=outcome, new_queue_id=queue_id, reason=copy.reason)
+                self._finish(row, told)
+                return []
+            case Refused():
+                problem = f"re-injection refused: {result.code} {result.status} {result.text}"
+            case Unknown():
+                problem = f"re-injection: {result.reason}"
+        self._finish(replace(copy.row, reason=problem), ())
+        return [problem]
+
+    def _finish(self, row: LedgerRow, told: Sequence[Entry]) -> None:
+        """Record an outcome; after Postfix's 250 nothing may turn it into a deferral any more."""
+        try:
+            self._spool.finish([row], told)
+        except SpoolError as error:
+            line(
+                _log,
+                logging.ERROR,
+                "ledger",
+                key=row.key.hex(),
+                new_queue_id=row.new_queue_id,
+                error=str(error),
+            )

@@ -1,0 +1,170 @@
+"""The forwarder's engine: what becomes of each recipient of a message that Postfix hands over.
+
+The RCPT decision is asked again, since local mail and a dead milter go past it. Then the recipient is
+what its local part says: an alias is forwarded to, a reverse alias replied through, a bounce address
+takes a bounce home, postmaster and abuse go where the domain says.
+
+After the queue a refusal makes Postfix bounce, hence it is spoken only to a known sender who isn't a
+machine; for everybody else the message is put on hold, with a record.
+
+DIAGNOSTICS
+    Each recipient is answered for itself. Whatever is raised becomes "451 4.3.0", is logged with its
+    type, and is tried again by Postfix: nothing is lost by an error of ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+
+from postmask.address import Address, AddressError, parse_loose
+from postmask.alias.facts import Facts, gather
+from postmask.alias.rcpt import answer
+from postmask.clock import DAY, Clock, Deadline
+from postmask.directory.lookup import Absent, Found
+from postmask.directory.records import Alias, Directory
+from postmask.display import printable
+from postmask.keys import Keyring
+from postmask.log import line
+from postmask.spool import Entry, LedgerRow, Outcome, SpoolError
+from postmask.tokens import BounceValid, Postmaster, Reverse
+from postmask.verdict import Kind, Verdict, defer, deliver, discard, unavailable
+from postmask_transport.bounces import Bounces
+from postmask_transport.contacts import UnknownNowError
+from postmask_transport.courier import Consignment, Copy, Courier
+from postmask_transport.forwarding import Forwarding, ledger_key
+from postmask_transport.incoming import Incoming, read
+from postmask_transport.lmtp import Client, Envelope
+from postmask_transport.replying import Replying
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Handles messages. Shared by threads; see postmask_transport.lmtp.Handler."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        keys: Keyring,
+        clock: Clock,
+        courier: Courier,
+        forwarding: Forwarding,
+        replying: Replying,
+        bounces: Bounces,
+        postfix_uid: int,
+    ) -> None:
+        self._directory = directory
+        self._keys = keys
+        self._clock = clock
+        self._courier = courier
+        self._forwarding = forwarding
+        self._replying = replying
+        self._bounces = bounces
+        self._postfix_uid = postfix_uid
+
+    def recipient(self, sender: str, recipient: str, client: Client) -> Verdict:  # noqa: ARG002  the handler's form
+        """Everything is decided on the whole message."""
+        return deliver()
+
+    def message(self, envelope: Envelope, data: bytes, deadline: Deadline) -> Sequence[Verdict]:
+        """One verdict for each recipient, in their order."""
+        incoming = read(envelope, data, deadline, self._postfix_uid)
+        return [self._one(incoming, recipient) for recipient in envelope.recipients]
+
+    def _one(self, incoming: Incoming, recipient: str) -> Verdict:
+        start = self._clock.monotonic()
+        try:
+            verdict = self._decide(incoming, recipient)
+        except (UnknownNowError, SpoolError) as error:
+            verdict = unavailable(str(error))
+        except Exception as error:  # noqa: BLE001  an unknown exception is a deferral, in every shell
+            verdict = unavailable(f"{type(error).__name__}: {error}")
+            _log.error("%s", printable(traceback.format_exc(), 4000))
+        line(
+            _log,
+            logging.INFO if verdict.accepted else logging.WARNING,
+            "message",
+            queue_id=incoming.queue_id,
+            recipient=recipient,
+            verdict=verdict.kind.value,
+            status=verdict.status,
+            reason=verdict.reason,
+            size=len(incoming.data),
+            ms=round((self._clock.monotonic() - start) * 1000, 1),
+        )
+        return verdict
+
+    def _decide(self, incoming: Incoming, recipient: str) -> Verdict:
+        try:
+            address = parse_loose(recipient)
+        except AddressError as error:
+            return defer("4.3.0", "not a recipient of this service", f"recipient: {error}")
+        today = int(self._clock.now()) // DAY
+        facts = gather(self._directory, self._keys, today, address, incoming.envelope.sender)
+        if isinstance(facts.domain, Absent) and not facts.subdomain:
+            return defer("4.3.0", "not a recipient of this service", "domain not in the directory")
+        if isinstance(facts.reserved, Reverse):
+            return self._replying.handle(incoming, address, facts.reserved.token)
+        verdict = answer(facts)
+        if verdict is None or verdict.kind is Kind.DEFER:
+            return verdict or unavailable("no answer")
+        if verdict.kind is Kind.REJECT:
+            return self._refuse(incoming, address, facts, verdict)
+        if verdict.kind is Kind.DISCARD:
+            return self._discard(incoming, address, facts, verdict)
+        return self._accepted(incoming, address, facts)
+
+    def _accepted(self, incoming: Incoming, address: Address, facts: Facts) -> Verdict:
+        if not isinstance(facts.domain, Found):
+            return unavailable("accepted without a domain")
+        if isinstance(facts.reserved, BounceValid):
+            return self._bounces.handle(incoming, address, facts.reserved.bounce)
+        if isinstance(facts.reserved, Postmaster):
+            return self._courier.send(
+                incoming, self._forwarding.postmaster(incoming, facts.domain.value, address)
+            )
+        if not isinstance(facts.alias, Found):
+            return unavailable("accepted without an alias")
+        alias = facts.alias.value
+        if facts.detail and "=" in facts.detail:
+            written_first = self._replying.write_first(incoming, address, alias, facts.detail)
+            if written_first is not None:
+                return written_first
+        planned = self._forwarding.plan(incoming, alias, address)
+        if isinstance(planned, Verdict):
+            return self._discard(incoming, address, facts, planned)
+        return self._courier.send(incoming, planned)
+
+    def _refuse(self, incoming: Incoming, address: Address, facts: Facts, verdict: Verdict) -> Verdict:
+        """Refuse to a known sender, else hold the message as it came."""
+        key = ledger_key(incoming, address.key, "")
+        row = LedgerRow(key, address.key, incoming.queue_id, reason=verdict.reason)
+        if incoming.may_bounce:
+            event = self._event("refused", incoming, facts, verdict)
+            self._courier.conclude(replace(row, outcome=Outcome.REFUSED), [event] if event else [])
+            return verdict
+        headers = incoming.headers.to_bytes()
+        copy = Copy(row, incoming.envelope.sender, str(address), headers, incoming.body, True, verdict.reason)
+        event = self._event("held", incoming, facts, verdict)
+        return self._courier.send(incoming, Consignment([copy], event=event))
+
+    def _discard(self, incoming: Incoming, address: Address, facts: Facts, verdict: Verdict) -> Verdict:
+        """Accept, deliver to nobody, record."""
+        key = ledger_key(incoming, address.key, "")
+        row = LedgerRow(key, address.key, incoming.queue_id, Outcome.DISCARDED, reason=verdict.reason)
+        event = self._event("discarded", incoming, facts, verdict)
+        self._courier.conclude(row, [event] if event else [])
+        return discard(verdict.reason)
+
+    def _event(self, kind: str, incoming: Incoming, facts: Facts, verdict: Verdict) -> Entry | None:
+        alias: Alias | None = facts.alias.value if isinstance(facts.alias, Found) else None
+        if alias is None:
+            return None
+        return Entry.new(
+            "event", at=self._clock.now(), account_id=alias.account_id, alias_id=alias.id, kind=kind,
+            queue_id=incoming.queue_id, status=verdict.status, reason=verdict.reason,
+        )  # fmt: skip

@@ -1,0 +1,201 @@
+"""Mail to an alias: the finished copies for the mailboxes behind it.
+
+One rewritten, signed message serves all mailboxes of an alias; only the envelope differs, since each
+bounce address names its mailbox. The copy of a mailbox that is paused or unconfirmed is held.
+
+DIAGNOSTICS
+    plan() raises UnknownNowError and SpoolError, both of which defer. A message that carries our own
+    trace for the same alias has been round once already and is held as a loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+
+from postmask.address import Address, AddressError, parse_loose
+from postmask.alias.facts import find_alias
+from postmask.clock import DAY, Clock
+from postmask.directory.lookup import Found
+from postmask.directory.records import Alias, ContactRule, Directory, Domain, Mailbox, MailboxState
+from postmask.keys import Keyring
+from postmask.message import forward as rewriting
+from postmask.message.headers import fold
+from postmask.message.mailboxes import NamedAddress
+from postmask.message.msgid import Direction, carry
+from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
+from postmask.spool import Entry, LedgerRow
+from postmask.tokens import Bounce, BounceKind, bounce_local_part, contact_of
+from postmask.verdict import Verdict, discard
+from postmask_transport.contacts import ContactBook
+from postmask_transport.courier import Consignment, Copy
+from postmask_transport.incoming import Incoming
+from postmask_transport.signing import DomainSigner
+
+TRACE_FIELD = "x-postmask-trace"
+
+
+def ledger_key(incoming: Incoming, recipient: str, mailbox: str) -> bytes:
+    """SHA-256 of the message, the recipient and the mailbox: the same for every retry of one copy."""
+    parts = (incoming.digest, recipient.encode(), mailbox.encode())
+    return hashlib.sha256(b"".join(len(part).to_bytes(4) + part for part in parts)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Stationery:
+    """What every finished copy needs."""
+
+    directory: Directory
+    keys: Keyring
+    clock: Clock
+    contacts: ContactBook
+    signer: DomainSigner
+    mapped_addresses: int
+
+    def bounce_address(
+        self, domain: str, kind: BounceKind, alias_id: int, token: str, mailbox_id: int
+    ) -> str:
+        """A signed envelope sender; token: of the contact's reverse alias, "" for none."""
+        contact = contact_of(token) if token else bytes(8)
+        day = int(self.clock.now()) // DAY
+        bounce = Bounce(kind, day, alias_id, contact, mailbox_id)
+        return f"{bounce_local_part(self.keys, bounce)}@{domain}"
+
+    def trace(self, incoming: Incoming, alias_id: int) -> bytes:
+        """The value of the trace field: what a DSN brings back to us, readable by us alone."""
+        trace = Trace(
+            queue_id=incoming.queue_id,
+            sender=incoming.envelope.sender,
+            authenticated=incoming.authenticated,
+            at=int(self.clock.now()),
+            alias_id=alias_id,
+        )
+        return seal_trace(self.keys, trace)
+
+    def event(self, kind: str, alias: Alias, incoming: Incoming, **more: str | int | None) -> Entry:
+        """What the truth is told of a message."""
+        return Entry.new(
+            "event", at=self.clock.now(), account_id=alias.account_id, alias_id=alias.id, kind=kind,
+            queue_id=incoming.queue_id, **more,
+        )  # fmt: skip
+
+
+class Forwarding:
+    """Plans what becomes of mail to an alias. Shared by threads."""
+
+    def __init__(self, stationery: Stationery) -> None:
+        self._with = stationery
+
+    def plan(self, incoming: Incoming, alias: Alias, recipient: Address) -> Consignment | Verdict:
+        """The copies for an active alias, or why there are none. Raises UnknownNowError."""
+        address = parse_loose(alias.address)
+        sender = _envelope_sender(incoming)
+        own = _OwnAliases(self._with.directory, alias.account_id)
+        wanted = rewriting.wanted(incoming.headers, address, own, sender, self._with.mapped_addresses)
+        author = wanted[0].address.key if wanted else ""
+        if author and self._is_blocked(alias, author):
+            return discard("contact blocked")
+        mapped = self._with.contacts.map(alias, wanted)
+        context = rewriting.ForwardContext(
+            alias=address,
+            sender=sender,
+            reverse=mapped.reverse,
+            own=own,
+            wrap_id=partial(self._owner_id, alias),
+            trace=self._with.trace(incoming, alias.id),
+        )
+        headers = rewriting.forward(incoming.headers, context)
+        signed = self._with.signer.sign(alias.domain, headers, incoming.body) + headers.to_bytes()
+        looping = self._has_been_here(incoming, alias)
+        token = mapped.tokens.get(author, "")
+        copies = [
+            self._copy(incoming, alias, recipient, mailbox, token, signed, looping)
+            for mailbox in alias.mailboxes
+        ]
+        kind = "held" if all(copy.hold for copy in copies) else "forwarded"
+        event = self._with.event(kind, alias, incoming, contact=author or None)
+        return Consignment(copies, mapped.fresh, event=event)
+
+    def _owner_id(self, alias: Alias, message_id: bytes) -> bytes:
+        """A Message-ID as the owner may see it."""
+        return carry(self._with.keys, Direction.TO_OWNER, alias.address, message_id, alias.domain)
+
+    def _copy(
+        self,
+        incoming: Incoming,
+        alias: Alias,
+        recipient: Address,
+        mailbox: Mailbox,
+        token: str,
+        headers: bytes,
+        looping: bool,
+    ) -> Copy:
+        row = LedgerRow(
+            key=ledger_key(incoming, recipient.key, str(mailbox.id)),
+            recipient=recipient.key,
+            queue_id=incoming.queue_id,
+            alias_id=alias.id,
+            mailbox_id=mailbox.id,
+        )
+        reason = "loop" if looping else ""
+        if mailbox.state is not MailboxState.ACTIVE:
+            reason = f"mailbox {mailbox.state}"
+        return Copy(
+            row=row,
+            sender=self._with.bounce_address(alias.domain, BounceKind.FORWARD, alias.id, token, mailbox.id),
+            recipient=mailbox.deliver_to,
+            headers=headers,
+            body=incoming.body,
+            hold=bool(reason),
+            reason=reason,
+        )
+
+    def postmaster(self, incoming: Incoming, domain: Domain, recipient: Address) -> Consignment:
+        """Mail to postmaster@ or abuse@: unchanged but for the trace, to where the domain says."""
+        trace = fold(FIELD, self._with.trace(incoming, 0).split()).raw
+        row = LedgerRow(ledger_key(incoming, recipient.key, "postmaster"), recipient.key, incoming.queue_id)
+        sender = self._with.bounce_address(domain.name, BounceKind.FORWARD, 0, "", 0)
+        copy = Copy(row, sender, domain.postmaster, trace + incoming.headers.to_bytes(), incoming.body)
+        return Consignment([copy])
+
+    def _is_blocked(self, alias: Alias, author: str) -> bool:
+        """The owner's block of the header From acts here: the message is discarded with a record."""
+        contact = self._with.contacts.find(alias.id, author)
+        return contact is not None and contact.rule is ContactRule.BLOCK
+
+    def _has_been_here(self, incoming: Incoming, alias: Alias) -> bool:
+        for field in incoming.headers.get_all(TRACE_FIELD):
+            trace = open_trace(self._with.keys, field.value)
+            if trace is not None and trace.alias_id == alias.id:
+                return True
+        return False
+
+
+class _OwnAliases:
+    """Whether an address is another alias of the same account; asks for each address once."""
+
+    def __init__(self, directory: Directory, account_id: int) -> None:
+        self._directory = directory
+        self._account_id = account_id
+        self._known: dict[str, bool] = {}
+
+    def __call__(self, address: Address) -> bool:
+        known = self._known.get(address.key)
+        if known is None:
+            known = self._known[address.key] = self._ask(address)
+        return known
+
+    def _ask(self, address: Address) -> bool:
+        if not isinstance(self._directory.domain(address.domain), Found):
+            return False
+        alias, _ = find_alias(self._directory, address)
+        return isinstance(alias, Found) and alias.value.account_id == self._account_id
+
+
+def _envelope_sender(incoming: Incoming) -> NamedAddress | None:
+    """For a message whose From is of no use; None for the null sender."""
+    try:
+        return NamedAddress(None, parse_loose(incoming.envelope.sender))
+    except AddressError:
+        return None

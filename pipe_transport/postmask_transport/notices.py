@@ -1,0 +1,113 @@
+"""Sends the small messages of ours that wait in the spool: confirmation codes and notices.
+
+Their envelope sender is a bounce address; how many there may be is the business of who queues them.
+
+DIAGNOSTICS
+    What Postfix refuses, or can't take now, is tried again, after longer and longer waits, for as long
+    as the spool keeps it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+
+from postmask.clock import DAY, Clock, Deadline
+from postmask.directory.lookup import Found
+from postmask.directory.records import Directory
+from postmask.keys import Keyring
+from postmask.log import line
+from postmask.message.notice import build
+from postmask.spool import Notice, Spool, SpoolError
+from postmask.tokens import Bounce, BounceKind, bounce_local_part
+from postmask_transport.submit import Reinjector, Submitted
+
+_log = logging.getLogger(__name__)
+_AT_ONCE = 20
+_DEADLINE = 20.0
+_FIRST_RETRY = 30.0
+_LAST_RETRY = 3_600.0
+
+
+class NoticeSender:
+    """A thread that looks for due notices.
+
+    interval: seconds between rounds.
+    """
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        reinject: Reinjector,
+        keys: Keyring,
+        clock: Clock,
+        directory: Directory,
+        interval: float = 1.0,
+    ) -> None:
+        self._spool = spool
+        self._reinject = reinject
+        self._keys = keys
+        self._clock = clock
+        self._directory = directory
+        self._interval = interval
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the notice in hand."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                self._round()
+            except SpoolError as error:
+                line(_log, logging.ERROR, "notices", error=str(error))
+
+    def _round(self) -> None:
+        for notice in self._spool.due_notices(_AT_ONCE):
+            if self._stop.is_set():
+                return
+            self._send(notice)
+
+    def _send(self, notice: Notice) -> None:
+        domain = notice.sender.rpartition("@")[2]
+        data = build(
+            sender=notice.sender,
+            recipient=notice.recipient,
+            subject=notice.subject,
+            text=notice.text,
+            at=self._clock.now(),
+            message_id=f"<{uuid.uuid4().hex}@{domain}>",
+        )
+        result = self._reinject.submit(
+            self._envelope_sender(domain),
+            [notice.recipient],
+            data,
+            ident=f"notice-{notice.id}",
+            smtputf8=not notice.recipient.isascii(),
+            deadline=Deadline.after(self._clock, _DEADLINE),
+        )
+        if isinstance(result, Submitted):
+            self._spool.notice_sent(notice.id)
+        else:
+            self._spool.notice_failed(notice.id, min(_LAST_RETRY, _FIRST_RETRY * 2**notice.tries))
+        line(
+            _log, logging.INFO, "notice", kind=notice.kind, tries=notice.tries + 1,
+            queue_id=result.queue_id if isinstance(result, Submitted) else "",
+            error="" if isinstance(result, Submitted) else str(result),
+        )  # fmt: skip
+
+    def _envelope_sender(self, domain: str) -> str:
+        """A bounce address at a domain of ours, else the null sender: a notice is never answered."""
+        if not isinstance(self._directory.domain(domain), Found):
+            return ""
+        day = int(self._clock.now()) // DAY
+        bounce = Bounce(BounceKind.NOTICE, day, 0, bytes(8), 0)
+        return f"{bounce_local_part(self._keys, bounce)}@{domain}"

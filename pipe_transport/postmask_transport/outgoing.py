@@ -1,0 +1,115 @@
+"""The finished copy of a reply: rewritten, searched for leaks, signed, with its bounce address.
+
+DIAGNOSTICS
+    copy() raises UnknownNowError where the directory can't say what must not leak. A copy from which
+    something can't be removed comes out marked to be held.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from postmask.address import Address, parse_loose
+from postmask.directory.lookup import Found, Unavailable
+from postmask.directory.records import Alias, ReverseAlias
+from postmask.message.finder import ReverseAliases
+from postmask.message.headers import Headers
+from postmask.message.mailboxes import NamedAddress
+from postmask.message.msgid import Direction, carry
+from postmask.message.reply import ReplyContext, addressed, reply
+from postmask.spool import LedgerRow
+from postmask.tokens import BounceKind, Reverse, read
+from postmask_transport.contacts import UnknownNowError
+from postmask_transport.courier import Copy
+from postmask_transport.forwarding import Stationery, ledger_key
+from postmask_transport.incoming import Incoming
+
+
+class Outgoing:
+    """Makes copies for contacts. Shared by threads."""
+
+    def __init__(self, stationery: Stationery) -> None:
+        self._with = stationery
+
+    def copy(self, incoming: Incoming, recipient: Address, to: ReverseAlias, mailbox_id: int) -> Copy:
+        """The copy for the contact behind a reverse alias. mailbox_id: whose reply it is, 0: unproven."""
+        alias = to.alias
+        contact = NamedAddress(to.contact_name, parse_loose(to.contact))
+        lookup = _RealAddresses(self._with, alias)
+        contacts = lookup.in_header(incoming.headers)
+        contacts[recipient.key] = contact
+        finished = reply(
+            incoming.headers,
+            incoming.body,
+            ReplyContext(
+                alias=parse_loose(alias.address),
+                name=alias.name,
+                contact=contact,
+                contacts=contacts,
+                owners=frozenset(self._owners(alias)),
+                map_id=partial(self._contact_id, alias),
+                reverse=ReverseAliases((alias.domain,), lookup.real),
+            ),
+        )
+        signature = self._with.signer.sign(alias.domain, finished.headers, finished.body)
+        row = LedgerRow(
+            key=ledger_key(incoming, recipient.key, to.contact),
+            recipient=recipient.key,
+            queue_id=incoming.queue_id,
+            alias_id=alias.id,
+            mailbox_id=mailbox_id,
+        )
+        return Copy(
+            row=row,
+            sender=self._with.bounce_address(alias.domain, BounceKind.REPLY, alias.id, to.token, mailbox_id),
+            recipient=str(contact.address),
+            headers=signature + finished.headers.to_bytes(),
+            body=finished.body,
+            hold=bool(finished.findings),
+            reason="; ".join(finished.findings),
+        )
+
+    def _owners(self, alias: Alias) -> tuple[str, ...]:
+        found = self._with.directory.account_addresses(alias.account_id)
+        if isinstance(found, Unavailable):
+            raise UnknownNowError(found.reason)
+        return found.value if isinstance(found, Found) else ()
+
+    def _contact_id(self, alias: Alias, message_id: bytes) -> bytes:
+        """A Message-ID as the contact may see it."""
+        return carry(self._with.keys, Direction.TO_CONTACT, alias.address, message_id, alias.domain)
+
+
+class _RealAddresses:
+    """The contacts behind reverse aliases of one alias; asks for each once."""
+
+    def __init__(self, stationery: Stationery, alias: Alias) -> None:
+        self._with = stationery
+        self._alias = alias
+        self._known: dict[str, NamedAddress | None] = {}
+
+    def in_header(self, headers: Headers) -> dict[str, NamedAddress]:
+        """Key of each reverse alias in To and Cc → the contact."""
+        found = ((entry.address.key, self._ask(entry.address)) for entry in addressed(headers))
+        return {key: contact for key, contact in found if contact is not None}
+
+    def real(self, key: str) -> str | None:
+        """The real address behind a reverse alias that is quoted somewhere."""
+        contact = self._ask(parse_loose(key))
+        return str(contact.address) if contact else None
+
+    def _ask(self, address: Address) -> NamedAddress | None:
+        if address.key not in self._known:
+            self._known[address.key] = self._find(address)
+        return self._known[address.key]
+
+    def _find(self, address: Address) -> NamedAddress | None:
+        reserved = read(self._with.keys, address.local, 0)
+        if address.domain != self._alias.domain or not isinstance(reserved, Reverse):
+            return None
+        found = self._with.directory.reverse_alias(reserved.token)
+        if isinstance(found, Unavailable):
+            raise UnknownNowError(found.reason)
+        if not isinstance(found, Found) or found.value.alias.id != self._alias.id:
+            return None
+        return NamedAddress(found.value.contact_name, parse_loose(found.value.contact))

@@ -1,0 +1,227 @@
+"""Mail to a reverse alias: a reply by the alias's owner, if it is proven to be one.
+
+The evidence (login, DKIM, SPF) is gathered here and judged by the pure reply rule. A proven reply is
+rewritten and goes to the contact; its proof is good for this one message and its retries. What isn't
+proven reaches nobody: it is refused to a sender who had logged in, and held, as the copy that would
+have gone out, from everybody else, with a notice to the mailbox.
+
+DIAGNOSTICS
+    handle() raises UnknownNowError and SpoolError, which defer. A temporary DNS error defers. A proof
+    that was used by another message: discarded with a record, never refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import replace
+
+from postmask.address import Address, AddressError, parse_loose
+from postmask.auth import dkim, spf
+from postmask.auth.claims import read_claims
+from postmask.auth.dns import Resolver
+from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven, prove
+from postmask.clock import DAY
+from postmask.directory.lookup import Absent, Unavailable
+from postmask.directory.records import Alias, MailboxState, ReverseAlias
+from postmask.spool import LedgerRow, LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
+from postmask.tokens import reverse_token
+from postmask.verdict import Verdict, defer, discard, hold, reject, unavailable
+from postmask_transport.courier import Consignment, Courier
+from postmask_transport.forwarding import Stationery, ledger_key
+from postmask_transport.incoming import Incoming
+from postmask_transport.networks import Network
+from postmask_transport.outgoing import Outgoing
+
+_NOTICES_A_DAY = 5
+_DNS_SHARE = 10.0
+"""Seconds of a message's deadline that its DNS questions may take."""
+
+
+class Replying:
+    """Judges and sends replies. Shared by threads.
+
+    own_networks: clients whose address proves nothing about a sender, for SPF: loopback, the site's
+    mynetworks and whom it trusts with XCLIENT or XFORWARD.
+    """
+
+    def __init__(
+        self,
+        *,
+        stationery: Stationery,
+        outgoing: Outgoing,
+        courier: Courier,
+        spool: Spool,
+        resolver: Resolver,
+        own_networks: Sequence[Network],
+        notices_from: str | None,
+    ) -> None:
+        self._with = stationery
+        self._outgoing = outgoing
+        self._courier = courier
+        self._spool = spool
+        self._resolver = resolver
+        self._own_networks = own_networks
+        self._notices_from = notices_from
+
+    def handle(self, incoming: Incoming, recipient: Address, token: str) -> Verdict:
+        """Mail to a reverse alias whose MAC is right."""
+        found = self._with.directory.reverse_alias(token)
+        if isinstance(found, Unavailable):
+            return unavailable(found.reason)
+        if isinstance(found, Absent):
+            return defer("4.2.1", "not known here yet, try again later", "reverse alias: not known here yet")
+        proof = prove(self._evidence(incoming, recipient, found.value.alias))
+        return self._act(incoming, recipient, found.value, (), proof)
+
+    def write_first(
+        self, incoming: Incoming, recipient: Address, alias: Alias, detail: str
+    ) -> Verdict | None:
+        """Mail to "alias+user=host": a proven owner writes to somebody new. None: ordinary detail."""
+        local, _, host = detail.rpartition("=")
+        try:
+            contact = parse_loose(f"{local}@{host}")
+        except AddressError:
+            return None
+        if not self._is_from_owner(incoming, alias):
+            return None
+        proof = prove(self._evidence(incoming, recipient, alias))
+        if isinstance(proof, Unproven):
+            return None
+        known = self._with.contacts.find(alias.id, contact.key)
+        token = known.token if known else reverse_token(self._with.keys, alias.id, contact.key)
+        fresh = () if known else (LocalContact(token, alias.id, contact.key, None),)
+        reverse = ReverseAlias(token, alias, contact.key, None)
+        return self._act(incoming, recipient, reverse, fresh, proof)
+
+    @staticmethod
+    def _is_from_owner(incoming: Incoming, alias: Alias) -> bool:
+        """Whether From claims to be a mailbox of the alias; whether that is true is judged later."""
+        author = read_claims(incoming.headers).author
+        owners = {key for mailbox in alias.mailboxes for key in (mailbox.address, *mailbox.senders)}
+        return author is not None and author.key in owners
+
+    def _act(
+        self,
+        incoming: Incoming,
+        recipient: Address,
+        reverse: ReverseAlias,
+        fresh: Sequence[LocalContact],
+        proof: Proof,
+    ) -> Verdict:
+        match proof:
+            case Undecided(reason):
+                return defer("4.4.3", "the sender can't be verified now, try again later", reason)
+            case Unproven(reason):
+                return self._unproven(incoming, recipient, reverse, fresh, reason)
+            case Proven():
+                return self._proven(incoming, recipient, reverse, fresh, proof)
+
+    def _evidence(self, incoming: Incoming, recipient: Address, alias: Alias) -> ReplyEvidence:
+        client = incoming.envelope.client
+        deadline = incoming.deadline.within(_DNS_SHARE)
+        now = self._with.clock.now()
+        trusted = self._is_own(client.address)
+        return ReplyEvidence(
+            claims=read_claims(incoming.headers),
+            reverse_alias=recipient.key,
+            mailboxes=alias.mailboxes,
+            login=client.login,
+            dkim=dkim.verify(incoming.headers, incoming.body, self._resolver.txt, deadline, now),
+            spf=None
+            if trusted or not client.address
+            else spf.check(
+                client.address, client.helo or "", incoming.envelope.sender, self._resolver, deadline
+            ),
+            client_trusted=trusted,
+            now=now,
+        )
+
+    def _is_own(self, address: str | None) -> bool:
+        try:
+            client = ipaddress.ip_address(address or "")
+        except ValueError:
+            return True
+        return client.is_loopback or any(client in network for network in self._own_networks)
+
+    def _proven(
+        self,
+        incoming: Incoming,
+        recipient: Address,
+        reverse: ReverseAlias,
+        fresh: Sequence[LocalContact],
+        proof: Proven,
+    ) -> Verdict:
+        copy = self._outgoing.copy(incoming, recipient, reverse, proof.mailbox.id)
+        marks = [ReplayMark(mark, copy.row.key, reverse.token) for mark in proof.marks]
+        kind = "held" if copy.hold else "replied"
+        event = self._with.event(
+            kind, reverse.alias, incoming, contact=reverse.contact, mailbox_id=proof.mailbox.id
+        )
+        try:
+            verdict = self._courier.send(incoming, Consignment([copy], fresh, marks, event))
+        except ReplayUsedError:
+            return self._replayed(incoming, recipient, reverse)
+        if copy.hold and verdict.accepted:
+            self._tell_owner(reverse.alias, "held", f"it was put on hold: {copy.reason}.")
+        return replace(verdict, reason=f"reply proven by {proof.by}; {verdict.reason}")
+
+    def _replayed(self, incoming: Incoming, recipient: Address, reverse: ReverseAlias) -> Verdict:
+        """A stolen proof: accepted, to nobody, so that the answer tells a thief nothing."""
+        row = LedgerRow(
+            key=ledger_key(incoming, recipient.key, ""),
+            recipient=recipient.key,
+            queue_id=incoming.queue_id,
+            outcome=Outcome.DISCARDED,
+            alias_id=reverse.alias.id,
+            reason="the signature was used by another message",
+        )
+        event = self._with.event(
+            "discarded", reverse.alias, incoming, contact=reverse.contact, reason="replayed signature"
+        )
+        self._courier.conclude(row, [event])
+        return discard("reply: the signature was used by another message")
+
+    def _unproven(
+        self,
+        incoming: Incoming,
+        recipient: Address,
+        reverse: ReverseAlias,
+        fresh: Sequence[LocalContact],
+        reason: str,
+    ) -> Verdict:
+        if incoming.envelope.client.login and incoming.may_bounce:
+            event = self._with.event("refused", reverse.alias, incoming, reason=reason)
+            row = LedgerRow(
+                ledger_key(incoming, recipient.key, ""), recipient.key, incoming.queue_id, Outcome.REFUSED
+            )
+            self._courier.conclude(row, [event])
+            return reject("5.7.1", "this login may not reply through this address", f"reply: {reason}")
+        copy = self._outgoing.copy(incoming, recipient, reverse, 0)
+        held = replace(copy, hold=True, reason=f"not proven: {reason}")
+        event = self._with.event(
+            "held", reverse.alias, incoming, contact=reverse.contact, reason=f"reply not proven: {reason}"
+        )
+        verdict = self._courier.send(incoming, Consignment([held], fresh, event=event))
+        if verdict.accepted:
+            self._tell_owner(
+                reverse.alias, "unproven", f"it isn't proven to be yours, and was held: {reason}."
+            )
+            return hold(f"reply not proven: {reason}")
+        return verdict
+
+    def _tell_owner(self, alias: Alias, kind: str, what: str) -> None:
+        """A notice to the first usable mailbox, a few a day."""
+        told = next((m.deliver_to for m in alias.mailboxes if m.state is MailboxState.ACTIVE), "")
+        since = self._with.clock.now() - DAY
+        if not told or self._spool.notices_since(told, kind, since) >= _NOTICES_A_DAY:
+            return
+        self._spool.queue_notice(
+            self._notices_from or f"postmask@{alias.domain}",
+            told,
+            kind,
+            f"A reply through {alias.address} was not sent",
+            f"A message was sent to a contact through your alias {alias.address},\nbut {what}\n\n"
+            "If it was yours, send it from the mailbox's own provider, addressed to the contact in To\n"
+            "or Cc. Your mail operator can see and release what is held.\n",
+        )
