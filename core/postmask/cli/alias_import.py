@@ -1,0 +1,42 @@
+"""`postmask alias import`: many aliases at once, from a CSV file."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+
+from postmask.cli.command import Command, account_option
+from postmask.cli.runtime import Runtime
+
+
+@click.command(
+    "import",
+    cls=Command,
+    examples=(
+        "postmask alias import aliases.csv",
+        "postmask alias import aliases.csv --to me@example.com --dry-run",
+    ),
+)
+@click.argument("file", type=click.File(encoding="utf-8", errors="strict", lazy=True))
+@click.option("--to", metavar="MAILBOX", multiple=True, help="The mailboxes of lines that name none.")
+@click.option("--dry-run", is_flag=True, help="Check everything, add nothing.")
+@account_option
+@click.pass_obj
+def import_(runtime: Runtime, file: TextIO, to: tuple[str, ...], dry_run: bool, account: str | None) -> None:
+    """Add many aliases from a CSV file ("-": standard input): all of them, or none if any is wrong.
+
+    The columns are address, to, note, name, when_disabled, in this order or as the first line names
+    them; only the address is needed where --to is given. Several mailboxes in a cell have spaces
+    between them.
+    """
+    from postmask.store.admin import bulk
+
+    with runtime.changing() as session:
+        count = bulk.add(session, runtime.keys, file, to=to, account=account, now=runtime.clock.now())
+        if dry_run:
+            session.rollback()
+    if runtime.output.json:
+        return runtime.output.record({"added": 0 if dry_run else count, "aliases": count, "dry_run": dry_run})
+    runtime.output.say(f"{count} aliases could be added" if dry_run else f"{count} aliases added")
+    return None

@@ -1,0 +1,136 @@
+"""The checks behind `postmask status`: each looks at one part of the node and never raises.
+
+What can't be looked at counts as amiss, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from postmask.cli import postfix_facts
+from postmask.cli.output import moment
+from postmask.cli.runtime import Runtime
+
+_SILENT = 600.0
+_STUCK = 300.0
+_CONNECT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """part: what was looked at. what: what was found, and what to do if it isn't ok."""
+
+    part: str
+    ok: bool
+    what: str
+
+
+def all_checks(runtime: Runtime) -> Iterator[Check]:
+    """Every check, in the order in which things depend on each other. Raises ConfigError."""
+    file = runtime.settings.file
+    yield Check("configuration", True, f"{file} is in order")
+    yield from _guarded("keys", _keys, runtime)
+    yield from _guarded("database", _database, runtime)
+    yield from _guarded("spool", _spool, runtime)
+    yield from _guarded("programs", _programs, runtime)
+    yield from _guarded("postfix", _postfix, runtime)
+
+
+def _guarded(part: str, look: Callable[[Runtime], Iterator[Check]], runtime: Runtime) -> Iterator[Check]:
+    try:
+        yield from look(runtime)
+    except Exception as error:  # noqa: BLE001 - whatever keeps a part from being looked at is the finding
+        yield Check(part, False, str(error) or type(error).__name__)
+
+
+def _keys(runtime: Runtime) -> Iterator[Check]:
+    newest = runtime.keys.newest
+    count = len(runtime.keys.secrets)
+    yield Check("keys", True, f"{count} secret{'s' if count > 1 else ''}, the newest of {newest.created}")
+
+
+def _database(runtime: Runtime) -> Iterator[Check]:
+    from postmask.store import schema
+    from postmask.store.admin import domains, mailboxes
+
+    found = schema.status(runtime.settings.database.owner_url)
+    if found.state is not schema.SchemaState.CURRENT:
+        yield Check(
+            "database", False, f"{found.database}, the schema is {found.state}; see: postmask db status"
+        )
+        return
+    with runtime.reading() as session:
+        names = domains.names(session)
+        boxes = mailboxes.listing(session)
+    yield Check("database", True, f"{found.database}, {len(names)} domains, {len(boxes)} mailboxes")
+    for box in boxes:
+        if box.state == "paused":
+            yield Check("mailbox", False, f"{box.address} is paused: {box.pause_reason or 'no reason given'}")
+    now = runtime.clock.now()
+    for node in found.nodes:
+        silent = now - node.last_seen > _SILENT
+        advice = "; is its postmask-agent running?" if silent else ""
+        yield Check("node", not silent, f"{node.name} was last heard of at {moment(node.last_seen)}{advice}")
+
+
+def _spool(runtime: Runtime) -> Iterator[Check]:
+    from postmask.spool import Spool
+
+    path = runtime.settings.spool.path
+    if not path.exists():
+        yield Check("spool", False, f"{path} isn't there; it is made when postmask-forwarder first starts")
+        return
+    with closing(Spool(path, runtime.clock)) as spool:
+        waiting, aside = spool.outbox_state()
+        stuck = spool.pending(older_than=_STUCK)
+    yield Check("spool", True, f"{waiting} entries wait to be taken to the database")
+    if aside:
+        yield Check("spool", False, f"the database refuses {aside} entries; see the log of postmask-agent")
+    if stuck:
+        yield Check(
+            "spool",
+            False,
+            f"{stuck} copies wait to be sent for more than {_STUCK / 60:.0f} minutes; "
+            "see the log of postmask-forwarder",
+        )
+
+
+def _programs(runtime: Runtime) -> Iterator[Check]:
+    sockets = runtime.settings.sockets
+    for program, path in (
+        ("postmask-milter alias, milter", sockets.alias),
+        ("postmask-milter alias, gate", sockets.gate),
+        ("postmask-forwarder", sockets.forwarder),
+    ):
+        trouble = _trouble(path)
+        yield Check(program, not trouble, f"listens on {path}" if not trouble else f"{path}: {trouble}")
+
+
+def _trouble(path: Path) -> str:
+    """Why nobody can be reached on a socket; "" if somebody can."""
+    from postmask.daemon import connect_unix
+
+    try:
+        with connect_unix(path, _CONNECT_SECONDS):
+            return ""
+    except FileNotFoundError:
+        return "isn't there; is the program running?"
+    except ConnectionRefusedError:
+        return "nobody listens; is the program running?"
+    except (TimeoutError, OSError) as error:
+        return error.strerror or str(error)
+
+
+def _postfix(runtime: Runtime) -> Iterator[Check]:
+    from postmask_postfix import sync
+
+    directory = runtime.settings.postfix.config_dir
+    if not postfix_facts.installed(directory):
+        yield Check("postfix", False, f"there is no Postfix in {directory}; see postfix.config_dir")
+        return
+    attached = sync.attached(directory)
+    what = "Postmask is attached" if attached else "Postmask isn't attached"
+    yield Check("postfix", attached, f"{what} to the Postfix in {directory}")

@@ -1,0 +1,45 @@
+"""`postmask config`: the configuration file, checked and shown."""
+
+from __future__ import annotations
+
+import click
+
+from postmask.cli.command import Noun
+from postmask.cli.output import Column
+from postmask.cli.runtime import Runtime
+
+_COLUMNS = (Column("key", "KEY"), Column("value", "VALUE"), Column("origin", "FROM"))
+
+
+@click.group(cls=Noun, examples=("postmask config check", "postmask config show"))
+def config() -> None:
+    """The configuration file. Its settings are described in postmask.toml(5)."""
+
+
+@config.command("check", examples=("postmask config check", "postmask config check --config ./new.toml"))
+@click.pass_obj
+def check(runtime: Runtime) -> None:
+    """Read the file; say what is wrong with it and where (exit status 78), or that it is in order."""
+    file = str(runtime.settings.file)
+    if runtime.output.json:
+        return runtime.output.record({"file": file, "ok": True})
+    runtime.output.say(f"{file} is in order")
+    return None
+
+
+@config.command("show", examples=("postmask config show", "postmask config show database.url"))
+@click.argument("key", required=False)
+@click.pass_obj
+def show(runtime: Runtime, key: str | None) -> None:
+    """Show every setting, or one, with its value and where that comes from. Passwords are masked."""
+    from postmask.config import shown
+
+    found = [setting for setting in shown(runtime.settings) if key in (None, setting.name)]
+    if not found:
+        raise click.UsageError(f"there is no setting {key!r}; `postmask config show` lists them all")
+    if runtime.output.json:
+        records = [{"key": item.name, "value": item.value, "origin": item.origin} for item in found]
+        return runtime.output.record(records[0]) if key else runtime.output.table(records, _COLUMNS, empty="")
+    rows = [{"key": item.name, "value": item.text, "origin": item.origin} for item in found]
+    runtime.output.table(rows, _COLUMNS, empty="")
+    return None

@@ -1,0 +1,141 @@
+"""`postmask db`: the database, its schema and its copies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from postmask.cli.command import Noun
+from postmask.cli.failure import CommandError
+from postmask.cli.output import fields, moment
+from postmask.cli.runtime import Runtime
+
+if TYPE_CHECKING:
+    from postmask.store.schema import Status
+
+
+@click.group(cls=Noun, examples=("postmask db init", "postmask db status"))
+def db() -> None:
+    """The database, its schema and its copies."""
+
+
+@db.command("init", examples=("postmask db init",))
+@click.pass_obj
+def init(runtime: Runtime) -> None:
+    """Make the schema and the first account; on Postgres also the role of the nodes.
+
+    Role and password are those of database.url, where it differs from database.owner_url. What is
+    there already stays as it is.
+    """
+    from postmask.store import schema
+
+    settings = runtime.settings.database
+    made = schema.init(settings.owner_url, runtime.clock)
+    role = _grant(runtime)
+    status = schema.status(settings.owner_url)
+    if runtime.output.json:
+        return runtime.output.record({**_plain(status), "made": made, "node_role": role})
+    runtime.output.say(
+        "the database is made" if made else "the database was there already, nothing is changed"
+    )
+    if role:
+        runtime.output.say(f"the role {role} has the rights of a node, and no others")
+    return None
+
+
+@db.command("upgrade", examples=("postmask db upgrade",))
+@click.pass_obj
+def upgrade(runtime: Runtime) -> None:
+    """Bring an older schema up to date. Back the database up before."""
+    from postmask.store import schema
+
+    before, after = schema.upgrade(runtime.settings.database.owner_url)
+    role = _grant(runtime)
+    if runtime.output.json:
+        return runtime.output.record({"before": before, "after": after, "node_role": role})
+    runtime.output.say("the schema is current" if before == after else f"upgraded from {before} to {after}")
+    return None
+
+
+@db.command("status", examples=("postmask db status",))
+@click.pass_obj
+@click.pass_context
+def status(ctx: click.Context, runtime: Runtime) -> None:
+    """Show the schema's state and the nodes; exit status 69 unless the schema is current."""
+    from postmask.store import schema
+
+    found = schema.status(runtime.settings.database.owner_url)
+    if runtime.output.json:
+        runtime.output.record(found)
+    else:
+        runtime.output.record(_plain(found))
+    if found.state is not schema.SchemaState.CURRENT:
+        ctx.exit(os.EX_UNAVAILABLE)
+
+
+@db.command("backup", examples=("postmask db backup /var/backups/postmask.db",))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def backup(runtime: Runtime, file: Path) -> None:
+    """Copy an SQLite database, while it is in use, to a new file. Postgres has pg_dump.
+
+    The key file isn't in it: back that up apart.
+    """
+    from postmask.store.backup import backup as copy
+
+    copy(runtime.settings.database.owner_url, file)
+    if runtime.output.json:
+        return runtime.output.record({"file": str(file)})
+    runtime.output.say(f"copied to {file}; the key file {runtime.settings.keys.file} isn't in it")
+    return None
+
+
+@db.command("restore", examples=("postmask db restore /var/backups/postmask.db --yes",))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.pass_obj
+def restore(runtime: Runtime, file: Path, yes: bool) -> None:
+    """Put a copy in place of the SQLite database. Stop the programs before.
+
+    Aliases made since the copy are gone then; addresses are never given out a second time.
+    """
+    from postmask.store.backup import restore as put_back
+
+    if not yes:
+        _ask(f"Replace the database by {file}")
+    put_back(runtime.settings.database.owner_url, file)
+    if runtime.output.json:
+        return runtime.output.record({"file": str(file)})
+    runtime.output.say(f"the database is that of {file} now; start the programs again")
+    return None
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("this replaces the database; say --yes if that is meant")
+    click.confirm(question, abort=True, err=True)
+
+
+def _grant(runtime: Runtime) -> str | None:
+    """Make or renew the nodes' role; its name, None where there is no such role to make."""
+    from postmask.store import schema
+    from postmask.store.engine import parse_url
+
+    settings = runtime.settings.database
+    url = parse_url(settings.url)
+    owner = parse_url(settings.owner_url)
+    if url.get_backend_name() == "sqlite" or url.username == owner.username:
+        return None
+    if not url.username or url.password is None:
+        raise CommandError("database.url needs the nodes' role and its password", os.EX_CONFIG)
+    schema.grant_node_role(runtime.engine, url.username, str(url.password))
+    return url.username
+
+
+def _plain(status: Status) -> dict[str, object]:
+    nodes = [f"{node.name}, last seen {moment(node.last_seen)}" for node in status.nodes]
+    return {**fields(status), "nodes": nodes}

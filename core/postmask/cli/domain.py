@@ -1,0 +1,285 @@
+"""`postmask domain`: the domains in which aliases live, their DKIM keys and DNS records."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from postmask.cli import dnsrecords, postfix_facts, postfix_sync
+from postmask.cli.command import Noun, account_option
+from postmask.cli.failure import CommandError
+from postmask.cli.output import Column, fields
+from postmask.cli.runtime import Runtime
+
+if TYPE_CHECKING:
+    from postmask.store.admin.views import DomainView
+
+_COLUMNS = (
+    Column("name", "DOMAIN"),
+    Column("account", "ACCOUNT", 40),
+    Column("postmaster", "POSTMASTER"),
+    Column("aliases", "ALIASES"),
+)
+_RECORD_COLUMNS = (
+    Column("published", "PUBLISHED"),
+    Column("type", "TYPE"),
+    Column("name", "NAME"),
+    Column("value", "VALUE", 60),
+)
+_mx_option = click.option(
+    "--mx",
+    "exchangers",
+    multiple=True,
+    metavar="HOST",
+    help="A mail exchanger of the domain, several times if need be; default: this host's Postfix.",
+)
+
+
+@click.group(
+    cls=Noun,
+    examples=(
+        "postmask domain add alias.example.com --postmaster me@example.com",
+        "postmask domain verify alias.example.com",
+    ),
+)
+def domain() -> None:
+    """The domains in which aliases live."""
+
+
+@domain.command(
+    "add",
+    examples=(
+        "postmask domain add alias.example.com --postmaster me@example.com",
+        "postmask domain add alias.example.com --postmaster me@example.com --ed25519 --mx mx1.example.com",
+    ),
+)
+@click.argument("name", metavar="DOMAIN")
+@click.option(
+    "--postmaster",
+    metavar="ADDRESS",
+    help="Where mail to postmaster@ and abuse@ goes; asked for if not given.",
+)
+@click.option("--ed25519", is_flag=True, help="Make a second DKIM key, Ed25519, beside the one of RSA-2048.")
+@_mx_option
+@account_option
+@click.pass_obj
+def add(
+    runtime: Runtime,
+    name: str,
+    postmaster: str | None,
+    ed25519: bool,
+    exchangers: tuple[str, ...],
+    account: str | None,
+) -> None:
+    """Add a domain, make its DKIM key, and print the DNS records to publish.
+
+    A domain in which this host has mailboxes of its own is refused: use a subdomain of it. As root,
+    this returns when Postfix on this node answers for the domain; otherwise it prints what root has to
+    run.
+    """
+    from postmask.address import parse_domain
+    from postmask.auth.dkim import Algorithm
+    from postmask.cli.dkimkeys import make
+    from postmask.store.admin import domains
+
+    name = parse_domain(name)
+    _refuse_own(runtime, name)
+    postmaster = postmaster or _ask_postmaster(runtime, name)
+    algorithms = [Algorithm.RSA, Algorithm.ED25519] if ed25519 else [Algorithm.RSA]
+    now = runtime.clock.now()
+    keys = make(runtime.keys, name, algorithms, now)
+    with runtime.changing() as session:
+        domains.add(session, name, postmaster, account=account, now=now)
+        for key in keys:
+            domains.add_key(
+                session,
+                name,
+                selector=key.selector,
+                algorithm=key.algorithm,
+                sealed=key.sealed,
+                public=key.public,
+                now=now,
+            )
+        made = domains.get(session, name)
+    told = postfix_sync.tell(runtime)
+    records = _records(runtime, made, exchangers)
+    if runtime.output.json:
+        dns = [_plain(record) for record in records]
+        return runtime.output.record({**fields(made), "dns": dns, "postfix": told})
+    runtime.output.say(f"{name} is ours. Publish these DNS records (name, type, value), a line each:")
+    for record in records:
+        runtime.output.copy(record.line())
+    postfix_sync.say(runtime, told)
+    return None
+
+
+@domain.command("list", examples=("postmask domain list",))
+@account_option
+@click.pass_obj
+def list_(runtime: Runtime, account: str | None) -> None:
+    """List the domains."""
+    from postmask.store.admin import domains
+
+    with runtime.reading() as session:
+        found = domains.listing(session, account=account)
+    runtime.output.table(found, _COLUMNS, empty="there is no domain yet; add one: postmask domain add DOMAIN")
+
+
+@domain.command("show", examples=("postmask domain show alias.example.com",))
+@click.argument("name", metavar="DOMAIN")
+@click.pass_obj
+def show(runtime: Runtime, name: str) -> None:
+    """Show a domain and its DKIM keys."""
+    _show(runtime, _get(runtime, name))
+
+
+@domain.command("edit", examples=("postmask domain edit alias.example.com --postmaster me@example.com",))
+@click.argument("name", metavar="DOMAIN")
+@click.option("--postmaster", metavar="ADDRESS", help="Where mail to postmaster@ and abuse@ goes.")
+@click.option("--account", metavar="NAME", help="The account that looks after the domain from now on.")
+@click.pass_obj
+def edit(runtime: Runtime, name: str, postmaster: str | None, account: str | None) -> None:
+    """Change where postmaster and abuse go, or who looks after the domain."""
+    from postmask.store.admin import domains
+
+    if postmaster is None and account is None:
+        raise click.UsageError("say what to change: --postmaster or --account")
+    with runtime.changing() as session:
+        changed = domains.edit(session, name, postmaster=postmaster, account=account)
+    _show(runtime, changed)
+
+
+@domain.command(
+    "remove",
+    examples=(
+        "postmask domain remove alias.example.com",
+        "postmask domain remove alias.example.com --with-aliases",
+    ),
+)
+@click.argument("name", metavar="DOMAIN")
+@click.option("--with-aliases", is_flag=True, help="Remove its aliases with it, contacts and all, for good.")
+@click.pass_obj
+def remove(runtime: Runtime, name: str, with_aliases: bool) -> None:
+    """Take a domain out of our hands. Refused while it has aliases.
+
+    Mail for it that is still in the queue is refused by Postfix or bounced, once Postfix knows;
+    wait for the queue to empty where that matters.
+    """
+    from postmask.store.admin import domains
+
+    with runtime.changing() as session:
+        gone = domains.remove(session, runtime.keys, name, with_aliases=with_aliases, now=runtime.clock.now())
+    told = postfix_sync.tell(runtime)
+    if runtime.output.json:
+        return runtime.output.record({"name": name, "removed_aliases": gone, "postfix": told})
+    runtime.output.say(f"{name} is removed, {len(gone)} aliases with it" if gone else f"{name} is removed")
+    postfix_sync.say(runtime, told)
+    return None
+
+
+@domain.command(
+    "dns",
+    examples=(
+        "postmask domain dns alias.example.com",
+        "postmask domain dns alias.example.com --zone > alias.zone",
+    ),
+)
+@click.argument("name", metavar="DOMAIN")
+@click.option("--zone", is_flag=True, help="As lines of a zone file.")
+@_mx_option
+@click.pass_obj
+def dns(runtime: Runtime, name: str, zone: bool, exchangers: tuple[str, ...]) -> None:
+    """Print the DNS records to publish: name, type, value, a line each."""
+    records = _records(runtime, _get(runtime, name), exchangers)
+    if runtime.output.json:
+        return runtime.output.table([_plain(record) for record in records], _RECORD_COLUMNS, empty="")
+    for record in records:
+        runtime.output.copy(record.zone_line() if zone else record.line())
+    return None
+
+
+@domain.command("verify", examples=("postmask domain verify alias.example.com",))
+@click.argument("name", metavar="DOMAIN")
+@_mx_option
+@click.pass_obj
+@click.pass_context
+def verify(ctx: click.Context, runtime: Runtime, name: str, exchangers: tuple[str, ...]) -> None:
+    """Look the DNS records up: found, missing or different.
+
+    Exit status 0 if all are found, 65 if any is missing or different, 75 if the DNS doesn't answer.
+    """
+    from postmask.auth.dns import Resolver
+    from postmask.cli.dnslookup import published
+
+    settings = runtime.settings.dns
+    resolver = Resolver(settings.nameservers, settings.timeout)
+    rows = []
+    for record in _records(runtime, _get(runtime, name), exchangers):
+        state, there = published(resolver, record, runtime.clock)
+        rows.append({"published": state, **_plain(record), "there": there})
+    runtime.output.table(rows, _RECORD_COLUMNS, empty="")
+    states = {row["published"] for row in rows}
+    for row in rows:
+        if row["published"] is dnsrecords.Published.DIFFERENT:
+            runtime.output.say(f"{row['name']} {row['type']} is: {row['there']}")
+    if dnsrecords.Published.UNKNOWN in states:
+        ctx.exit(os.EX_TEMPFAIL)
+    if states != {dnsrecords.Published.FOUND}:
+        runtime.output.say(f"publish what is missing: postmask domain dns {name}")
+        ctx.exit(os.EX_DATAERR)
+
+
+def _get(runtime: Runtime, name: str) -> DomainView:
+    from postmask.store.admin import domains
+
+    with runtime.reading() as session:
+        return domains.get(session, name)
+
+
+def _show(runtime: Runtime, found: DomainView) -> None:
+    if runtime.output.json:
+        return runtime.output.record(found)
+    keys = [f"{key.selector} ({key.algorithm}, {key.state})" for key in found.dkim_keys]
+    return runtime.output.record({**fields(found), "dkim_keys": keys})
+
+
+def _records(
+    runtime: Runtime, found: DomainView, exchangers: tuple[str, ...]
+) -> tuple[dnsrecords.Record, ...]:
+    hosts = exchangers or (_own_exchanger(runtime),)
+    keys = [(key.selector, key.public) for key in found.dkim_keys if key.state == "active"]
+    return dnsrecords.wanted(found.name, hosts, keys)
+
+
+def _own_exchanger(runtime: Runtime) -> str:
+    """This host as its Postfix calls itself, else as the node is called."""
+    directory = runtime.settings.postfix.config_dir
+    if postfix_facts.installed(directory):
+        return postfix_facts.parameters(directory, "myhostname")["myhostname"]
+    return runtime.settings.node.name
+
+
+def _plain(record: dnsrecords.Record) -> dict[str, object]:
+    return {"name": record.name, "type": record.type, "value": record.value}
+
+
+def _refuse_own(runtime: Runtime, name: str) -> None:
+    parameter = postfix_facts.own_domain(runtime.settings.postfix.config_dir, name)
+    if parameter is not None:
+        raise CommandError(
+            f"this host has mailboxes of its own in {name} (Postfix's {parameter}), "
+            f"whose mail would all go to aliases; use a subdomain, for instance alias.{name}",
+            os.EX_DATAERR,
+        )
+
+
+def _ask_postmaster(runtime: Runtime, name: str) -> str:
+    if not sys.stdin.isatty():
+        raise click.UsageError("say where mail to postmaster and abuse goes: --postmaster ADDRESS")
+    answer: str = click.prompt(
+        f"Where shall mail to postmaster@{name} and abuse@{name} go", err=runtime.output.json
+    )
+    return answer

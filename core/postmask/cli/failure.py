@@ -1,0 +1,108 @@
+"""What is said, and with which status the program ends, when a command fails.
+
+DIAGNOSTICS (exit statuses, sysexits.h)
+    64  the command line is wrong: unknown option, missing argument
+    65  what was given is wrong or against a rule: bad address, duplicate, still in use
+    66  a file that was named can't be read
+    67  there is no such account, domain, mailbox, alias or contact
+    69  the database, Postfix or another service isn't available
+    70  a fault of our own; POSTMASK_DEBUG=1 shows where
+    73  a file can't be created
+    74  reading or writing failed
+    75  not now: worth another try
+    77  permission denied
+    78  the configuration or the key file is wrong
+    130 interrupted
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import click
+
+from postmask.display import printable
+
+INTERRUPTED = 130
+_LINE = 4000
+
+STATUSES: Mapping[str, int] = MappingProxyType(
+    {
+        "postmask.address.AddressError": os.EX_DATAERR,
+        "postmask.config.ConfigError": os.EX_CONFIG,
+        "postmask.keys.KeyFileError": os.EX_CONFIG,
+        "postmask.spool.entries.SpoolError": os.EX_IOERR,
+        "postmask.store.errors.NotFound": os.EX_NOUSER,
+        "postmask.store.errors.StoreUnavailable": os.EX_UNAVAILABLE,
+        "postmask.store.errors.StoreError": os.EX_DATAERR,
+        "postmask_postfix.sync.SyncError": os.EX_UNAVAILABLE,
+    }
+)
+"""Exceptions by their full names, so that nothing has to be imported to know them."""
+
+
+class CommandError(Exception):
+    """A command can't do what it was asked. details: more lines, shown indented below the message."""
+
+    def __init__(self, message: str, exit_code: int, details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.details = tuple(details)
+
+
+def report(error: BaseException) -> int:
+    """Say on standard error what went wrong; returns the exit status."""
+    if "POSTMASK_DEBUG" in os.environ and not isinstance(error, click.ClickException | click.Abort):
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        click.echo("postmask: interrupted, nothing was changed by this command", err=True)
+        return INTERRUPTED
+    if isinstance(error, click.UsageError):
+        error.show()
+        return os.EX_USAGE
+    if isinstance(error, click.FileError):
+        _say(error.format_message())
+        return os.EX_NOINPUT
+    if isinstance(error, click.ClickException):
+        _say(error.format_message())
+        return error.exit_code
+    status = status_of(error)
+    if status == os.EX_SOFTWARE:
+        _say(f"a fault of Postmask's own: {type(error).__name__}: {error}")
+        _say("run the command again with POSTMASK_DEBUG=1 set to see where, and report it")
+        return status
+    _say(*str(error).splitlines())
+    for detail in getattr(error, "details", getattr(error, "dependents", ())):
+        click.echo(f"    {printable(detail, _LINE)}", err=True)
+    return status
+
+
+def status_of(error: BaseException) -> int:
+    """The exit status for an exception: its own `exit_code`, or the table's; 70 for what nobody foresaw."""
+    carried = getattr(error, "exit_code", None)
+    if isinstance(carried, int):
+        return carried
+    for kind in type(error).__mro__:
+        status = STATUSES.get(f"{kind.__module__}.{kind.__qualname__}")
+        if status is not None:
+            return status
+    match error:
+        case PermissionError():
+            return os.EX_NOPERM
+        case FileNotFoundError():
+            return os.EX_NOINPUT
+        case ConnectionError() | TimeoutError():
+            return os.EX_UNAVAILABLE
+        case OSError():
+            return os.EX_IOERR
+        case _:
+            return os.EX_SOFTWARE
+
+
+def _say(*lines: str) -> None:
+    for number, line in enumerate(lines):
+        lead = "postmask: " if number == 0 else "    "
+        click.echo(lead + printable(line, _LINE), err=True)

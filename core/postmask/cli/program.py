@@ -1,0 +1,91 @@
+"""The root of the command tree. Nouns are loaded when they are used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import click
+
+from postmask import __version__
+from postmask.cli import failure
+from postmask.cli.command import Noun, runtime
+
+NOUNS: Mapping[str, str] = MappingProxyType(
+    {
+        "account": "postmask.cli.account",
+        "domain": "postmask.cli.domain",
+        "mailbox": "postmask.cli.mailbox",
+        "alias": "postmask.cli.alias",
+        "contact": "postmask.cli.contact",
+        "block": "postmask.cli.block",
+        "event": "postmask.cli.event",
+        "resolve": "postmask.cli.resolve",
+        "status": "postmask.cli.status",
+        "config": "postmask.cli.config",
+        "keys": "postmask.cli.keys",
+        "db": "postmask.cli.db",
+        "postfix": "postmask.cli.postfix",
+        "lab": "postmask.cli.lab",
+        "completion": "postmask.cli.completion",
+    }
+)
+"""Each module holds one click command under the noun's name."""
+
+
+class Program(Noun):
+    """Loads a noun's module on first use, and turns exceptions into messages and exit statuses."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The nouns, in the order in which one meets them."""
+        return list(NOUNS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The noun's command, or None for an unknown noun."""
+        module = NOUNS.get(cmd_name)
+        if module is None:
+            return None
+        command = getattr(importlib.import_module(module), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb, and let go of what the runtime holds."""
+        held = runtime(ctx)
+        with held:
+            return super().invoke(ctx)
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run, and exit with a status of sysexits.h."""
+        options["standalone_mode"] = False
+        try:
+            status = super().main(*args, **options)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read our output has seen enough. Python would complain once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(0)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - never a traceback for the user
+            sys.exit(failure.report(error))
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+@click.group(
+    cls=Program,
+    examples=(
+        "postmask domain add alias.example.com --postmaster me@example.com",
+        "postmask alias list --json",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="postmask", message="%(prog)s %(version)s")
+def program() -> None:
+    """Look after an e-mail alias service: its domains, mailboxes, aliases and contacts.
+
+    Mail to an alias reaches the mailboxes behind it; a reply goes back through the alias. Each noun
+    has verbs, each verb has --help with an example.
+    """

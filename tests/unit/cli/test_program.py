@@ -1,0 +1,187 @@
+"""The command tree as a whole: help everywhere, light imports, exit statuses, options at every place."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from postmask.cli import failure
+from postmask.cli.command import Command, Noun
+from postmask.cli.program import NOUNS, program
+
+HEAVY = ("sqlalchemy", "alembic", "psycopg2", "cryptography", "dkim", "dns", "rich", "spf")
+
+
+def walk(
+    command: click.Command, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        ctx = click.Context(command)
+        for name in command.list_commands(ctx):
+            child = command.get_command(ctx, name)
+            assert child is not None
+            yield from walk(child, (*path, name))
+
+
+TREE = dict(walk(program))
+
+
+@pytest.mark.parametrize("path", TREE, ids=" ".join)
+def test_every_command_has_help_and_an_example(path: tuple[str, ...]) -> None:
+    command = TREE[path]
+    assert isinstance(command, Command | Noun)
+    assert command.help
+    assert command.examples, "show how it is used"
+    for example in command.examples:
+        assert example.startswith(" ".join(("postmask", *path)))
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{parameter.name} has no help"
+    told = CliRunner().invoke(program, [*path, "--help"], prog_name="postmask")
+    assert told.exit_code == 0
+    for example in command.examples:
+        assert f"  {example}\n" in told.output
+    assert "--json" in told.output
+
+
+@pytest.mark.parametrize("path", [path for path in TREE if path], ids=" ".join)
+def test_examples_parse(path: tuple[str, ...]) -> None:
+    """Each example is a command line that the parser takes."""
+    import shlex
+
+    command = TREE[path]
+    assert isinstance(command, Command | Noun)
+    for example in command.examples:
+        words = shlex.split(example.partition(" > ")[0].partition(" | ")[0])[1:]
+        ctx = program.make_context("postmask", words)
+        while isinstance(ctx.command, click.Group):
+            rest = [*ctx._protected_args, *ctx.args]
+            name, child, rest = ctx.command.resolve_command(ctx, rest)
+            assert child is not None
+            ctx = child.make_context(name, rest, parent=ctx)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["alias", "--help"], ["domain", "add", "--help"], ["--version"]]
+)
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from postmask.cli.program import program\n"
+            "try: program.main(sys.argv[1:])\n"
+            "except SystemExit as end: code = end.code\n"
+            f"print(code, sorted(set({HEAVY!r}) & set(sys.modules)))",
+            *words,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str) -> None:
+    told = CliRunner().invoke(program, ["completion", shell])
+    assert told.exit_code == 0
+    assert "_POSTMASK_COMPLETE" in told.stdout
+
+
+def test_completion_completes() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "postmask.cli"],
+        env={
+            **os.environ,
+            "_POSTMASK_COMPLETE": "bash_complete",
+            "COMP_WORDS": "postmask ali",
+            "COMP_CWORD": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    # "python -m" makes another program name of it, hence another variable: so by the library.
+    from click.shell_completion import BashComplete
+
+    assert told.returncode in (0, os.EX_USAGE)
+    complete = BashComplete(program, {}, "postmask", "_POSTMASK_COMPLETE")
+    assert [item.value for item in complete.get_completions([], "al")] == ["alias"]
+    assert "add" in [item.value for item in complete.get_completions(["alias"], "")]
+    assert "--to" in [item.value for item in complete.get_completions(["alias", "add"], "--")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        ["alias", "nonsense"],
+        ["alias", "add", "--nonsense"],
+        ["alias", "add"],
+        ["completion", "tcsh"],
+    ],
+)
+def test_a_wrong_command_line_is_64(words: list[str]) -> None:
+    told = CliRunner().invoke(program, words)
+    assert told.exit_code == os.EX_USAGE
+    assert told.stdout == ""
+    assert "--help" in told.stderr
+
+
+def test_missing_configuration_is_78(tmp_path: Path) -> None:
+    told = CliRunner().invoke(program, ["--config", str(tmp_path / "none.toml"), "alias", "list"])
+    assert told.exit_code == os.EX_CONFIG
+    assert str(tmp_path / "none.toml") in told.stderr
+
+
+@pytest.mark.parametrize("name", failure.STATUSES)
+def test_every_exception_that_is_named_exists(name: str) -> None:
+    import importlib
+
+    module, _, attribute = name.rpartition(".")
+    kind = getattr(importlib.import_module(module), attribute)
+    assert issubclass(kind, Exception)
+    assert f"{kind.__module__}.{kind.__qualname__}" == name
+
+
+def test_an_unforeseen_exception_is_one_line_and_70(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by \x1b zero")
+
+    monkeypatch.setattr("postmask.cli.runtime.Runtime.settings", property(fail))
+    monkeypatch.delenv("POSTMASK_DEBUG", raising=False)
+    told = CliRunner().invoke(program, ["keys", "show"])
+    assert told.exit_code == os.EX_SOFTWARE
+    assert told.stdout == ""
+    assert "Traceback" not in told.stderr
+    assert "ZeroDivisionError: by \\x1b zero" in told.stderr
+    assert "POSTMASK_DEBUG=1" in told.stderr
+    told = CliRunner().invoke(program, ["keys", "show"], env={"POSTMASK_DEBUG": "1"})
+    assert told.exit_code == os.EX_SOFTWARE
+    assert "Traceback" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--json", "keys", "show"], ["keys", "--json", "show"], ["keys", "show", "--json"]]
+)
+def test_json_at_every_place(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from postmask.keys import Keyring, Secret
+
+    ring = Keyring([Secret(1, "2026-01-01", bytes(32)), Secret(2, "2026-02-01", bytes(31) + b"x")])
+    monkeypatch.setattr("postmask.cli.runtime.Runtime.keys", ring)
+    told = CliRunner().invoke(program, words)
+    assert told.exit_code == 0
+    assert [item["id"] for item in json.loads(told.stdout)] == [2, 1]
+
+
+def test_nouns_are_all_there() -> None:
+    assert set(NOUNS) == {path[0] for path in TREE if path}
