@@ -127,11 +127,8 @@ def _split(text: str) -> tuple[str, str]:
     """Local part as written and domain, at the last "@"; what is no address at all is refused here."""
     if len(text) > _INPUT_LIMIT:
         raise _error(text, f"longer than {ADDRESS_LIMIT} octets")
-    for character in text:
-        if character != " " and (unicodedata.category(character) in _REFUSED or character in _BIDI):
-            raise _error(
-                text, f"contains the character U+{ord(character):04X}, which no address may; remove it"
-            )
+    if not (text.isascii() and text.isprintable()):
+        _refuse_unseen(text)
     if text.endswith(">"):
         raise _error(text, "give the address alone, without a name and angle brackets")
     local, at, domain = text.rpartition("@")
@@ -140,6 +137,15 @@ def _split(text: str) -> tuple[str, str]:
     if not local:
         raise _error(text, "there is nothing before the @; write user@domain")
     return local, domain
+
+
+def _refuse_unseen(text: str) -> None:
+    """Raise for a character that can't be seen, or that turns the direction of writing."""
+    for character in text:
+        if character != " " and (unicodedata.category(character) in _REFUSED or character in _BIDI):
+            raise _error(
+                text, f"contains the character U+{ord(character):04X}, which no address may; remove it"
+            )
 
 
 def _unquote(text: str, local: str) -> str:

@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from postmask import keys
 from postmask.clock import ManualClock
@@ -163,3 +165,22 @@ def test_no_secret(file: Path, text: str) -> None:
 def test_something_else_altogether(file: Path, content: bytes) -> None:
     write(file, content)
     assert refusal(file) == "is no file of secrets; restore it from the backup"
+
+
+@given(
+    st.binary(max_size=300)
+    | st.lists(st.sampled_from(["1", "2", "2026-01-01", A_SECRET, " ", "\n", "#"]), max_size=20).map(
+        lambda words: "".join(words).encode()
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_content_is_a_keyring_or_an_error(file: Path, content: bytes) -> None:
+    write(file, content)
+    try:
+        loaded = keys.load(file)
+    except KeyFileError as error:
+        problem = str(error)
+    else:
+        problem = f"{file}: "
+        assert all(secret.material == b"a" * 32 for secret in loaded.secrets)
+    assert problem.startswith(f"{file}: ")
