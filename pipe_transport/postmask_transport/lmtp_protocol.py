@@ -131,7 +131,6 @@ class _State(enum.Enum):
     COMMAND = enum.auto()
     DATA = enum.auto()
     OVERFLOW = enum.auto()
-    ASKING = enum.auto()
     CLOSED = enum.auto()
 
 
@@ -171,6 +170,11 @@ class Session:
         return self._sender is not None
 
     @property
+    def closed(self) -> bool:
+        """True when nothing more is taken in."""
+        return self._state is _State.CLOSED
+
+    @property
     def in_data(self) -> bool:
         """True from DATA's 354 to the final dot."""
         return self._state in (_State.DATA, _State.OVERFLOW)
@@ -195,16 +199,16 @@ class Session:
 
     def next_event(self) -> Event | None:
         """The next question or piece of news; None: nothing more in what was received so far."""
-        while self._state is not _State.CLOSED:
-            assert self._state is not _State.ASKING
+        while not self.closed:
             if self.in_data:
                 return self._read_data()
             line = self._read_line()
-            if line is None and self._state is not _State.CLOSED:
+            if line is not None:
+                event = self._command(line)
+                if event is not None:
+                    return event
+            elif not self.closed:
                 return None
-            event = self._command(line) if line is not None else None
-            if event is not None:
-                return event
         return Closing()
 
     def answer_recipient(self, verdict: Verdict) -> None:
@@ -212,7 +216,6 @@ class Session:
         if verdict.accepted:
             self._recipients.append(self._asked)
         self._reply(lmtp_reply(verdict))
-        self._state = _State.COMMAND
 
     def answer_message(self, verdicts: Sequence[Verdict]) -> None:
         """The answer to MessageGiven: one verdict a recipient."""
@@ -254,7 +257,7 @@ class Session:
             self._refuse_size(len(self._recipients))
             self._end_transaction()
             return TooLarge(envelope, size)
-        self._state = _State.ASKING
+        self._state = _State.COMMAND
         return MessageGiven(envelope, _unstuffed(message))
 
     def _shed_overflow(self) -> None:
@@ -339,7 +342,6 @@ class Session:
             self._reply("452 4.5.3 too many recipients")
         else:
             self._asked = path.address
-            self._state = _State.ASKING
             return RecipientGiven(self._sender, path.address, self._client)
         return None
 

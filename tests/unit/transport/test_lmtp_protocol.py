@@ -151,8 +151,8 @@ def test_stuffed_data_comes_out_as_it_was(parts: list[bytes], size: int) -> None
 
 @settings(max_examples=200)
 @given(st.lists(st.one_of(st.binary(max_size=30), st.sampled_from([
-    b"LHLO x\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<c@d>\r\n", b"DATA\r\n", b".\r\n", b"\r\n.\r\n", b"RSET\r\n",
-    b"XFORWARD NAME=a\r\n", b"QUIT\r\n", b"MAIL FROM:<", b"\r\n",
+    b"LHLO x\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<c@d>\r\n", b"DATA\r\n", b".\r\n", b"\r\n.\r\n",
+    b"RSET\r\n", b"XFORWARD NAME=a\r\n", b"QUIT\r\n", b"MAIL FROM:<", b"\r\n",
 ]))), st.integers(1, 50))  # fmt: skip
 def test_whatever_comes_no_5xx_has_the_mark(parts: list[bytes], size: int) -> None:
     replay = Replay().feed(b"".join(parts), size)
