@@ -1,0 +1,222 @@
+"""A lab for a test: up, talked to, looked at, down and gone.
+
+    with lab() as running:                       # or lab(door="lmtp", database=url, programs={...})
+        running.postmask("domain", "add", "alias.test", "--postmaster", "me@real.test")
+        with running.client() as smtp:           # a foreign client, by XCLIENT
+            smtp.sendmail("bob@example.com", ["shop@alias.test"], message)
+        mail = running.await_mail(1)[0]          # what the sink got
+
+Waits are for conditions, never for a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from postmask_postfix import lab as labs
+from postmask_postfix import processes
+
+IDLE = {"milter-alias": "sleep 100000", "forwarder": "sleep 100000", "agent": "sleep 100000"}
+"""Programs that do nothing, for tests of Postfix alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One message at the sink, as it came."""
+
+    number: int
+    content: bytes
+    sender: str
+    recipients: tuple[str, ...]
+    mail_options: tuple[str, ...]
+
+
+class Lab:
+    """A running lab. described: what `postmask lab up` printed."""
+
+    def __init__(self, directory: Path, described: dict[str, Any]) -> None:
+        self.directory = directory
+        self.described = described
+
+    # --- looking
+
+    @property
+    def config(self) -> Path:
+        return Path(self.described["config"])
+
+    @property
+    def postfix(self) -> Path:
+        """The instance's configuration directory."""
+        return Path(self.described["postfix"])
+
+    def log(self) -> str:
+        """Postfix's whole log."""
+        return Path(self.described["log"]).read_text(encoding="utf-8", errors="replace")
+
+    def program_log(self, program: str) -> str:
+        return (self.directory / "log" / f"{program}.log").read_text(encoding="utf-8", errors="replace")
+
+    def delivered(self) -> list[Delivered]:
+        """What the lab's own sink has got so far, in order."""
+        return [_delivered(path) for path in sorted((self.directory / "sink").glob("*.eml"))]
+
+    def queue(self) -> list[dict[str, Any]]:
+        """What lies in Postfix's queue (postqueue -j)."""
+        told = self.run("postqueue", "-c", str(self.postfix), "-j")
+        return [json.loads(line) for line in told.stdout.splitlines()]
+
+    def queued_content(self, queue_id: str) -> bytes:
+        """A queued message as Postfix's queue holds it, with LF line ends (postcat -hb)."""
+        command = ["postcat", "-c", str(self.postfix), "-q", "-h", "-b", queue_id]
+        return subprocess.run(command, capture_output=True, check=True).stdout
+
+    # --- waiting
+
+    def wait_for(self, condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+        """The first true answer of the condition; fails with the logs' ends when there is none in time."""
+        until = time.monotonic() + seconds
+        while True:
+            answer = condition()
+            if answer:
+                return answer
+            if time.monotonic() > until:
+                raise AssertionError(f"waited {seconds:.0f} s in vain for {what}\n{self._logs()}")
+            time.sleep(0.02)
+
+    def await_mail(self, count: int, seconds: float = 30.0) -> list[Delivered]:
+        """At least so many messages at the sink."""
+        what = f"{count} messages at the sink"
+        self.wait_for(lambda: len(list((self.directory / "sink").glob("*.eml"))) >= count, what, seconds)
+        return self.delivered()
+
+    def await_empty_queue(self, seconds: float = 30.0) -> None:
+        self.wait_for(lambda: not self.queue(), "an empty queue", seconds)
+
+    def await_log(self, text: str, seconds: float = 30.0) -> str:
+        """The first line of Postfix's log that holds the text."""
+
+        def line() -> str | None:
+            return next((line for line in self.log().splitlines() if text in line), None)
+
+        return str(self.wait_for(line, f"{text!r} in the log", seconds))
+
+    # --- acting
+
+    def postmask(self, *arguments: str, check: bool = True) -> Any:
+        """The command line with --json; what it printed, decoded. Not checked: the CompletedProcess."""
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "postmask.cli",
+            "--json",
+            "--config",
+            str(self.config),
+            *arguments,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if not check:
+            return done
+        assert done.returncode == 0, f"postmask {' '.join(arguments)}: {done.stderr}"
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """A command that must succeed."""
+        done = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape")
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done
+
+    def client(
+        self, address: str = "198.51.100.7", name: str = "mail.example.com", login: str | None = None
+    ) -> smtplib.SMTP:
+        """An SMTP session that Postfix takes for that client's; a context manager."""
+        host, _, port = self.described["smtp"].rpartition(":")
+        session = smtplib.SMTP(host, int(port), local_hostname=name, timeout=60)
+        session.ehlo()
+        claimed = f"ADDR={address} NAME={name}" + (f" LOGIN={login}" if login else "")
+        code, text = session.docmd("XCLIENT", claimed)
+        assert code == 220, text
+        session.ehlo()
+        return session
+
+    def submit(self, *arguments: str, content: bytes) -> None:
+        """A local submission: sendmail(1) with these arguments."""
+        command = ["sendmail", "-C", str(self.postfix), *arguments]
+        subprocess.run(command, input=content, check=True, capture_output=True)
+
+    def reinjection(self, name: str = "reinject") -> smtplib.SMTP:
+        """An SMTP session with the re-injection or the hold listener."""
+        session = smtplib.SMTP(local_hostname="lab.postmask.test", timeout=60)
+        session.sock = socket.socket(socket.AF_UNIX)
+        folder = os.open(Path(self.described["sockets"][name]).parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            session.sock.connect(f"/proc/self/fd/{folder}/postmask-{name}")
+        finally:
+            os.close(folder)
+        code, text = session.getreply()
+        assert code == 220, text
+        session.ehlo()
+        return session
+
+    def flush(self) -> None:
+        """Try what is deferred at once."""
+        self.run("postqueue", "-c", str(self.postfix), "-f")
+
+    def send_signal(self, program: str, number: signal.Signals) -> None:
+        """To each process of a program; KILL returns when they are gone."""
+        pids = labs.status(self.directory)["pids"][program]
+        assert pids, f"{program} isn't running"
+        for pid in pids:
+            os.kill(pid, number)
+        if number is signal.SIGKILL:
+            self.wait_for(lambda: not any(map(processes.alive, pids)), f"the end of {program}")
+
+    def up(self) -> None:
+        """Restart what has died."""
+        self.described = labs.up(labs.LabOptions(self.directory))
+
+    def _logs(self) -> str:
+        tails = (
+            f"--- {path.name}\n{processes.tail(path)}" for path in sorted((self.directory / "log").iterdir())
+        )
+        return "\n".join(tails)
+
+
+@contextlib.contextmanager
+def lab(directory: Path | None = None, **options: Any) -> Iterator[Lab]:
+    """A lab in a folder of its own in /tmp (or in that one), down and removed at the end."""
+    where = directory or Path(tempfile.mkdtemp(prefix="postmask-lab-"))
+    try:
+        running = Lab(where, labs.up(labs.LabOptions(where, **options)))
+        try:
+            yield running
+        finally:
+            labs.down(where)
+    finally:
+        if directory is None and not os.environ.get("POSTMASK_KEEP_LABS"):
+            shutil.rmtree(where, ignore_errors=True)
+
+
+def _delivered(path: Path) -> Delivered:
+    envelope = json.loads(path.with_suffix(".json").read_text(encoding="ascii"))
+    return Delivered(
+        int(path.stem),
+        path.read_bytes(),
+        envelope["from"],
+        tuple(envelope["rcpt"]),
+        tuple(envelope["mail_options"]),
+    )

@@ -1,0 +1,103 @@
+"""What a lab may be asked for, and what it remembers."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from postmask_postfix.lab import LabError, LabOptions
+from postmask_postfix.lab import layout as layouts
+from postmask_postfix.lab.options import Made, endpoint
+
+HERE = Path("/tmp/lab")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"door": "window"},
+        {"smtp": 0},
+        {"smtp": 65536},
+        {"sink": "127.0.0.1"},
+        {"sink": ":25"},
+        {"sink": "host:0"},
+        {"nameserver": "host:x"},
+        {"programs": {"postgres": "true"}},
+        {"programs": {"agent": ""}},
+        {"programs": {"agent": "'unbalanced"}},
+    ],
+)
+def test_impossible_options_are_usage_errors(options):
+    with pytest.raises(LabError) as refused:
+        LabOptions(HERE, **options)
+    assert refused.value.exit_code == os.EX_USAGE
+
+
+def test_endpoints():
+    assert endpoint("--sink", "127.0.0.1:2525") == ("127.0.0.1", 2525)
+    assert endpoint("--sink", "[::1]:25") == ("::1", 25)
+
+
+def made(**options):
+    return Made(LabOptions(HERE, **options), 2525, 2526)
+
+
+def test_memory_survives_being_written():
+    full = made(door="lmtp", sink="127.0.0.1:9", nameserver="127.0.0.1:53", programs={"agent": "sleep 1"})
+    again = Made.from_json(HERE, full.to_json())
+    assert again == full
+    assert again.relay == "127.0.0.1:9"
+
+
+def test_what_is_not_said_agrees():
+    made(door="lmtp", sink="127.0.0.1:9", programs={"agent": "sleep 1"}).agree(LabOptions(HERE))
+
+
+def test_the_same_again_agrees():
+    made().agree(LabOptions(HERE, door="pipe", smtp=2525))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"door": "lmtp"},
+        {"smtp": 2599},
+        {"sink": "127.0.0.1:9"},
+        {"nameserver": "127.0.0.1:53"},
+        {"database": "postgresql://owner:secret@/x"},
+        {"programs": {"agent": "sleep 1"}},
+    ],
+)
+def test_a_different_option_is_refused_without_showing_its_value(asked):
+    with pytest.raises(LabError) as refused:
+        made().agree(LabOptions(HERE, **asked))
+    assert refused.value.exit_code == os.EX_USAGE
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"database": 1}'])
+def test_a_damaged_memory_is_said_to_be_damaged(text):
+    with pytest.raises(LabError, match="damaged"):
+        Made.from_json(HERE, text)
+
+
+@pytest.mark.parametrize("name", ["a b", "a{b", "a$b", "a'b", "ä"])
+def test_folders_that_postfix_can_not_name(name, tmp_path):
+    with pytest.raises(LabError) as refused:
+        layouts.at(tmp_path / name)
+    assert refused.value.exit_code == os.EX_USAGE
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(LabError) as refused:
+        layouts.prepare(layouts.at(tmp_path))
+    assert refused.value.exit_code == os.EX_CANTCREAT
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_folder_that_others_can_not_reach_is_refused(tmp_path):
+    (tmp_path / "mine").mkdir(mode=0o700)
+    with pytest.raises(LabError, match="mine") as refused:
+        layouts.prepare(layouts.at(tmp_path / "mine" / "lab"))
+    assert refused.value.exit_code == os.EX_NOPERM
