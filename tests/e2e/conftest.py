@@ -1,0 +1,29 @@
+"""Services for the end-to-end tests: shared ones, in the two forms that get the whole suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import lab
+from nameserver import Nameserver
+from service import Service
+
+FORMS = {"sqlite-pipe": "pipe"}
+
+
+@pytest.fixture(scope="session")
+def names() -> Iterator[Nameserver]:
+    """One name server for all services."""
+    server = Nameserver()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session", params=FORMS)
+def service(request: pytest.FixtureRequest, names: Nameserver) -> Iterator[Service]:
+    """A running alias service, shared by the whole session: leave no setting of it changed."""
+    database = None
+    with lab(door=FORMS[request.param], database=database, nameserver=names.text) as running:
+        yield Service(request.param, running, names)
