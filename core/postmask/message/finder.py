@@ -11,7 +11,7 @@ STANDARDS
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,7 +41,7 @@ class ReverseAliases:
     real: the contact's address for a reverse alias, or None for one that isn't ours.
     """
 
-    domains: tuple[str, ...]
+    domains: Collection[str]
     real: Callable[[str], str | None]
 
 

@@ -8,8 +8,9 @@ First `wanted` says which addresses need a reverse alias, the sender's first; th
 those; then `forward` rewrites.
 
 DIAGNOSTICS
-    Neither function raises, whatever the message holds. Addresses without a reverse alias are left out
-    and counted in X-Postmask-Omitted. Without any usable sender From names the alias itself.
+    Neither function raises, whatever the message holds; what `own` and `wrap_id` raise goes through.
+    Addresses without a reverse alias are left out and counted in X-Postmask-Omitted. Without any usable
+    sender From names the alias itself.
 
 STANDARDS
     RFC 5322 §3.6, RFC 2369 (List- fields), RFC 6068 (mailto), RFC 8098 (read receipts).
@@ -23,7 +24,14 @@ from dataclasses import dataclass, field
 from postmask.address import Address
 from postmask.message import mailto, msgid, trace
 from postmask.message.headers import Field, Headers, fold, make_field, tidy
-from postmask.message.mailboxes import AddressList, NamedAddress, clean_name, format_list, parse_list
+from postmask.message.mailboxes import (
+    AddressList,
+    NamedAddress,
+    clean_name,
+    format_list,
+    parse_fields,
+    parse_list,
+)
 
 WANTED_LIMIT = 50
 """Addresses of one message that get a reverse alias."""
@@ -52,9 +60,6 @@ _REMOVED = frozenset({
     b"errors-to", b"apparently-to", b"envelope-to", b"x-envelope-to", b"x-original-to",
 })  # fmt: skip
 _REMOVED_PREFIXES = (b"x-postmask-", b"resent-")
-
-_READ_LIMIT = 400_000
-"""Octets of address fields that are read; what stands after them is left out."""
 
 _SHOWN_NAME = 80
 _SHOWN_ADDRESS = 80
@@ -126,20 +131,8 @@ def shown(name: str | None, address: Address) -> str:
     return at if plain.lower() in ("", at.lower()) else f"{plain} ({at})"
 
 
-def _address_lists(headers: Headers) -> dict[bytes, AddressList]:
-    """The address fields read, those of one name together, within the limit of what is read at all."""
-    values: dict[bytes, list[bytes]] = {}
-    left = _READ_LIMIT
-    for key in _ADDRESS_FIELDS:
-        for one in headers.get_all(key.decode("ascii")):
-            left -= len(one.raw)
-            if left >= 0:
-                values.setdefault(key, []).append(one.value)
-    return {key: parse_list(b",".join(parts)) for key, parts in values.items()}
-
-
 def _all_entries(headers: Headers) -> Iterator[NamedAddress]:
-    for found in _address_lists(headers).values():
+    for found in parse_fields(headers, _ADDRESS_FIELDS).values():
         yield from found.entries
     for one in headers.fields:
         if one.key.startswith(b"list-"):
@@ -158,7 +151,7 @@ class _Rewriting:
     omitted: int = 0
 
     def run(self) -> Headers:
-        self.lists = _address_lists(self.headers)
+        self.lists = parse_fields(self.headers, _ADDRESS_FIELDS)
         kept = [new for old in self.headers.fields if (new := self._field(old))]
         added = [make_field(trace.FIELD, self.context.trace.decode("ascii"))]
         if self.omitted:

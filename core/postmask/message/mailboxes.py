@@ -21,13 +21,16 @@ from dataclasses import dataclass, field
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.message import words
-from postmask.message.headers import Field, fold
+from postmask.message.headers import Field, Headers, fold
 
 NAME_LIMIT = 200
 """Characters of a display name that we write; more is cut."""
 
 MAX_ENTRIES = 25_000
 """Addresses that are read from one field. 100 KB, the most that Postfix passes on, hold fewer."""
+
+READ_LIMIT = 400_000
+"""Octets of address fields that are read in one message."""
 
 _MAX_JUNK = 10
 
@@ -84,6 +87,18 @@ def parse_list(value: bytes) -> AddressList:
         if len(entries) >= MAX_ENTRIES:
             break
     return AddressList(tuple(entries), tuple(junk))
+
+
+def parse_fields(headers: Headers, keys: Iterable[bytes]) -> dict[bytes, AddressList]:
+    """For each key the addresses in all fields of that name. Past READ_LIMIT nothing more is read."""
+    values: dict[bytes, list[bytes]] = {key: [] for key in keys}
+    left = READ_LIMIT
+    for one in headers.fields:
+        if one.key in values:
+            left -= len(one.raw)
+            if left >= 0:
+                values[one.key].append(one.value)
+    return {key: parse_list(b",".join(found)) for key, found in values.items()}
 
 
 def _elements(text: str) -> Iterator[_Element]:
@@ -194,23 +209,25 @@ def clean_name(name: str) -> str:
 
 def format_mailbox(name: str | None, address: Address) -> str:
     """One mailbox as it stands in a field: ASCII, but for the local part of an SMTPUTF8 address."""
-    shown = clean_name(name) if name else ""
-    if not shown:
-        return str(address)
-    if not shown.isascii() or "=?" in shown:
-        return f"{' '.join(words.encode(shown))} <{address}>"
-    if _ATOMS.fullmatch(shown):
-        return f"{shown} <{address}>"
-    quoted = re.sub(r'(["\\])', r"\\\1", shown)
-    return f'"{quoted}" <{address}>'
+    return " ".join(_formatted(name, address))
 
 
 def format_list(name: str, entries: Iterable[NamedAddress]) -> Field:
-    """A field with these mailboxes, folded between them and between encoded words."""
-    mailboxes = [format_mailbox(entry.name, entry.address) for entry in entries]
-    parts = [f"{mailbox}," for mailbox in mailboxes[:-1]] + mailboxes[-1:]
-    return fold(name, (piece.encode("utf-8", "replace") for part in parts for piece in _foldable(part)))
+    """A field with these mailboxes, folded between names, addresses and encoded words."""
+    mailboxes = [_formatted(entry.name, entry.address) for entry in entries]
+    for mailbox in mailboxes[:-1]:
+        mailbox[-1] += ","
+    return fold(name, [part.encode("utf-8", "replace") for mailbox in mailboxes for part in mailbox])
 
 
-def _foldable(mailbox: str) -> list[str]:
-    return mailbox.split(" ") if mailbox.startswith("=?") else [mailbox]
+def _formatted(name: str | None, address: Address) -> list[str]:
+    """The pieces of a mailbox between which a fold may stand."""
+    shown = clean_name(name) if name else ""
+    if not shown:
+        return [str(address)]
+    if not shown.isascii() or "=?" in shown:
+        return [*words.encode(shown), f"<{address}>"]
+    if not _ATOMS.fullmatch(shown):
+        escaped = re.sub(r'(["\\])', r"\\\1", shown)
+        shown = f'"{escaped}"'
+    return [shown, f"<{address}>"]

@@ -103,7 +103,7 @@ def map_field(name: str, value: bytes, one: Callable[[bytes], bytes]) -> Field |
 
 
 def substitute(headers: Headers) -> bytes:
-    """An id for a message that has none, made of its header: the same at each try."""
+    """An id for a message that has none, made of its header."""
     digest = hashlib.sha256(headers.to_bytes()).hexdigest()[:32]
     return f"<{digest}@missing.invalid>".encode("ascii")
 

@@ -5,8 +5,8 @@ addresses, the owner's own addresses become the alias, Message-IDs are opened or
 other fields only those on an allow-list go out. Then the leak check searches all of it.
 
 DIAGNOSTICS
-    reply never raises. `findings` says what the leak check could not replace: with any finding the
-    message must not go out.
+    reply never raises, whatever the message holds; what `map_id` and `reverse` raise goes through.
+    `findings` says what the leak check could not replace: with any finding the message must not go out.
 
 STANDARDS
     RFC 5322 §3.6, RFC 8098 §2.1 (receipts).
@@ -22,7 +22,8 @@ from postmask.message import leak, msgid
 from postmask.message.finder import ReverseAliases
 from postmask.message.forward import shown
 from postmask.message.headers import Field, Headers, fold, tidy
-from postmask.message.mailboxes import NamedAddress, format_list, parse_list
+from postmask.message.lines import fold_long
+from postmask.message.mailboxes import NamedAddress, format_list, parse_fields, parse_list
 
 ALLOWED = frozenset({
     b"subject", b"date", b"mime-version", b"content-type", b"content-transfer-encoding",
@@ -35,7 +36,6 @@ ALLOWED = frozenset({
 _RECIPIENTS = (b"to", b"cc")
 _IDS = frozenset({b"message-id", b"in-reply-to", b"references"})
 _RECEIPTS = frozenset({b"disposition-notification-to", b"return-receipt-to"})
-_READ_LIMIT = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class ReplyResult:
 
 def addressed(headers: Headers) -> tuple[NamedAddress, ...]:
     """All addresses in To and Cc: the caller finds out which of them are reverse aliases of ours."""
-    return tuple(entry for key in _RECIPIENTS for entry in _entries(headers, key))
+    return tuple(entry for found in parse_fields(headers, _RECIPIENTS).values() for entry in found.entries)
 
 
 def reply(headers: Headers, body: bytes, context: ReplyContext) -> ReplyResult:
@@ -81,17 +81,7 @@ def reply(headers: Headers, body: bytes, context: ReplyContext) -> ReplyResult:
     for key, contact in context.contacts.items():
         secrets[key] = str(contact.address)
     cleaned = leak.check(built, body, secrets, context.reverse)
-    return ReplyResult(cleaned.headers, cleaned.body, cleaned.replaced, cleaned.unreplaceable)
-
-
-def _entries(headers: Headers, key: bytes) -> tuple[NamedAddress, ...]:
-    values: list[bytes] = []
-    left = _READ_LIMIT
-    for one in headers.get_all(key.decode("ascii")):
-        left -= len(one.raw)
-        if left >= 0:
-            values.append(one.value)
-    return parse_list(b",".join(values)).entries
+    return ReplyResult(cleaned.headers, fold_long(cleaned.body), cleaned.replaced, cleaned.unreplaceable)
 
 
 @dataclass(slots=True)
@@ -136,7 +126,7 @@ class _Rewriting:
     def _mapped(self, key: bytes) -> list[NamedAddress]:
         """Each address once, as the contact may see it; reverse aliases of others go."""
         found: dict[str, NamedAddress] = {}
-        for entry in _entries(self.headers, key):
+        for entry in parse_fields(self.headers, (key,))[key].entries:
             if new := self._entry(entry):
                 found.setdefault(new.address.key, new)
         return list(found.values())
