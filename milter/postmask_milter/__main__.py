@@ -57,7 +57,7 @@ def alias(config: Path | None) -> None:
         settings = load(config)
         log.setup("postmask-milter", settings.log.level)
         running = wire(settings)
-    except (ConfigError, KeyFileError, OSError, StoreError) as error:
+    except (ConfigError, KeyFileError, OSError, SpoolError, StoreError) as error:
         click.echo(f"postmask-milter: {error}", err=True)
         sys.exit(os.EX_CONFIG)
     service.leave(running.run())
