@@ -49,7 +49,7 @@ def _database(layout: Layout, made: Made, clock: Clock) -> tuple[str, str]:
 
 def _node_url(owner: str) -> str:
     """Make a role for this lab's node on Postgres; returns its URL."""
-    from postmask.store import engine, schema
+    from postmask.store import engine, roles
 
     url = engine.parse_url(owner)
     if url.get_backend_name() == "sqlite":
@@ -57,7 +57,7 @@ def _node_url(owner: str) -> str:
     role, password = f"postmask_lab_{secrets.token_hex(4)}", secrets.token_hex(16)
     owner_engine = engine.make_engine(owner)
     try:
-        schema.grant_node_role(owner_engine, role, password)
+        roles.grant_node_role(owner_engine, role, password)
     finally:
         owner_engine.dispose()
     node = url.set(drivername="postgresql", username=role, password=password)
