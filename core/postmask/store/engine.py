@@ -35,6 +35,10 @@ LOOKUP_SECONDS = 1.0
 READ_ONLY = "postmask_read_only"
 """Execution option of a connection whose SQLite transaction takes no write lock."""
 
+TIME_LIMIT = "postmask_time_limit"
+"""Execution option of an engine whose transactions must not hang: seconds for a whole one."""
+
+_INTAKE_SECONDS = 20.0
 _POOL = 8
 
 
@@ -147,6 +151,7 @@ def _postgres_engine(url: URL, use: Use) -> Engine:
     return create_engine(
         url,
         connect_args=settings,
+        execution_options={TIME_LIMIT: _INTAKE_SECONDS} if use is Use.INTAKE else {},
         isolation_level="AUTOCOMMIT" if lookup else None,
         pool_reset_on_return=None if lookup else "rollback",
         poolclass=QueuePool if lookup else NullPool,

@@ -28,6 +28,7 @@ from postmask.clock import Clock
 from postmask.store import models
 from postmask.store.engine import as_store_error, make_engine, sqlite_path
 from postmask.store.errors import StoreError, StoreUnavailable
+from postmask.store.roles import grant_node_role as grant_node_role
 
 DEFAULT_ACCOUNT = "default"
 
@@ -79,7 +80,7 @@ def init(url: str, clock: Clock) -> bool:
     """
     path = sqlite_path(url)
     if path is not None:
-        _make_file(path)
+        make_file(path)
     engine = make_engine(url, create=True)
     try:
         with engine.begin() as connection:
@@ -130,6 +131,14 @@ def generation(connection: Connection) -> int:
     return int(connection.execute(select(models.Generation.number)).scalar_one())
 
 
+def make_file(path: Path) -> None:
+    """The database file itself, so that its rights are narrow from the first moment."""
+    try:
+        path.touch(mode=0o660)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} can't be made: {error.strerror}") from error
+
+
 @contextlib.contextmanager
 def _opened(url: str) -> Iterator[Connection]:
     engine = make_engine(url)
@@ -140,14 +149,6 @@ def _opened(url: str) -> Iterator[Connection]:
         raise as_store_error(error) from error
     finally:
         engine.dispose()
-
-
-def _make_file(path: Path) -> None:
-    """The database file itself, so that its rights are narrow from the first moment."""
-    try:
-        path.touch(mode=0o660)
-    except OSError as error:
-        raise StoreUnavailable(f"{path} can't be made: {error.strerror}") from error
 
 
 def _state(connection: Connection) -> SchemaState:

@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from postmask.store.engine import READ_ONLY, as_store_error
+from postmask.store import waiting
+from postmask.store.engine import READ_ONLY, TIME_LIMIT, as_store_error
 from postmask.store.errors import StoreError
 
 
@@ -20,8 +21,10 @@ def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Session]
     read_only: takes no write lock. Database errors come out as StoreError. A StoreError whose `keep`
     is set (an attempt that has to be counted) commits before it goes on.
     """
+    seconds = engine.get_execution_options().get(TIME_LIMIT)
+    limit = waiting.time_limit(seconds) if seconds else contextlib.nullcontext()
     try:
-        with Session(engine) as session:
+        with limit, Session(engine) as session:
             session.connection(execution_options={READ_ONLY: read_only})
             try:
                 yield session

@@ -57,7 +57,7 @@ def _mailboxes(session: Session, ids: Sequence[int]) -> dict[int, list[str]]:
         .where(AliasMailbox.alias_id.in_(ids))
         .order_by(Mailbox.address)
     )
-    for alias_id, address in session.execute(query).tuples():
+    for alias_id, address in session.execute(query):
         boxes[alias_id].append(address)
     return boxes
 
@@ -72,11 +72,11 @@ def _counters(session: Session, ids: Sequence[int]) -> tuple[dict[int, dict[str,
         .group_by(Counter.alias_id, Counter.kind)
         .order_by(Counter.kind)
     )
-    for alias_id, kind, count, at in session.execute(query).tuples():
+    for alias_id, kind, count, at in session.execute(query):
         counters[alias_id][kind] = int(count)
         last[alias_id] = max(at, last.get(alias_id, at))
     return counters, last
 
 
 def _accounts(session: Session, ids: set[int]) -> dict[int, str]:
-    return dict(session.execute(select(Account.id, Account.name).where(Account.id.in_(ids))).tuples().all())
+    return dict(session.execute(select(Account.id, Account.name).where(Account.id.in_(ids))).all())

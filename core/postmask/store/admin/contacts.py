@@ -115,7 +115,8 @@ def _find(session: Session, alias: str, address: str) -> Contact:
     contact = _by_key(session, owner, parsed.key)
     if contact is None:
         raise NotFound(
-            f"{parsed} is no contact of {owner.address}; add it: postmask contact add {owner.address} {parsed}"
+            f"{parsed} is no contact of {owner.address}; "
+            f"add it: postmask contact add {owner.address} {parsed}"
         )
     return contact
 

@@ -60,7 +60,7 @@ def listing(
             reason=event.reason,
             queue_id=event.queue_id,
         )
-        for event, owner, alias_address, mailbox in session.execute(query.limit(limit)).tuples()
+        for event, owner, alias_address, mailbox in session.execute(query.limit(limit))
     ]
 
 
@@ -91,7 +91,7 @@ def bounces(
             status=bounce.status,
             reason=bounce.reason,
         )
-        for bounce, alias_address, mailbox in session.execute(query.limit(limit)).tuples()
+        for bounce, alias_address, mailbox in session.execute(query.limit(limit))
     ]
 
 

@@ -39,8 +39,6 @@ def buried_for(session: Session, keys: Keyring, address_keys: Sequence[str]) -> 
     stones = {stone: key for key in address_keys for stone in tokens.tombstones(keys, key)}
     buried: dict[str, int] = {}
     for some in batched(stones, _PIECE):
-        known = session.execute(
-            select(Tombstone.hash, Tombstone.account_id).where(Tombstone.hash.in_(some))
-        ).tuples()
+        known = session.execute(select(Tombstone.hash, Tombstone.account_id).where(Tombstone.hash.in_(some)))
         buried.update((stones[stone], account_id) for stone, account_id in known)
     return buried

@@ -115,7 +115,7 @@ def _views(session: Session, rules: list[SenderRule]) -> list[RuleView]:
     )
     targets: dict[int, str | None] = {}
     for some in batched([rule.id for rule in rules], _PIECE):
-        found = session.execute(query.where(SenderRule.id.in_(some))).tuples()
+        found = session.execute(query.where(SenderRule.id.in_(some)))
         targets.update((number, alias or account or domain) for number, alias, account, domain in found)
     return [
         RuleView(rule.id, rule.scope, targets[rule.id], rule.pattern, rule.action, rule.created)

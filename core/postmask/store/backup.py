@@ -1,0 +1,136 @@
+"""Copies of an SQLite truth while it is in use, and bringing one back.
+
+A copy is made by SQLite's own backup interface, aside and then renamed. A restore writes through the
+same interface into the file that is there: exchanging a WAL database's file under its readers would
+let SQLite replay the old log onto the new file.
+
+A restore raises the generation above both, so that whoever keeps a copy of the tables knows that
+it has to copy anew.
+
+DIAGNOSTICS
+    StoreError: not SQLite, the file exists, isn't a database of ours, is damaged, or is of a newer
+    schema. Nothing is changed then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from postmask.store import schema
+from postmask.store.engine import sqlite_path
+from postmask.store.errors import NotFound, StoreError, StoreUnavailable
+
+_PATIENCE = 30.0
+
+
+def backup(url: str, path: Path) -> None:
+    """Copy the database to a new file, readable by its owner alone."""
+    source = _file_of(url, "pg_dump makes a copy of a Postgres database")
+    if path.exists():
+        raise StoreError(f"{path} exists; choose another name, or remove it first")
+    with _aside(path) as temporary:
+        _copy(source, temporary)
+        _check(temporary)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        _sync_directory(path.parent)
+
+
+def restore(url: str, path: Path) -> int:
+    """Put a copy in place of the database, brought up to date; returns the new generation."""
+    target = _file_of(url, "pg_restore brings back a Postgres database")
+    if not path.exists():
+        raise NotFound(f"there is no file {path}")
+    with _aside(target) as temporary:
+        _copy(path, temporary)
+        _check(temporary)
+        aside = f"sqlite:///{temporary}"
+        schema.upgrade(aside)
+        generation = max(_generation(temporary), _generation(target)) + 1
+        _raise_generation(temporary, generation)
+        if not target.exists():
+            schema.make_file(target)
+        _copy(temporary, target)
+    return generation
+
+
+def _file_of(url: str, instead: str) -> Path:
+    path = sqlite_path(url)
+    if path is None:
+        raise StoreError(f"this works with SQLite only; {instead}")
+    return path.absolute()
+
+
+@contextlib.contextmanager
+def _aside(beside: Path) -> Iterator[Path]:
+    """A temporary file on the same file system; gone at the end, with what SQLite put beside it."""
+    try:
+        directory = tempfile.TemporaryDirectory(prefix=".postmask-", dir=beside.parent)
+    except OSError as error:
+        raise StoreUnavailable(f"nothing can be written in {beside.parent}: {error.strerror}") from error
+    with directory as name:
+        yield Path(name) / "copy.db"
+
+
+def _copy(source: Path, target: Path) -> None:
+    """All pages in one step: readers of the target see all of it or none."""
+    try:
+        with _opened(source, "rw") as reading, _opened(target, "rwc") as writing:
+            reading.backup(writing)
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{source} can't be copied to {target}: {error}") from error
+
+
+def _check(path: Path) -> None:
+    try:
+        with _opened(path, "rw") as connection:
+            found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+    except sqlite3.Error as error:
+        raise StoreError(f"that is no SQLite database: {error}") from error
+    if found != "ok" or broken:
+        raise StoreError(f"the copy is damaged ({found}); it is not used")
+    state = schema.status(f"sqlite:///{path}").state
+    if state not in (schema.SchemaState.CURRENT, schema.SchemaState.BEHIND):
+        raise StoreError(f"that is no database of ours that this program could use (schema {state})")
+
+
+def _generation(path: Path) -> int:
+    """0: there is none yet."""
+    if not path.exists():
+        return 0
+    try:
+        with _opened(path, "rw") as connection:
+            return int(connection.execute("SELECT number FROM generation").fetchone()[0])
+    except (sqlite3.Error, TypeError):
+        return 0
+
+
+def _raise_generation(path: Path, generation: int) -> None:
+    with _opened(path, "rw") as connection:
+        connection.execute("UPDATE generation SET number = ?", (generation,))
+
+
+@contextlib.contextmanager
+def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    address = f"file:{quote(str(path))}?mode={mode}"
+    connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,110 @@
+"""The nodes' role on Postgres: what a program in a message's way may do, and nothing else.
+
+It reads the routing tables, adds contacts, reverse aliases, replay marks, events and bounces, counts,
+notes that its node is alive, and pauses a mailbox. It can't confirm a mailbox, read a confirmation
+code, change an alias, or see what happened before.
+"""
+
+from __future__ import annotations
+
+from psycopg2 import extensions
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from postmask.store.engine import as_store_error
+from postmask.store.errors import StoreError
+
+_IDLE_SECONDS = 10
+"""A transaction that a node leaves open would hold up whoever changes the schema."""
+
+_READS = (
+    "account",
+    "domain",
+    "mailbox_sender",
+    "alias",
+    "alias_mailbox",
+    "contact",
+    "reverse_alias",
+    "sender_rule",
+    "dkim_key",
+    "replay_mark",
+    "generation",
+    "alembic_version",
+)
+
+_MAILBOX_COLUMNS = (
+    "id",
+    "account_id",
+    "address",
+    "written",
+    "login",
+    "allow_spf",
+    "created",
+    "confirmed_at",
+    "paused_at",
+    "pause_reason",
+)
+"""All but those of the confirmation code."""
+
+_GRANTS = (
+    *(f"SELECT ON {table}" for table in _READS),
+    f"SELECT ({', '.join(_MAILBOX_COLUMNS)}) ON mailbox",
+    "UPDATE (paused_at, pause_reason) ON mailbox",
+    "INSERT ON contact",
+    "INSERT ON reverse_alias",
+    "INSERT ON replay_mark",
+    "INSERT, SELECT (id) ON event",
+    "INSERT, SELECT (id) ON bounce",
+    "SELECT, INSERT, UPDATE (count, last_at) ON counter",
+    "SELECT, INSERT, UPDATE (last_seen, schema) ON node",
+)
+
+
+def grant_node_role(owner: Engine, role: str, password: str) -> None:
+    """Make the role, or set its password anew, and give it a node's rights and no others.
+
+    Raises StoreError: not Postgres, the role is the owner's own, or the owner may not make roles.
+    """
+    if owner.dialect.name != "postgresql":
+        raise StoreError("SQLite has no roles; database.url and database.owner_url are the same there")
+    try:
+        with owner.begin() as connection:
+            if role == connection.scalar(text("SELECT current_user")):
+                raise StoreError(f'the nodes need a role of their own; "{role}" owns the tables')
+            _make(connection, role, password)
+            _grant(connection, role)
+    except SQLAlchemyError as error:
+        raise as_store_error(error) from error
+
+
+def _make(connection: Connection, role: str, password: str) -> None:
+    """The password goes to the server as its SCRAM verifier: statements end up in logs."""
+    raw = connection.connection.driver_connection
+    verifier = extensions.encrypt_password(password, role, scope=raw, algorithm="scram-sha-256")
+    known = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
+    name = _quoted(connection, role)
+    verb = "ALTER" if known else "CREATE"
+    rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS" if not known else "LOGIN"
+    _run(connection, f"{verb} ROLE {name} {rights} PASSWORD '{verifier}'")
+    _run(connection, f"ALTER ROLE {name} SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+
+
+def _grant(connection: Connection, role: str) -> None:
+    name = _quoted(connection, role)
+    database = _quoted(connection, str(connection.scalar(text("SELECT current_database()"))))
+    schema = _quoted(connection, str(connection.scalar(text("SELECT current_schema()"))))
+    _run(connection, f"REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC")
+    _run(connection, f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC")
+    _run(connection, f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {name}")
+    _run(connection, f"GRANT CONNECT ON DATABASE {database} TO {name}")
+    _run(connection, f"GRANT USAGE ON SCHEMA {schema} TO {name}")
+    for grant in _GRANTS:
+        _run(connection, f"GRANT {grant} TO {name}")
+
+
+def _run(connection: Connection, statement: str) -> None:
+    connection.execute(text(statement.replace(":", r"\:")))
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(name)

@@ -1,0 +1,168 @@
+"""The nodes' role on Postgres, tested by trying what it must not do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, insert, text
+from sqlalchemy.exc import ProgrammingError
+
+from postgres import Cluster
+from postmask.directory.lookup import Found
+from postmask.spool import Entry
+from postmask.store import intake, schema
+from postmask.store.engine import Use, make_engine, parse_url
+from postmask.store.errors import StoreError
+from postmask.store.models import Base, Tombstone
+from truth import Truth, made
+
+
+@pytest.fixture(scope="module")
+def truth(postgres: Cluster) -> Iterator[Truth]:
+    with made(postgres.fresh()) as truth:
+        truth.furnish()
+        yield truth
+
+
+@pytest.fixture(scope="module")
+def node_url(truth: Truth) -> str:
+    """The URL of a node of its own role."""
+    role = f"{parse_url(truth.url).username}_node"
+    schema.grant_node_role(truth.engine, role, "s'e:c%ret")
+    url = parse_url(truth.url).set(username=role, password="s'e:c%ret")
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="module")
+def node(node_url: str) -> Iterator[Engine]:
+    engine = make_engine(node_url, Use.INTAKE)
+    yield engine
+    engine.dispose()
+
+
+FORBIDDEN = [
+    "INSERT INTO account (id, name, created) VALUES (7, 'x', 0)",
+    "UPDATE account SET disabled_at = 1",
+    "UPDATE domain SET postmaster = 'evil@x.test'",
+    "DELETE FROM domain",
+    "INSERT INTO alias_mailbox (alias_id, mailbox_id, account_id) SELECT a.id, m.id, a.account_id"
+    " FROM alias a, mailbox m",
+    "DELETE FROM alias_mailbox",
+    "UPDATE alias SET state = 'disabled'",
+    "DELETE FROM alias",
+    "INSERT INTO mailbox (id, account_id, address, written, created)"
+    " SELECT 9, id, 'e@x.test', 'e@x.test', 0 FROM account",
+    "UPDATE mailbox SET address = 'evil@x.test'",
+    "UPDATE mailbox SET confirmed_at = 1",
+    "UPDATE mailbox SET login = 'evil'",
+    "SELECT code_mac FROM mailbox",
+    "SELECT * FROM mailbox",
+    "DELETE FROM mailbox",
+    "INSERT INTO mailbox_sender SELECT id, 'evil@x.test' FROM mailbox",
+    "UPDATE contact SET rule = 'allow'",
+    "DELETE FROM contact",
+    "UPDATE reverse_alias SET contact_id = 1",
+    "DELETE FROM reverse_alias",
+    "INSERT INTO sender_rule (id, scope, pattern, action, created) VALUES (7, 'global', '@x', 'reject', 0)",
+    "DELETE FROM sender_rule",
+    "UPDATE dkim_key SET state = 'retired'",
+    "DELETE FROM dkim_key",
+    "SELECT reason FROM event",
+    "SELECT * FROM event",
+    "UPDATE event SET reason = ''",
+    "DELETE FROM event",
+    "SELECT * FROM bounce",
+    "DELETE FROM bounce",
+    "UPDATE counter SET kind = 'held'",
+    "DELETE FROM counter",
+    "UPDATE replay_mark SET ledger_key = ''",
+    "DELETE FROM replay_mark",
+    "UPDATE node SET name = 'x'",
+    "DELETE FROM node",
+    "UPDATE generation SET number = 9",
+    "SELECT * FROM tombstone",
+    "INSERT INTO tombstone SELECT 'x'::bytea, id, 0 FROM account",
+    "UPDATE alembic_version SET version_num = 'x'",
+    "TRUNCATE event",
+    "DROP TABLE event",
+    "ALTER TABLE alias ADD COLUMN x integer",
+    "CREATE TABLE mine (x integer)",
+    "CREATE TEMPORARY TABLE mine (x integer)",
+    "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    "CREATE SCHEMA mine",
+    "CREATE ROLE mine",
+    "COPY alias TO PROGRAM 'true'",
+    "SELECT pg_read_file('/etc/passwd')",
+]
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+def test_it_may_not(node: Engine, statement: str) -> None:
+    with pytest.raises(ProgrammingError, match=r"permission denied|must be"), node.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_no_table_was_forgotten() -> None:
+    """A table that is added later has to be thought of here."""
+    tried = " ".join(FORBIDDEN)
+    assert [name for name in Base.metadata.tables if f" {name} " not in f"{tried} "] == []
+
+
+def test_it_may_carry_an_outbox(truth: Truth, node: Engine) -> None:
+    alias = truth.directory().alias("shop@alias.test")
+    assert isinstance(alias, Found)
+    number, box = alias.value.id, alias.value.mailboxes[0].id
+    token = "a" * 24
+    entries = [
+        Entry.new("contact", alias_id=number, address="c@x.test", name="C", token=token, at=1.0),
+        Entry.new("event", at=1.0, account_id=alias.value.account_id, alias_id=number, kind="forwarded"),
+        Entry.new(
+            "bounce", at=1.0, alias_id=number, contact_token="0" * 16, mailbox_id=box, kind="forward",
+            action="failed", status="5.1.1", reason="",
+        ),
+        Entry.new("replay", mark="m", reverse_token=token, ledger_key="k", at=1.0),
+        Entry.new("mailbox_pause", mailbox_id=box, at=2.0, reason="bounces"),
+    ]  # fmt: skip
+    for _ in range(2):
+        with node.begin() as connection:
+            assert intake.apply(connection, "mx1", entries) == ()
+            intake.seen(connection, "mx1", 3.0)
+    assert schema.status(truth.url).nodes[0].name == "mx1"
+
+
+def test_it_may_ask_the_whole_directory(truth: Truth, node_url: str) -> None:
+    directory = truth.directory(node_url)
+    alias = directory.alias("shop@alias.test")
+    domain = directory.domain("alias.test")
+    assert isinstance(alias, Found)
+    assert isinstance(domain, Found)
+    for answer in (
+        directory.alias_by_id(alias.value.id),
+        directory.account_addresses(alias.value.account_id),
+        directory.dkim_keys("alias.test"),
+    ):
+        assert isinstance(answer, Found)
+
+
+def test_a_directory_connection_writes_nothing_even_as_the_owner(truth: Truth) -> None:
+    engine = make_engine(truth.url, Use.DIRECTORY)
+    with engine.connect() as connection, pytest.raises(Exception, match="read-only"):
+        connection.execute(insert(Tombstone).values(hash=b"x", account_id=1, at=0.0))
+    engine.dispose()
+
+
+def test_granting_again_sets_the_password_anew(truth: Truth) -> None:
+    role = f"{parse_url(truth.url).username}_other"
+    for password in ("one", "two"):
+        schema.grant_node_role(truth.engine, role, password)
+        url = parse_url(truth.url).set(username=role, password=password)
+        engine = make_engine(url.render_as_string(hide_password=False))
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT count(*) FROM domain")) == 1
+        engine.dispose()
+
+
+def test_the_owner_itself_is_no_node(truth: Truth) -> None:
+    with pytest.raises(StoreError, match="role of their own"):
+        schema.grant_node_role(truth.engine, str(parse_url(truth.url).username), "x")

@@ -1,0 +1,200 @@
+"""A throw-away PostgreSQL cluster on a free loopback port, for one test session.
+
+Nothing of a running server is used. The server refuses to run as root, so it runs as `postgres` when
+the tests do. fsync is off: nothing here has to outlive the session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "'127.0.0.1'",
+    "max_connections": "60",
+    "shared_buffers": "16MB",
+    "autovacuum": "off",
+    "logging_collector": "off",
+    "log_min_messages": "warning",
+}
+
+
+class PostgresMissing(Exception):
+    """There are no server programs on this machine."""
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A running server. password: of the superuser "postgres" on it."""
+
+    bin: Path
+    data: Path
+    port: int
+    password: str
+    made: int = field(default=0)
+
+    def url(self, database: str = "postgres", user: str = "postgres", password: str | None = None) -> str:
+        """A URL for SQLAlchemy and the programs."""
+        return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
+
+    def fresh(self) -> str:
+        """The owner's URL of a new, empty database. The owner may make roles, and is no superuser."""
+        self.made += 1
+        name = f"postmask_{self.made}_{secrets.token_hex(3)}"
+        password = secrets.token_hex(8)
+        with self._superuser() as cursor:
+            cursor.execute(
+                sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}").format(
+                    sql.Identifier(name), sql.Literal(password)
+                )
+            )
+            cursor.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(name))
+            )
+        return self.url(name, name, password)
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All of the server's processes stopped by SIGSTOP: it keeps its connections and says nothing."""
+        pids = [self.pid, *_children(self.pid)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """The server down; up again afterwards."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def start(self) -> None:
+        """Returns when the server answers."""
+        self._control("start", "-w", "-o", f"-p {self.port} -k {self.data}", "-l", str(self.data / "log"))
+
+    def stop(self) -> None:
+        """Ends the server at once, dropping its connections."""
+        self._control("stop", "-w", "-m", "immediate")
+
+    @contextlib.contextmanager
+    def _superuser(self) -> Iterator[psycopg2.extensions.cursor]:
+        connection = psycopg2.connect(self.url())
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    def _control(self, *arguments: str) -> None:
+        _as_postgres(str(self.bin / "pg_ctl"), "-D", str(self.data), *arguments)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Cluster]:
+    """A cluster that lives as long as the block. Raises PostgresMissing."""
+    programs = _programs()
+    root = Path(tempfile.mkdtemp(prefix="postmask-pg-"))
+    try:
+        if os.geteuid() == 0:
+            postgres = pwd.getpwnam("postgres")
+            os.chown(root, postgres.pw_uid, postgres.pw_gid)
+        password = secrets.token_hex(8)
+        cluster = Cluster(programs, root / "data", _free_port(), password)
+        _initialise(cluster, root)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _initialise(cluster: Cluster, root: Path) -> None:
+    password_file = root / "password"
+    password_file.write_text(cluster.password)
+    password_file.chmod(0o644)
+    _as_postgres(
+        str(cluster.bin / "initdb"),
+        "--pgdata", str(cluster.data), "--username", "postgres", "--pwfile", str(password_file),
+        "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync",
+    )  # fmt: skip
+    lines = "".join(f"{name} = {value}\n" for name, value in _SETTINGS.items())
+    with (cluster.data / "postgresql.conf").open("a") as settings:
+        settings.write(lines)
+
+
+def _as_postgres(*command: str) -> None:
+    """Run a program as the user that the server insists on. Raises with what it printed."""
+    root = os.geteuid() == 0
+    # Not into a pipe: the server inherits it and would keep it open.
+    with tempfile.TemporaryFile("w+") as said:
+        done = subprocess.run(
+            command,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            user="postgres" if root else None,
+            group="postgres" if root else None,
+            extra_groups=[] if root else None,
+            check=False,
+        )
+        if done.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(command[:3])}: {said.read()}")
+
+
+def _programs() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+    if found:
+        return found[-1]
+    on_path = shutil.which("initdb")
+    if on_path is None:
+        raise PostgresMissing("no PostgreSQL server programs (apt-get install postgresql)")
+    return Path(on_path).resolve().parent
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _children(pid: int) -> list[int]:
+    deadline = time.monotonic() + 1
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    while time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError):
+            return [int(child) for child in listed.read_text().split()]
+    return []

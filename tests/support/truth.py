@@ -1,0 +1,65 @@
+"""A small truth for tests: the schema, a domain, mailboxes and aliases, on either database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from postmask.clock import ManualClock
+from postmask.keys import Keyring, Secret
+from postmask.store import schema
+from postmask.store.admin import aliases, domains, mailboxes
+from postmask.store.directory import SqlDirectory
+from postmask.store.engine import Use, make_engine
+from postmask.store.session import transaction
+
+KEYS = Keyring([Secret(1, "2026-01-01", bytes(range(32)))])
+
+
+@dataclass(slots=True)
+class Truth:
+    """A database with its schema made. url: its owner's."""
+
+    url: str
+    engine: Engine
+    clock: ManualClock
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction of the owner's."""
+        with transaction(self.engine) as session:
+            yield session
+
+    def do(self, operation: Callable[..., object], *arguments: object, **named: object) -> object:
+        """One operation of store.admin in a transaction of its own."""
+        with self.session() as session:
+            return operation(session, *arguments, **named)
+
+    def directory(self, url: str | None = None) -> SqlDirectory:
+        """The directory over this database, as a program would have it."""
+        return SqlDirectory(make_engine(url or self.url, Use.DIRECTORY))
+
+    def furnish(self) -> None:
+        """alias.test with bob@real.test and ann@real.test behind shop@alias.test (bob alone)."""
+        now = self.clock.now()
+        with self.session() as session:
+            domains.add(session, "alias.test", "ops@real.test", now=now)
+            mailboxes.add(session, KEYS, "Bob@real.test", verified=True, now=now)
+            mailboxes.add(session, KEYS, "ann@real.test", verified=True, now=now)
+            aliases.add(session, KEYS, "shop@alias.test", ["bob@real.test"], note="shoes", now=now)
+
+
+@contextmanager
+def made(url: str) -> Iterator[Truth]:
+    """The schema made at this URL; the engine is closed afterwards."""
+    clock = ManualClock()
+    schema.init(url, clock)
+    engine = make_engine(url)
+    try:
+        yield Truth(url, engine, clock)
+    finally:
+        engine.dispose()
