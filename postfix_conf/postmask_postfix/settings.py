@@ -118,10 +118,11 @@ GENERATION = "postmask_generation"
 PARAMETERS = (
     Parameter(
         "postmask_gate",
-        "check_policy_service { unix:<sockets>/gate.sock, timeout=3s, try_limit=1,"
+        "check_policy_service { unix:<sockets>/gate.sock, timeout=2s, try_limit=2, retry_delay=1s,"
         " { default_action = 451 4.3.0 try again later } }",
         Merge.SET,
-        "The gate's verdict; dead or hung, our recipients wait (451) and nobody else's do.",
+        "The gate's verdict; dead or hung, our recipients wait (451) and nobody else's do. Two tries: with"
+        " one, an smtpd whose connection was lost once never opens another and defers until it ends.",
         "3.0",
     ),
     Parameter(
@@ -403,7 +404,9 @@ SERVICES = (
     ),
 )
 
-MACROS = (
+WORDS = (
+    "socket=<sockets>/forwarder.sock",
+    "stamp=<sockets>/pipe/stamp",
     "queue_id=${queue_id}",
     "client_address=${client_address}",
     "client_hostname=${client_hostname}",
@@ -414,4 +417,5 @@ MACROS = (
     "sender=${sender}",
     "recipient=${recipient}",
 )
-"""What pipe(8) tells the client, each a word of its own after `--`: never inside a shell's text."""
+"""What the client is told after `--`, each a word of its own: never inside a shell's text. It runs in the
+queue directory; the stamp's folder is the client's own."""
