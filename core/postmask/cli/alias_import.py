@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 import click
 
 from postmask.cli.command import Command, account_option
@@ -18,12 +16,12 @@ from postmask.cli.runtime import Runtime
         "postmask alias import aliases.csv --to me@example.com --dry-run",
     ),
 )
-@click.argument("file", type=click.File(encoding="utf-8", errors="strict", lazy=True))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--to", metavar="MAILBOX", multiple=True, help="The mailboxes of lines that name none.")
 @click.option("--dry-run", is_flag=True, help="Check everything, add nothing.")
 @account_option
 @click.pass_obj
-def import_(runtime: Runtime, file: TextIO, to: tuple[str, ...], dry_run: bool, account: str | None) -> None:
+def import_(runtime: Runtime, file: str, to: tuple[str, ...], dry_run: bool, account: str | None) -> None:
     """Add many aliases from a CSV file ("-": standard input): all of them, or none if any is wrong.
 
     The columns are address, to, note, name, when_disabled, in this order or as the first line names
@@ -32,8 +30,8 @@ def import_(runtime: Runtime, file: TextIO, to: tuple[str, ...], dry_run: bool, 
     """
     from postmask.store.admin import bulk
 
-    with runtime.changing() as session:
-        count = bulk.add(session, runtime.keys, file, to=to, account=account, now=runtime.clock.now())
+    with click.open_file(file, encoding="utf-8") as lines, runtime.changing() as session:
+        count = bulk.add(session, runtime.keys, lines, to=to, account=account, now=runtime.clock.now())
         if dry_run:
             session.rollback()
     if runtime.output.json:

@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from postmask.cli.failure import CommandError
+from postmask.cli.ownership import make_like_folder
 from postmask.cli.runtime import Runtime
 from postmask.spool import Spool
 
@@ -39,6 +40,7 @@ If it isn't, do nothing: nothing else will be sent here.
 def queue(runtime: Runtime, session: Session, address: str, code: str) -> None:
     """Have the forwarder of this node send the code."""
     sender = _sender(runtime, session)
+    make_like_folder(runtime.settings.spool.path)
     with closing(Spool(runtime.settings.spool.path, runtime.clock)) as spool:
         if spool.notices_since(address, KIND, runtime.clock.now() - 3600) >= MOST_AN_HOUR:
             raise CommandError(

@@ -12,6 +12,7 @@ import click
 from postmask.cli.command import Noun
 from postmask.cli.failure import CommandError
 from postmask.cli.output import fields, moment
+from postmask.cli.ownership import make_like_folder
 from postmask.cli.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ def init(runtime: Runtime) -> None:
     there already stays as it is.
     """
     from postmask.store import schema
+    from postmask.store.engine import sqlite_path
 
     settings = runtime.settings.database
+    file = sqlite_path(settings.owner_url)
+    if file is not None:
+        make_like_folder(file)
     made = schema.init(settings.owner_url, runtime.clock)
     role = _grant(runtime)
     status = schema.status(settings.owner_url)

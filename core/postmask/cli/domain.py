@@ -250,6 +250,9 @@ def _records(
     runtime: Runtime, found: DomainView, exchangers: tuple[str, ...]
 ) -> tuple[dnsrecords.Record, ...]:
     hosts = exchangers or (_own_exchanger(runtime),)
+    for host in hosts:
+        if "." not in host:
+            runtime.output.warn(f"the mail exchanger {host} has no full name; give it: --mx {host}.DOMAIN")
     keys = [(key.selector, key.public) for key in found.dkim_keys if key.state == "active"]
     return dnsrecords.wanted(found.name, hosts, keys)
 
@@ -277,9 +280,13 @@ def _refuse_own(runtime: Runtime, name: str) -> None:
 
 
 def _ask_postmaster(runtime: Runtime, name: str) -> str:
-    if not sys.stdin.isatty():
+    if not _on_a_terminal():
         raise click.UsageError("say where mail to postmaster and abuse goes: --postmaster ADDRESS")
     answer: str = click.prompt(
         f"Where shall mail to postmaster@{name} and abuse@{name} go", err=runtime.output.json
     )
     return answer
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty()
