@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from postmask_postfix.settings import MACROS, PARAMETERS, SERVICES, Merge, Parameter, Service, SettingsContext
+from postmask_postfix.settings import PARAMETERS, SERVICES, WORDS, Merge, Parameter, Service, SettingsContext
 
 _PLACEHOLDER = re.compile(r"<([a-z_]+)>")
 PLAIN_WORD = re.compile(r"[^\s{}$]+")
@@ -70,7 +70,7 @@ def fill(template: str, context: SettingsContext, service: str = "") -> str:
         if name == "service":
             return service
         if name == "pipe_command":
-            return " ".join([*(word(part) for part in context.pipe_argv), *MACROS])
+            return " ".join([*map(word, context.pipe_argv), *(fill(text, context) for text in WORDS)])
         if not hasattr(context, name):
             raise KeyError(f"no <{name}> in SettingsContext")
         return str(getattr(context, name))

@@ -133,12 +133,11 @@ def _await_all(waiting: list[tuple[Program, Notified]]) -> None:
 
 def _ready(program: Program, notified: Notified, passed: float) -> bool:
     """Whether nothing more is to be waited for. passed: seconds since the start."""
-    said = notified.check()
-    listening = all(answers(path) for path in program.sockets)
-    if program.replaced:
-        return said or (listening and bool(program.sockets)) or passed > REPLACED_SECONDS or _ended(program)
-    if said and listening:
+    if notified.check():
         return True
+    if program.replaced:
+        listening = bool(program.sockets) and all(map(answers, program.sockets))
+        return listening or passed > REPLACED_SECONDS or _ended(program)
     if _ended(program):
         raise _failed(program, "ended before it was ready")
     if passed > READY_SECONDS:

@@ -28,6 +28,7 @@ from postmask_postfix.settings import GENERATION, SettingsContext
 
 MESSAGE_SIZE_LIMIT = 52_428_800
 PIPE_PYTHON = "/usr/bin/python3"
+PIPE_USER = "nobody"
 _RESTART_SECONDS = 8.0
 
 
@@ -147,7 +148,7 @@ def _write_postfix(layout: Layout, made: Made) -> None:
     context = SettingsContext(
         door=made.door,
         pipe_argv=client,
-        pipe_user="nobody",
+        pipe_user=PIPE_USER,
         pipe_processes=max(4, 2 * (os.cpu_count() or 2)),
         message_size_limit=MESSAGE_SIZE_LIMIT,
     )
@@ -160,8 +161,11 @@ def _write_postfix(layout: Layout, made: Made) -> None:
 
 
 def _make_socket_folder(layout: Layout) -> None:
-    layout.sockets.mkdir(exist_ok=True)
+    """The folder of our sockets, and in it the one where the pipe client leaves its stamp."""
+    client = layout.sockets / "pipe"
+    client.mkdir(parents=True, exist_ok=True)
     layout.sockets.chmod(0o755)
+    shutil.chown(client, PIPE_USER)
 
 
 @contextlib.contextmanager

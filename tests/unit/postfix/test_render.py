@@ -83,7 +83,7 @@ def test_the_client_s_command_is_one_word_each():
     entry = next(render.entry(service, CONTEXT) for service in SERVICES if service.name == "postmask")
     argv = entry[entry.index("argv=") :]
     assert argv.startswith("argv=/usr/bin/python3 -I -S -c {import sys; ")
-    assert "} -- queue_id=${queue_id} client_address=${client_address} " in argv
+    assert "} -- socket=postmask/forwarder.sock stamp=postmask/pipe/stamp queue_id=${queue_id} " in argv
     assert argv.endswith("sender=${sender} recipient=${recipient}\n")
 
 
