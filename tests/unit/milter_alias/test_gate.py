@@ -10,7 +10,8 @@ import pytest
 
 from postmask.clock import SystemClock
 from postmask.verdict import Verdict, deliver, reject, unavailable
-from postmask_milter.gate import Gate, quoted
+from postmask_milter.conversation import quoted
+from postmask_milter.gate import Gate
 
 DUNNO = b"action=DUNNO\n\n"
 CANT_TELL = b"action=451 4.3.0 temporary trouble, try again later\n\n"
@@ -153,6 +154,25 @@ def test_a_request_that_is_not_finished_in_time_closes_the_connection(tmp_path: 
         peer.sendall(b"request=smtpd_access_policy\n")
         assert received(peer) == b""
         assert lab.asked == []
+
+
+def test_a_decision_that_takes_too_long_is_answered_in_its_place(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def slow(recipient: str) -> Verdict:
+        if recipient.startswith("slow"):
+            go_on.wait(30)
+        return deliver()
+
+    with Lab(tmp_path, deadline=0.2) as lab:
+        lab.verdict = slow
+        stuck = lab.connect()
+        assert lab.ask(stuck, recipient="slow@alias.example") == CANT_TELL
+        assert stuck.recv(1) == b""
+        assert lab.ask(lab.connect(), recipient="quick@alias.example") == DUNNO
+        go_on.set()
+        lab.gate.stop()
+        assert lab.gate.drained(30)
 
 
 def test_beyond_the_cap_the_answer_is_a_deferral(tmp_path: Path) -> None:

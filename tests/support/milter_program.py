@@ -1,0 +1,91 @@
+"""postmask-milter alias with a directory in memory: what the tests of gate and milter start.
+
+    python milter_program.py FOLDER     makes gate.sock and alias.sock in FOLDER
+
+Domain alias.test with an alias for each kind of answer (see `directory`). The answer for wait@ comes
+when FOLDER/go exists, the one for broken@ is an exception of the directory's.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import directories
+from postmask import daemon, log
+from postmask.alias.rcpt import Decider
+from postmask.clock import SystemClock
+from postmask.config.sections import Milter
+from postmask.directory.lookup import Lookup
+from postmask.directory.records import Alias, AliasState, BlockAction, SenderRule, WhenDisabled
+from postmask.keys import Keyring, Secret
+from postmask.verdict import Verdict
+from postmask_milter import service
+
+DOMAIN = "alias.test"
+
+
+class Directory(directories.MemoryDirectory):
+    """One that can be slow, and can break."""
+
+    folder: Path
+
+    def alias(self, address: str) -> Lookup[Alias]:
+        if address == f"broken@{DOMAIN}":
+            raise ZeroDivisionError("the directory broke")
+        if address == f"wait@{DOMAIN}":
+            (self.folder / "waiting").touch()
+            while not (self.folder / "go").exists():
+                time.sleep(0.005)
+        return super().alias(address)
+
+
+class RefusalLog:
+    """A recorder that writes what it is given into a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
+        with self._path.open("a") as file:
+            file.write(f"{verdict.status} {recipient} {sender}\n")
+
+
+def directory(folder: Path) -> Directory:
+    """One alias for each answer."""
+    made = Directory()
+    made.folder = folder
+    made.with_domain(DOMAIN)
+    for name in ("shop", "wait", "bücher", "a b", "a@b"):
+        _add(made, directories.alias(f"{name}@{DOMAIN}", domain=DOMAIN))
+    for answer in WhenDisabled:
+        name = f"off-{answer}@{DOMAIN}"
+        _add(made, directories.alias(name, state=AliasState.DISABLED, when_disabled=answer))
+    made.rules["blocked@sender.test"] = SenderRule(BlockAction.REJECT, "account", "blocked@sender.test")
+    return made
+
+
+def _add(made: Directory, alias: Alias) -> None:
+    made.aliases[alias.address] = alias
+
+
+def main() -> None:
+    service.block_signals()
+    folder = Path(sys.argv[1])
+    log.setup("milter-program", "info")
+    clock = SystemClock()
+    decider = Decider(directory(folder), Keyring([Secret(1, "2030-01-01", bytes(range(32)))]), clock)
+    service.leave(
+        service.assemble(
+            decider,
+            RefusalLog(folder / "refusals"),
+            clock,
+            Milter(command_deadline=1.5, max_connections=500),
+            gate_socket=daemon.listen_unix(folder / "gate.sock", group="postfix"),
+            milter_socket=daemon.listen_unix(folder / "alias.sock", group="postfix"),
+            notify=daemon.notify,
+        ).run()
+    )
+
+
+if __name__ == "__main__":
+    main()
