@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from lab import lab
 from nameserver import Nameserver
 from service import Service
 
-FORMS = {"sqlite-pipe": "pipe"}
+FORMS = {"sqlite-pipe": "pipe", "postgres-lmtp": "lmtp"}
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +23,7 @@ def names() -> Iterator[Nameserver]:
 @pytest.fixture(scope="session", params=FORMS)
 def service(request: pytest.FixtureRequest, names: Nameserver) -> Iterator[Service]:
     """A running alias service, shared by the whole session: leave no setting of it changed."""
-    database = None
-    with lab(door=FORMS[request.param], database=database, nameserver=names.text) as running:
-        yield Service(request.param, running, names)
+    form = str(request.param)
+    database = request.getfixturevalue("postgres").fresh() if form.startswith("postgres") else None
+    with lab(door=FORMS[form], database=database, nameserver=names.text) as running:
+        yield Service(form, running, names)

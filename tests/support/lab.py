@@ -19,7 +19,6 @@ import signal
 import smtplib
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from postmask.cli.program import program
 from postmask_postfix import lab as labs
 from postmask_postfix import processes
 
@@ -117,21 +119,14 @@ class Lab:
     # --- acting
 
     def postmask(self, *arguments: str, check: bool = True) -> Any:
-        """The command line with --json; what it printed, decoded. Not checked: the CompletedProcess."""
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "postmask.cli",
-            "--json",
-            "--config",
-            str(self.config),
-            *arguments,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        """The command line with --json, in this process; what it printed, decoded.
+
+        Not checked: the whole result, as click's test runner gives it.
+        """
+        done = CliRunner().invoke(program, ["--json", "--config", str(self.config), *arguments])
         if not check:
             return done
-        assert done.returncode == 0, f"postmask {' '.join(arguments)}: {done.stderr}"
+        assert done.exit_code == 0, f"postmask {' '.join(arguments)}: {done.stderr}"
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
