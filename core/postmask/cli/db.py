@@ -112,9 +112,9 @@ def restore(runtime: Runtime, file: Path, yes: bool) -> None:
 
     if not yes:
         _ask(f"Replace the database by {file}")
-    put_back(runtime.settings.database.owner_url, file)
+    generation = put_back(runtime.settings.database.owner_url, file)
     if runtime.output.json:
-        return runtime.output.record({"file": str(file)})
+        return runtime.output.record({"file": str(file), "generation": generation})
     runtime.output.say(f"the database is that of {file} now; start the programs again")
     return None
 
@@ -127,8 +127,8 @@ def _ask(question: str) -> None:
 
 def _grant(runtime: Runtime) -> str | None:
     """Make or renew the nodes' role; its name, None where there is no such role to make."""
-    from postmask.store import schema
     from postmask.store.engine import parse_url
+    from postmask.store.roles import grant_node_role
 
     settings = runtime.settings.database
     url = parse_url(settings.url)
@@ -137,7 +137,7 @@ def _grant(runtime: Runtime) -> str | None:
         return None
     if not url.username or url.password is None:
         raise CommandError("database.url needs the nodes' role and its password", os.EX_CONFIG)
-    schema.grant_node_role(runtime.engine, url.username, str(url.password))
+    grant_node_role(runtime.engine, url.username, str(url.password))
     return url.username
 
 

@@ -1,0 +1,126 @@
+"""The database's life, the configuration and the keys, as the command line shows them (SQLite)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from cli_site import Site
+from postmask.cli.ownership import make_like_folder
+
+
+def test_init_twice(bare: Site) -> None:
+    assert "already" in bare.text("db", "init")
+    again = bare.json("db", "init")
+    assert (again["made"], again["state"], again["node_role"]) == (False, "current", None)
+    assert bare.json("db", "upgrade")["before"] == again["revision"]
+    assert "current" in bare.text("db", "upgrade")
+
+
+def test_status(bare: Site) -> None:
+    found = bare.json("db", "status")
+    assert (found["database"], found["state"], found["generation"], found["nodes"]) == (
+        "sqlite",
+        "current",
+        1,
+        [],
+    )
+    assert "current" in bare.text("db", "status")
+
+
+def test_a_database_that_isnt_there(bare: Site) -> None:
+    (bare.folder / "postmask.db").unlink()
+    assert "postmask db init" in bare.refusal(os.EX_UNAVAILABLE, "alias", "list")
+    bare.refusal(os.EX_UNAVAILABLE, "db", "status")
+
+
+def test_an_empty_database(bare: Site) -> None:
+    (bare.folder / "postmask.db").write_bytes(b"")
+    assert "postmask db init" in bare.refusal(os.EX_UNAVAILABLE, "alias", "list")
+    told = bare.run("db", "status", "--json")
+    assert told.exit_code == os.EX_UNAVAILABLE
+    assert '"state": "missing"' in told.stdout
+
+
+def test_backup_and_restore(site: Site) -> None:
+    copy = site.folder / "copy.db"
+    assert site.json("db", "backup", str(copy)) == {"file": str(copy)}
+    site.refusal(os.EX_DATAERR, "db", "backup", str(copy))
+    site.text("alias", "add", "late@alias.test", "--to", "me@real.test")
+    assert "--yes" in site.refusal(os.EX_USAGE, "db", "restore", str(copy))
+    assert len(site.json("alias", "list")) == 2
+    assert site.json("db", "restore", str(copy), "--yes")["generation"] == 2
+    assert [alias["address"] for alias in site.json("alias", "list")] == ["shop@alias.test"]
+    site.refusal(os.EX_NOUSER, "db", "restore", str(site.folder / "none"), "--yes")
+
+
+def test_config_check_and_show(bare: Site) -> None:
+    assert bare.json("config", "check") == {"file": str(bare.config), "ok": True}
+    assert "in order" in bare.text("config", "check")
+    shown = {item["key"]: item for item in bare.json("config", "show")}
+    assert shown["node.name"] == {"key": "node.name", "value": "mx.host.test", "origin": "file"}
+    assert shown["postfix.door"]["origin"] == "default"
+    assert bare.json("config", "show", "node.name") == shown["node.name"]
+    assert "node.name" in bare.text("config", "show")
+    bare.refusal(os.EX_USAGE, "config", "show", "node.nmae")
+
+
+def test_secrets_are_masked(bare: Site) -> None:
+    bare.config.write_text('[database]\nurl = "postgresql://node:geheim@db.test/postmask"\n')
+    for told in (bare.text("config", "show"), bare.text("config", "show", "--json")):
+        assert "geheim" not in told
+        assert "node:***@db.test" in told
+
+
+def test_what_is_wrong_with_the_configuration(bare: Site) -> None:
+    bare.configure('[dns]\ntimeuot = 1\n[forwarder]\ndeadline = "long"\n')
+    told = bare.refusal(os.EX_CONFIG, "config", "check")
+    assert str(bare.config) in told
+    assert "dns.timeout" in told
+    assert "forwarder.deadline" in told
+
+
+def test_keys(bare: Site) -> None:
+    file = bare.folder / "keys"
+    assert "exists" in bare.refusal(os.EX_CONFIG, "keys", "init")
+    before = file.read_text()
+    assert [secret["use"] for secret in bare.json("keys", "rotate")["secrets"]] == [
+        "signs and verifies",
+        "verifies",
+    ]
+    assert file.read_text().startswith(before)
+    for secret in (line.split()[-1] for line in file.read_text().splitlines() if not line.startswith("#")):
+        assert secret not in bare.text("keys", "show")
+    assert bare.json("keys", "show")[0]["id"] == 2
+
+
+def test_keys_that_others_can_read(bare: Site) -> None:
+    (bare.folder / "keys").chmod(0o644)
+    told = bare.refusal(os.EX_CONFIG, "keys", "show")
+    assert "chmod" in told
+
+
+def test_status_of_a_node_without_programs(site: Site) -> None:
+    told = site.run("status", "--json")
+    assert told.exit_code == os.EX_UNAVAILABLE
+    site.text("mailbox", "pause", "me@real.test", "--reason", "it bounces")
+    shown = site.run("status").stdout
+    assert "it bounces" in shown
+    assert "is the program running?" in shown
+    assert "there is no Postfix" in shown
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_what_root_makes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65_534, 65_534)
+    file = tmp_path / "spool.db"
+    make_like_folder(file)
+    made = file.stat()
+    assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (65_534, 65_534, 0o660)
+    file.write_text("kept")
+    make_like_folder(file)
+    assert file.read_text() == "kept"
+    make_like_folder(tmp_path / "no" / "folder")
