@@ -7,8 +7,9 @@ sockets.directory, with log lines on standard error and systemd notified when bo
 
 DIAGNOSTICS
     Exit status 78 (EX_CONFIG): the configuration, the keys or a socket is not as it must be; one
-    line says which and what to do. Otherwise as in postmask_milter.service. A database that can't
-    be reached is no reason not to start: our recipients are answered 451 until it can.
+    line says which and what to do. 74 (EX_IOERR): the spool can't be opened. Otherwise as in
+    postmask_milter.service. A database that can't be reached is no reason not to start: our
+    recipients are answered 451 until it can.
 """
 
 from __future__ import annotations
@@ -76,12 +77,12 @@ def wire(settings: Settings) -> Service:
     from postmask_milter.recording import SpoolRecorder
 
     clock = SystemClock()
+    keyring = keys.load(settings.keys.file)
     spool = Spool(settings.spool.path, clock)
     directory = LocalDirectory(SqlDirectory(make_engine(settings.database.url, Use.DIRECTORY)), spool)
-    decider = Decider(directory, keys.load(settings.keys.file), clock)
     listen = partial(daemon.listen_unix, group=socket_group(settings.postfix.mail_owner))
     return service.assemble(
-        decider,
+        Decider(directory, keyring, clock),
         SpoolRecorder(directory, spool, clock),
         clock,
         settings.milter,

@@ -31,13 +31,6 @@ def concerns_known_alias(verdict: Verdict) -> bool:
     return verdict.status in _OF_KNOWN_ALIASES or verdict.reason == _DISABLED
 
 
-class NoRecord:
-    """A recorder that keeps nothing."""
-
-    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
-        """Nothing is kept."""
-
-
 class RefusalQueue:
     """A Recorder in front of a slower one."""
 
