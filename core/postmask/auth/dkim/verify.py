@@ -45,6 +45,7 @@ class DkimResult:
     domain, selector: d= and s=, empty where the field can't be read.
     signed:     h= in lower case, repetitions included.
     has_length: l= is there, so text may have been appended.
+    algorithm:  "rsa" or "ed25519".
     key_bits:   0 where no key was seen; 256 for Ed25519.
     b:          the signature's octets, so that spacing makes no difference.
     at, expires: t= and x=, seconds since the epoch.
@@ -56,6 +57,7 @@ class DkimResult:
     temporary: bool = False
     signed: tuple[str, ...] = ()
     has_length: bool = False
+    algorithm: str = ""
     key_bits: int = 0
     b: bytes = b""
     at: int | None = None
@@ -190,6 +192,7 @@ def _result(
         temporary=temporary,
         signed=signature.names,
         has_length=signature.length is not None,
+        algorithm=signature.algorithm,
         key_bits=key_bits,
         b=signature.signature,
         at=signature.at,

@@ -1,0 +1,134 @@
+"""Sender Policy Framework: may this client send for the envelope sender's domain?
+
+pyspf reads and evaluates the records; every question it has goes through our resolver and under the
+message's deadline. Records are a stranger's text, so their length is bounded before pyspf sees them,
+and the explanation that a domain offers for a failure is neither fetched nor shown.
+
+DIAGNOSTICS
+    SpfResult.result is one of RFC 7208's: pass, fail, softfail, neutral, none, temperror, permerror.
+    temperror: DNS didn't answer, or the time was up; asking again may help. Nothing is raised.
+
+STANDARDS
+    RFC 7208; §2.4 (a null sender is judged by HELO), §4.6.4 (limits on look-ups).
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from dataclasses import dataclass
+from typing import Any
+
+import spf
+
+from postmask.address import parse_domain
+from postmask.auth.dns import Dns
+from postmask.clock import Deadline
+from postmask.directory.lookup import Found, Unavailable
+
+_RECORD_LIMIT = 4_096
+_TERM_LIMIT = 512
+
+
+class Spf(enum.StrEnum):
+    """The results of RFC 7208 §2.6."""
+
+    PASS = "pass"  # noqa: S105 - a result, no secret
+    FAIL = "fail"
+    SOFTFAIL = "softfail"
+    NEUTRAL = "neutral"
+    NONE = "none"
+    TEMPERROR = "temperror"
+    PERMERROR = "permerror"
+
+
+@dataclass(frozen=True, slots=True)
+class SpfResult:
+    """result: for this domain (lower-case), the envelope sender's, or HELO's with a null sender."""
+
+    result: Spf
+    domain: str
+
+
+def check(ip: str, helo: str, sender: str, resolver: Dns, deadline: Deadline) -> SpfResult:
+    """Evaluate SPF for a client.
+
+    ip: the client's address, as text; what isn't one gives "none". sender: the envelope sender,
+    "" for the null sender. helo: what the client called itself.
+    """
+    domain = (sender.rpartition("@")[2] if sender else helo).lower()
+    try:
+        client = ipaddress.ip_address(ip)
+        domain = parse_domain(domain)
+    except ValueError:
+        return SpfResult(Spf.NONE, domain)
+    identity = f"{sender.rpartition('@')[0]}@{domain}" if sender else ""
+    return SpfResult(_evaluate(str(client), helo or domain, identity, resolver, deadline), domain)
+
+
+def _evaluate(ip: str, helo: str, sender: str, resolver: Dns, deadline: Deadline) -> Spf:
+    try:
+        result, _, _ = _Query(ip, sender, helo, resolver, deadline).check()
+        return Spf(result)
+    except Exception:  # noqa: BLE001 - a record made to confuse pyspf is a faulty record, for good
+        return Spf.PERMERROR
+
+
+class _Query(spf.query):
+    """One evaluation, with pyspf's own questions answered by our resolver."""
+
+    def __init__(self, ip: str, sender: str, helo: str, resolver: Dns, deadline: Deadline) -> None:
+        super().__init__(i=ip, s=sender, h=helo, strict=True)
+        self._resolver = resolver
+        self._deadline = deadline
+        self._answers: dict[tuple[str, str], list[Any]] = {}
+
+    def dns(
+        self,
+        name: str,
+        qtype: str,
+        cnames: dict[str, str] | None = None,  # noqa: ARG002 - for resolvers that follow none
+        ignore_void: bool = False,
+    ) -> list[Any]:
+        """The records of a name as pyspf wants them: TXT as lists of strings, MX as pairs, others as text.
+
+        Raises pyspf's TempError and PermError. More than two names without an answer are an error
+        (RFC 7208 §4.6.4). CNAMEs were followed by the resolver.
+        """
+        key = (name.lower().removesuffix("."), qtype)
+        if key not in self._answers:
+            self._answers[key] = self._ask(*key)
+        values = self._answers[key]
+        if not values and not ignore_void:
+            self.void_lookups += 1
+            if self.void_lookups > spf.MAX_VOID_LOOKUPS:
+                raise spf.PermError("too many names without an answer")
+        return values
+
+    def get_explanation(self, spec: str) -> None:
+        """Not wanted: a stranger's text, for which another question would have to be asked."""
+
+    def _ask(self, name: str, qtype: str) -> list[Any]:
+        found: Any
+        match qtype:
+            case "TXT":
+                found = self._resolver.txt(name, self._deadline)
+            case "MX":
+                found = self._resolver.exchanges(name, self._deadline)
+            case "A" | "AAAA":
+                found = self._resolver.addresses(name, self._deadline, ipv6=qtype == "AAAA")
+            case _:
+                found = self._resolver.names(str(self.ipaddr), self._deadline)
+        if isinstance(found, Unavailable):
+            raise spf.TempError(found.reason)
+        values = list(found.value) if isinstance(found, Found) else []
+        return [[_bounded(value)] for value in values] if qtype == "TXT" else values
+
+
+def _bounded(value: bytes) -> bytes:
+    """The value, unless it is an SPF record longer than any that works. Raises PermError."""
+    if value[:6].lower() != b"v=spf1":
+        return value
+    if len(value) > _RECORD_LIMIT or max(map(len, value.split(b" "))) > _TERM_LIMIT:
+        raise spf.PermError("the SPF record is too long")
+    return value
