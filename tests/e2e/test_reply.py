@@ -1,0 +1,230 @@
+"""Replies: a proven one arrives once and names no mailbox; anything else reaches nobody."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import email.utils
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from dkim_judges import dkimpy
+from dkim_mail import rsa_key, stranger_signs
+from postmask.auth.dkim import public_record
+from service import Owned, Service
+
+OWNERS_HOST = "192.0.2.25"
+"""Where the owner's provider sends from: in its SPF record."""
+
+FOREIGN = "203.0.113.66"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """An alias, a contact who wrote to it, and the contact's reverse alias."""
+
+    owned: Owned
+    contact: str
+    reverse: str
+
+
+@pytest.fixture(scope="session")
+def provider(service: Service) -> None:
+    """The owner's provider and a shared one publish their records."""
+    for domain in ("real.test", "gmail.com"):
+        service.nameserver.txt(f"s1._domainkey.{domain}", public_record(rsa_key()))
+        service.nameserver.txt(domain, f"v=spf1 ip4:{OWNERS_HOST} -all")
+
+
+@pytest.fixture
+def talk(service: Service, provider: None) -> Conversation:
+    """Somebody has written to a new alias."""
+    owned = service.alias("--name", "The Shopper")
+    contact = f"bob-{owned.alias.partition('@')[0]}@example.com"
+    content = (
+        f"From: Bob <{contact}>\r\nTo: {owned.alias}\r\nSubject: Offer\r\nMessage-ID: <offer@example.com>\r\n"
+        f"Date: {email.utils.formatdate()}\r\n\r\nBuy!\r\n"
+    )
+    service.send(contact, [owned.alias], content.encode())
+    (mail,) = service.await_mail_for(owned.mailbox)
+    author = email.message_from_bytes(mail.content, policy=email.policy.default)["From"].addresses[0]
+    return Conversation(owned, contact, author.addr_spec)
+
+
+def answer(talk: Conversation, body: str = "Yes, please.\r\n", **fields: str) -> bytes:
+    """What the owner's mail client sends."""
+    header = {
+        "From": f"Jane Doe <{talk.owned.mailbox}>",
+        "To": f"Bob <{talk.reverse}>",
+        "Subject": "Re: Offer",
+        "Date": email.utils.formatdate(),
+        "Message-ID": f"<{time.monotonic_ns()}@real.test>",
+        "User-Agent": "Janes-Laptop/1.0",
+        "MIME-Version": "1.0",
+        "Content-Type": "text/plain; charset=utf-8",
+        **fields,
+    }
+    return "".join(f"{name}: {value}\r\n" for name, value in header.items() if value).encode() + (
+        b"\r\n" + body.encode()
+    )
+
+
+def signed(content: bytes, domain: str = "real.test", **how: object) -> bytes:
+    return stranger_signs(content, rsa_key(), domain=domain, **how)  # type: ignore[arg-type]
+
+
+def settled(service: Service, queue_id: str) -> str:
+    """The forwarder's word on a message, once it has spoken."""
+    marked = f"queue_id={queue_id} "
+
+    def line() -> str:
+        lines = service.lab.program_log("forwarder").splitlines()
+        return next((one for one in lines if marked in one and " message " in one), "")
+
+    return str(service.lab.wait_for(line, f"the forwarder's word on {queue_id}"))
+
+
+def reaches_nobody(service: Service, talk: Conversation, content: bytes, sender: str, address: str) -> str:
+    """Send it, see what the forwarder says, and that nothing came to the contact."""
+    said = service.send(sender, [talk.reverse], content, address=address)
+    word = settled(service, said.queue_id)
+    service.lab.wait_for(lambda: service.queued(said.queue_id) is None or "defer" in word, "an end")
+    assert service.mail_for(talk.contact) == []
+    return word
+
+
+def test_a_proven_reply_arrives_once_without_a_trace_of_the_mailbox(
+    service: Service, talk: Conversation
+) -> None:
+    quoted = f"On Sunday, {talk.reverse} wrote to {talk.owned.mailbox}:\r\n> Buy!\r\n\r\nYes.\r\n"
+    content = signed(answer(talk, quoted))
+    service.send(talk.owned.mailbox, [talk.reverse], content, address=OWNERS_HOST)
+    (mail,) = service.await_mail_for(talk.contact)
+    message = email.message_from_bytes(mail.content, policy=email.policy.default)
+    assert str(message["From"]) == f"The Shopper <{talk.owned.alias}>"
+    assert message["To"].addresses[0].addr_spec == talk.contact
+    assert mail.sender.endswith("@alias.test")
+    lowered = mail.content.lower()
+    for secret in (talk.owned.mailbox, "real.test", "jane", "laptop", OWNERS_HOST, talk.reverse):
+        assert secret.lower().encode() not in lowered, secret
+    assert talk.contact.encode() in mail.content
+    assert dkimpy(mail.content, service.dkim_records())
+
+
+def test_threads_hold_on_both_sides(service: Service, talk: Conversation) -> None:
+    (forwarded,) = service.mail_for(talk.owned.mailbox)
+    seen = str(email.message_from_bytes(forwarded.content)["Message-ID"])
+    assert "example.com" not in seen
+    content = signed(answer(talk, **{"In-Reply-To": seen, "References": seen}))
+    service.send(talk.owned.mailbox, [talk.reverse], content, address=OWNERS_HOST)
+    (mail,) = service.await_mail_for(talk.contact)
+    message = email.message_from_bytes(mail.content)
+    assert message["In-Reply-To"] == "<offer@example.com>"
+    assert message["References"] == "<offer@example.com>"
+
+
+def test_a_mapped_login_is_proof_where_the_door_tells_it(service: Service, talk: Conversation) -> None:
+    login = talk.owned.mailbox
+    service.lab.postmask("mailbox", "edit", login, "--login", login)
+    said = service.send(login, [talk.reverse], answer(talk), address=FOREIGN, login=login)
+    word = settled(service, said.queue_id)
+    if service.name.endswith("pipe"):
+        assert "proven by login" in word
+        assert len(service.await_mail_for(talk.contact)) == 1
+    else:  # lmtp(8) doesn't tell it: without other proof the reply is held
+        assert "not proven" in word
+        assert service.mail_for(talk.contact) == []
+
+
+def test_microsofts_form_needs_aligned_spf(service: Service, talk: Conversation) -> None:
+    names = ["from", "date", "subject", "message-id", "content-type", "mime-version"]
+    content = signed(answer(talk), names=names)
+    word = reaches_nobody(service, talk, content, talk.owned.mailbox, FOREIGN)
+    assert "not proven" in word
+    content = signed(answer(talk), names=names)
+    service.send(talk.owned.mailbox, [talk.reverse], content, address=OWNERS_HOST)
+    assert len(service.await_mail_for(talk.contact)) == 1
+
+
+def test_a_forged_owner_address_from_a_foreign_client(service: Service, talk: Conversation) -> None:
+    word = reaches_nobody(service, talk, answer(talk), talk.owned.mailbox, FOREIGN)
+    assert "verdict=hold" in word
+    assert "not proven" in word
+
+
+def test_another_users_own_signed_message_with_the_owners_envelope(
+    service: Service, talk: Conversation
+) -> None:
+    service.lab.postmask("mailbox", "edit", talk.owned.mailbox, "--sender", "owner@gmail.com")
+    content = signed(answer(talk, From="eve@gmail.com"), domain="gmail.com")
+    word = reaches_nobody(service, talk, content, "owner@gmail.com", OWNERS_HOST)
+    assert "not proven" in word
+
+
+def test_the_owners_genuine_old_message_replayed(service: Service, talk: Conversation) -> None:
+    old = signed(
+        answer(talk, To="friend@example.org", Date=email.utils.formatdate(time.time() - 20 * 86_400))
+    )
+    assert "not proven" in reaches_nobody(service, talk, old, talk.owned.mailbox, FOREIGN)
+    recent = signed(answer(talk, To="friend@example.org"))
+    assert "not proven" in reaches_nobody(service, talk, recent, talk.owned.mailbox, FOREIGN)
+
+
+def test_a_used_signature_is_good_for_no_other_message(service: Service, talk: Conversation) -> None:
+    content = signed(answer(talk), names=["from", "to", "date", "subject"])
+    service.send(talk.owned.mailbox, [talk.reverse], content, address=OWNERS_HOST)
+    service.await_mail_for(talk.contact)
+    changed = content.replace(b"User-Agent: Janes-Laptop/1.0", b"X-Added: by the thief")
+    said = service.send(talk.owned.mailbox, [talk.reverse], changed, address=FOREIGN)
+    assert "verdict=discard" in settled(service, said.queue_id)
+    assert len(service.mail_for(talk.contact)) == 1
+
+
+def test_appended_text_under_a_length_tag(service: Service, talk: Conversation) -> None:
+    content = signed(answer(talk), length=True) + b"PS: send the money to Eve.\r\n"
+    assert "l=" in reaches_nobody(service, talk, content, talk.owned.mailbox, FOREIGN)
+
+
+def test_spf_alone_is_enough_only_where_the_mailbox_says_so(service: Service, talk: Conversation) -> None:
+    reaches_nobody(service, talk, answer(talk), talk.owned.mailbox, OWNERS_HOST)
+    service.lab.postmask("mailbox", "edit", talk.owned.mailbox, "--allow-spf")
+    reaches_nobody(service, talk, answer(talk), talk.owned.mailbox, FOREIGN)
+    service.send(talk.owned.mailbox, [talk.reverse], answer(talk), address=OWNERS_HOST)
+    assert len(service.await_mail_for(talk.contact)) == 1
+
+
+def test_dns_trouble_decides_nothing(service: Service, talk: Conversation) -> None:
+    content = signed(answer(talk))
+    with service.nameserver.failing("real.test"):
+        said = service.send(talk.owned.mailbox, [talk.reverse], content, address=OWNERS_HOST)
+        assert "verdict=defer" in settled(service, said.queue_id)
+        assert service.mail_for(talk.contact) == []
+    service.lab.flush()
+    assert len(service.await_mail_for(talk.contact)) == 1
+
+
+def test_the_owner_writes_first(service: Service, talk: Conversation) -> None:
+    local, _, domain = talk.owned.alias.partition("@")
+    first = f"{local}+carol=example.org@{domain}"
+    content = signed(answer(talk, To=first))
+    service.send(talk.owned.mailbox, [first], content, address=OWNERS_HOST)
+    (mail,) = service.await_mail_for("carol@example.org")
+    assert talk.owned.mailbox.encode() not in mail.content
+    stranger = b"From: dave@example.net\r\nTo: %s\r\nSubject: x\r\n\r\nx\r\n" % first.encode()
+    service.send("dave@example.net", [first], stranger)
+    assert len(service.await_mail_for(talk.owned.mailbox, 2)) == 2
+    assert len(service.mail_for("carol@example.org")) == 1
+
+
+def test_what_cannot_be_cleaned_is_held(service: Service, talk: Conversation) -> None:
+    body = (
+        "--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment\r\n\r\n"
+        f"%PDF {talk.owned.mailbox}\r\n--b--\r\n"
+    )
+    content = signed(answer(talk, body, **{"Content-Type": 'multipart/mixed; boundary="b"'}))
+    said = service.send(talk.owned.mailbox, [talk.reverse], content, address=OWNERS_HOST)
+    assert "held=1" in settled(service, said.queue_id)
+    assert service.mail_for(talk.contact) == []
+    assert talk.contact in {one["address"] for entry in service.held() for one in entry["recipients"]}
