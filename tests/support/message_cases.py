@@ -27,7 +27,9 @@ TRACE = trace.seal_trace(KEYS, trace.Trace("4XyZ", "bob@example.com", True, 1_80
 
 def reverse_for(address: Address) -> Address:
     """A reverse alias of the right shape."""
-    hint = re.sub(r"[^a-z0-9]+", "-", f"{address.local.lower()}-at-{address.domain}").strip("-")[:39].strip("-")
+    hint = (
+        re.sub(r"[^a-z0-9]+", "-", f"{address.local.lower()}-at-{address.domain}").strip("-")[:39].strip("-")
+    )
     token = base64.b32encode(hashlib.sha256(address.key.encode()).digest())[:24].decode().lower()
     return Address(f"{hint}.{token}", ALIAS.domain)
 
@@ -78,5 +80,6 @@ def replied(data: bytes, contacts: tuple[NamedAddress, ...] = (CONTACT,)) -> rep
 
 
 _REAL = {
-    reverse_for(parse_loose(real)).key: real for real in ("bob@example.com", "carol@example.org", "dave@example.net")
+    reverse_for(parse_loose(real)).key: real
+    for real in ("bob@example.com", "carol@example.org", "dave@example.net")
 }

@@ -25,7 +25,7 @@ _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 _ROOM = 75 - len("=?utf-8?q?") - len("?=")
 
-_NOT_MAIL_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
+_NOT_MAIL_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 """Python calls these text encodings; none is a charset, and some take quadratic time."""
 
 _WIDER = {"gb2312": "gb18030", "ascii": "utf-8"}
@@ -36,7 +36,7 @@ def charset_text(data: bytes, charset: str) -> str:
     """Bytes in a declared charset as text; what the charset doesn't explain is read as UTF-8 or Latin-1."""
     try:
         known = codecs.lookup(charset).name
-        if known not in _NOT_MAIL_CHARSETS:
+        if known.replace("_", "-") not in _NOT_MAIL_CHARSETS:
             return data.decode(_WIDER.get(known, known))
     except (LookupError, ValueError):
         pass  # unknown or wrongly declared: read below as if nothing had been declared

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 
 import pytest
-from message_cases import OWNERS, forwarded, replied
 
+from message_cases import OWNERS, forwarded, replied
 from postmask.message.headers import join
 
 _GOLDEN = Path(__file__).parents[2] / "golden"

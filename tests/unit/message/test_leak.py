@@ -1,0 +1,197 @@
+"""The leak check: found in every disguise, replaced where text is, reported where it can't be."""
+
+from __future__ import annotations
+
+import base64
+import quopri
+import zlib
+
+import pytest
+
+from postmask.message.finder import Finder, ReverseAliases, replace
+from postmask.message.headers import Headers, split
+from postmask.message.leak import LeakResult, check
+
+_SECRETS = {
+    "owner@mailbox.test": "shop@alias.test",
+    "bob.reverse@alias.test": "bob@example.com",
+    "never@x.test": None,
+}
+
+
+def _check(data: bytes, reverse: ReverseAliases | None = None) -> LeakResult:
+    headers, body = split(data)
+    return check(headers, body, _SECRETS, reverse)
+
+
+def _part(content: bytes, kind: str = "text/plain", encoding: str = "7bit", header: bytes = b"") -> bytes:
+    fields = f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n".encode()
+    return header + fields + b"\r\n" + content
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"owner@mailbox.test", b"shop@alias.test"),
+        (b"<OWNER@Mailbox.Test>", b"<shop@alias.test>"),
+        (b"to owner@mailbox.test.", b"to shop@alias.test."),
+        (b"mailto:owner%40mailbox.test?x", b"mailto:shop%40alias.test?x"),
+        (b"owner&#64;mailbox&#46;test", b"shop@alias.test"),
+        (b"owner&#x40;mailbox.test", b"shop@alias.test"),
+        (b"owner&commat;mailbox&period;test", b"shop@alias.test"),
+        (b"owner at mailbox.test", b"shop@alias.test"),
+        (b"owner (at) mailbox.test", b"shop@alias.test"),
+        (b"owner+tag@mailbox.test", b"shop@alias.test"),
+        (b"'owner@mailbox.test'", b"'shop@alias.test'"),
+        (b"x=owner@mailbox.test&y", b"x=shop@alias.test&y"),
+        (b"%3Aowner@mailbox.test", b"%3Ashop@alias.test"),
+        (b"\\nowner@mailbox.test", b"\\nshop@alias.test"),
+        (b"-owner@mailbox.test", b"-shop@alias.test"),
+        (b"owner@mailbox.test.pdf", b"shop@alias.test.pdf"),
+        (b"bob.reverse@alias.test", b"bob@example.com"),
+        (b"owner@mailbox.test owner@mailbox.test", b"shop@alias.test shop@alias.test"),
+        (b"flowner@mailbox.test", b"flowner@mailbox.test"),
+        (b"the.owner@mailbox.test", b"the.owner@mailbox.test"),
+        (b"owner@mailbox.tests", b"owner@mailbox.tests"),
+        (b"owner@mailbox.test.example", b"owner@mailbox.test.example"),
+        (b"owner and mailbox.test", b"owner and mailbox.test"),
+    ],
+)
+def test_disguises(text: bytes, expected: bytes) -> None:
+    result = _check(b"Subject: x\r\n\r\n" + text + b"\r\n")
+    assert result.body == expected + b"\r\n"
+    assert result.unreplaceable == ()
+    assert result.replaced == text.lower().count(b"owner" if expected != text else b"\0") or b"bob" in text
+
+
+def test_a_clean_message_is_the_same_objects() -> None:
+    headers, body = split(b"Subject: x\r\n\r\nnothing here\r\n")
+    result = check(headers, body, _SECRETS)
+    assert result.body is body
+    assert result.headers == headers
+    assert result.replaced == 0
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "utf-16", "utf-16-le", "utf-32", "utf-7"])
+def test_base64_text_in_any_charset(charset: str) -> None:
+    text = "Grüße von owner@mailbox.test\r\n" * 20
+    data = _part(base64.encodebytes(text.encode(charset)), f"text/plain; charset={charset}", "base64")
+    result = _check(data)
+    assert result.unreplaceable == ()
+    assert result.replaced == 20
+    assert base64.b64decode(result.body).decode(charset) == text.replace(
+        "owner@mailbox.test", "shop@alias.test"
+    )
+    assert max(map(len, result.body.split(b"\r\n"))) <= 76
+    assert b"\n" not in result.body.replace(b"\r\n", b"")
+
+
+def test_quoted_printable_text() -> None:
+    text = "Grüße von owner@mailbox.test, \t\n.\nFrom x\n" + "ö" * 100 + "\n"
+    encoded = quopri.encodestring(text.encode()).replace(b"\n", b"\r\n")
+    result = _check(_part(encoded, "text/plain", "quoted-printable"))
+    decoded = quopri.decodestring(result.body.replace(b"\r\n", b"\n")).decode()
+    assert decoded == text.replace("owner@mailbox.test", "shop@alias.test")
+    assert b"\n" not in result.body.replace(b"\r\n", b"")
+    assert max(map(len, result.body.split(b"\r\n"))) <= 76
+
+
+def test_other_parts_keep_their_octets() -> None:
+    other = _part(b"YWJj\r\n ZGVm  \r\n=\r\n", "text/plain; charset=utf-8", "base64")
+    data = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + other + b"--b  \r\n"
+        b"\r\nowner@mailbox.test\r\n--b--\r\nepilogue"
+    )
+    result = _check(data)
+    assert result.body == split(data)[1].replace(b"owner@mailbox.test", b"shop@alias.test")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (_part(b"owner@mailbox.test", "application/octet-stream"), "isn't edited"),
+        (_part(base64.encodebytes(b"x owner@mailbox.test y"), "application/pdf", "base64"), "isn't edited"),
+        (_part(b"begin 644 x\r\n", "text/plain", "x-uuencode"), "unknown transfer encoding"),
+        (_part(b"never@x.test"), "nothing may stand for"),
+        (_part(b"x", 'text/plain; name="=?utf-8?q?owner=40mailbox=2Etest?="'), "encoded word"),
+        (_part(b"--owner@mailbox.test\r\n\r\nx\r\n--owner@mailbox.test--\r\n",
+               'multipart/mixed; boundary="owner@mailbox.test"'), "boundary"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_replaced_is_reported(data: bytes, reason: str) -> None:
+    result = _check(data)
+    assert any(reason in text for text in result.unreplaceable), result.unreplaceable
+    assert not any("owner" in text for text in result.unreplaceable)
+
+
+def test_too_many_parts_are_reported() -> None:
+    result = _check(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 5000)
+    assert result.unreplaceable
+
+
+def test_too_deep_is_reported() -> None:
+    data = b"".join(
+        b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (n, n) for n in range(30)
+    )
+    assert _check(data).unreplaceable
+
+
+def test_the_last_gate_sees_what_no_part_showed() -> None:
+    """Base64 that is none: the decoded part is empty, the octets still say it."""
+    result = _check(_part(b"@@@@ owner@mailbox.test", "image/png", "base64"))
+    assert "the finished body still holds an address" in result.unreplaceable
+
+
+def test_header_fields() -> None:
+    headers, _ = split(
+        b"Subject: =?utf-8?q?f=C3=BCr_owner=40mailbox=2Etest?=\r\nX: owner@mailbox.test\r\n\r\n"
+    )
+    result = check(headers, b"", _SECRETS)
+    assert [field.text for field in result.headers.fields] == ["für shop@alias.test", "shop@alias.test"]
+    assert result.unreplaceable == ()
+
+
+def test_an_address_folded_in_a_file_name() -> None:
+    data = _part(
+        b"x", header=b"Content-Disposition: attachment;\r\n filename*=utf-8''owner%40mailbox.test.txt\r\n"
+    )
+    result = _check(data)
+    assert b"utf-8''shop%40alias.test.txt" in result.headers.to_bytes()
+
+
+def test_an_international_domain_in_both_spellings() -> None:
+    finder = Finder({"o@xn--dmin-moa0i.test": "s@alias.test"})
+    for text in ("o@dömäin.test", "o@xn--dmin-moa0i.test", "O@XN--DMIN-moa0i.test"):
+        data = f"to {text}!".encode()
+        assert replace(data, finder.hits(data)) == b"to s@alias.test!"
+
+
+_TOKEN = "a2b3c4d5" * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"<bob-at-example-com.{_TOKEN}@alias.test>", "<bob@example.com>"),
+        (f"bob-at-example-com.{_TOKEN}%40alias.test".upper(), "bob%40example.com"),
+        (f"x{_TOKEN}@alias.test", f"x{_TOKEN}@alias.test"),
+        (f"other.{_TOKEN}@elsewhere.test", f"other.{_TOKEN}@elsewhere.test"),
+        (f"unknown.{_TOKEN[::-1]}@alias.test", f"unknown.{_TOKEN[::-1]}@alias.test"),
+    ],
+)
+def test_reverse_aliases_that_were_not_named(text: str, expected: str) -> None:
+    real = {f"bob-at-example-com.{_TOKEN}@alias.test": "bob@example.com"}.get
+    finder = Finder({}, ReverseAliases(("alias.test",), real))
+    data = text.encode()
+    assert replace(data, finder.hits(data)).decode() == expected
+
+
+def test_compressed_content_is_not_looked_into() -> None:
+    """What a search can't see is the sender's to know: an archive goes out as it is."""
+    data = _part(base64.encodebytes(zlib.compress(b"owner@mailbox.test" * 10)), "application/zip", "base64")
+    assert _check(data).unreplaceable == ()
+
+
+def test_finder_without_secrets() -> None:
+    assert Finder({}).hits(b"owner@mailbox.test") == []
+    assert check(Headers([]), b"x", {}).body == b"x"

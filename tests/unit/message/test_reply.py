@@ -1,0 +1,109 @@
+"""Replies: what goes out, and that the owner isn't in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from message_cases import CONTACT, replied, reverse_for
+from postmask.address import parse_loose
+from postmask.message.headers import Headers, split
+from postmask.message.mailboxes import NamedAddress
+from postmask.message.reply import ALLOWED, addressed
+
+_REVERSE = str(reverse_for(CONTACT.address))
+
+
+def _out(text: str, contact_name: str | None = "Bob") -> Headers:
+    data = text.replace("\n", "\r\n").encode() + b"\r\nbody\r\n"
+    result = replied(data, (NamedAddress(contact_name, CONTACT.address),))
+    assert result.findings == ()
+    return result.headers
+
+
+def _value(headers: Headers, name: str) -> bytes | None:
+    field = headers.get(name)
+    return field.value if field else None
+
+
+def test_from_is_the_alias_alone() -> None:
+    headers = _out(
+        f"From: Olive Owner <owner@mailbox.test>\nTo: {_REVERSE}\nFrom: x@y.z\nSender: owner@mailbox.test\n"
+    )
+    assert [field.value for field in headers.get_all("from")] == [b"Shop Keeper <shop@alias.test>"]
+    assert headers.get("sender") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    """Received X-Mailer User-Agent X-Originating-IP Return-Path Reply-To Autocrypt Organization DKIM-Signature
+    Authentication-Results X-Anything List-Id Resent-From Bcc ARC-Seal X-Postmask-Evidence""".split(),
+)
+def test_what_is_not_allowed_stays_here(name: str) -> None:
+    assert name.lower().encode() not in ALLOWED
+    assert _out(f"From: owner@mailbox.test\nTo: {_REVERSE}\n{name}: anything\n").get(name.lower()) is None
+
+
+def test_what_is_allowed_keeps_its_octets() -> None:
+    kept = (
+        "Subject:  odd  blanks\n\tfolded\nDate: Mon, 04 Jan 2027 11:00:00 +0100\n"
+        "Content-Type: text/plain;\n format=flowed\n"
+    )
+    assert (
+        kept.replace("\n", "\r\n").encode()
+        in _out(f"From: owner@mailbox.test\n{kept}To: {_REVERSE}\n").to_bytes()
+    )
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [
+        (f'"Bob (bob at example.com)" <{_REVERSE}>', b"Bob <bob@example.com>"),
+        (_REVERSE.upper(), b"Bob <bob@example.com>"),
+        (f"{_REVERSE}, owner@mailbox.test", b"Bob <bob@example.com>, Shop Keeper <shop@alias.test>"),
+        (f"{_REVERSE}, {_REVERSE}", b"Bob <bob@example.com>"),
+        (f"friend@elsewhere.test, {_REVERSE}", b"friend@elsewhere.test, Bob <bob@example.com>"),
+        ("owner@mailbox.test", b"Shop Keeper <shop@alias.test>"),
+        ("", b"Bob <bob@example.com>"),
+        ("undisclosed-recipients:;", b"Bob <bob@example.com>"),
+        (f"{reverse_for(parse_loose('carol@example.org'))}", b"carol@example.org"),
+        (f"{reverse_for(parse_loose('stranger@example.org'))}", b"Bob <bob@example.com>"),
+    ],
+)
+def test_to(to: str, expected: bytes) -> None:
+    assert _value(_out(f"From: owner@mailbox.test\nTo: {to}\n"), "to") == expected
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ('"Bob B. (bob at example.com)" ', b'"Bob B." <bob@example.com>'),
+        ('"bob at example.com" ', b"bob@example.com"),
+        ("My Plumber ", b"My Plumber <bob@example.com>"),
+        ("", b"bob@example.com"),
+    ],
+)
+def test_the_name_without_the_address_that_forward_put_there(shown: str, expected: bytes) -> None:
+    assert _value(_out(f"From: owner@mailbox.test\nTo: {shown}<{_REVERSE}>\n", None), "to") == expected
+
+
+def test_receipts_come_to_the_alias() -> None:
+    headers = _out(
+        f"From: owner@mailbox.test\nTo: {_REVERSE}\nDisposition-Notification-To: owner@mailbox.test\n"
+    )
+    assert _value(headers, "disposition-notification-to") == b"shop@alias.test"
+
+
+def test_addressed_names_all_of_to_and_cc() -> None:
+    headers, _ = split(b"To: a@b.c, Bob <d@e.f>\r\nCc: g@h.i\r\nBcc: j@k.l\r\n\r\n")
+    assert [str(entry.address) for entry in addressed(headers)] == ["a@b.c", "d@e.f", "g@h.i"]
+
+
+def test_a_line_that_grew_is_folded() -> None:
+    body = b"x" * 979 + b" owner@mailbox.test\r\n"
+    result = replied(b"From: owner@mailbox.test\r\nTo: " + _REVERSE.encode() + b"\r\n\r\n" + body * 2)
+    assert max(map(len, result.body.split(b"\r\n"))) <= 998
+
+
+def test_an_untouched_body_is_the_same_object() -> None:
+    data = b"From: owner@mailbox.test\r\n\r\n" + b"\0\xff\rbody"
+    assert replied(data).body == b"\0\xff\rbody"
