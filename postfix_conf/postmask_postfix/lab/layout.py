@@ -1,7 +1,7 @@
 """Where everything lies in a lab's folder, and whether the folder will do.
 
 DIAGNOSTICS
-    LabError 64 for a folder with a name that Postfix's configuration can't hold, 73 for one that
+    LabError 64 for a folder whose path is too long or can't stand in Postfix's configuration, 73 for one that
     holds something else or can't be made, 77 for one that Postfix's users can't reach.
 """
 
@@ -17,6 +17,9 @@ from postmask_postfix.instance import Instance
 from postmask_postfix.lab.errors import LabError
 
 _NAME = re.compile(r"/[A-Za-z0-9/._+=@-]*")
+_LONGEST = 107 - len("/queue/public/postlog")
+"""Octets of a folder's path. Postfix's programs reach their log daemon by an absolute path, and the path
+of a Unix socket ends at 107 (unix(7)); all other sockets are reached in ways that don't depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,12 @@ def at(directory: Path) -> Layout:
     if not _NAME.fullmatch(str(absolute)):
         raise LabError(
             f"{absolute}: a lab's path may have letters, digits and /._+=@- in it, nothing else", os.EX_USAGE
+        )
+    if len(str(absolute)) > _LONGEST:
+        excess = len(str(absolute)) - _LONGEST
+        raise LabError(
+            f"{absolute}: too long by {excess}; for Postfix a lab's path has {_LONGEST} characters at most",
+            os.EX_USAGE,
         )
     return Layout(absolute)
 

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import os
-import random
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from postmask.clock import Clock, SystemClock
-from postmask_postfix import domains, processes, render
-from postmask_postfix.instance import Instance, InstanceError
+from postmask_postfix import processes
+from postmask_postfix.instance import InstanceError
 from postmask_postfix.lab import layout as layouts
-from postmask_postfix.lab import programs, state
+from postmask_postfix.lab import postfix, programs, state
 from postmask_postfix.lab.errors import LabError
 from postmask_postfix.lab.layout import Layout
-from postmask_postfix.lab.options import LabOptions, Made, words
-from postmask_postfix.lab.programs import Program
-from postmask_postfix.settings import GENERATION, SettingsContext
-
-MESSAGE_SIZE_LIMIT = 52_428_800
-PIPE_PYTHON = "/usr/bin/python3"
-PIPE_USER = "nobody"
-_RESTART_SECONDS = 8.0
+from postmask_postfix.lab.options import LabOptions, Made
 
 
 def up(options: LabOptions, clock: Clock | None = None) -> dict[str, Any]:
@@ -38,16 +26,35 @@ def up(options: LabOptions, clock: Clock | None = None) -> dict[str, Any]:
     layout = layouts.at(options.directory)
     layouts.prepare(layout)
     with _lock(layout):
+        new = not layout.made.exists()
         made = _made(layout, options)
-        listed = programs.wanted(layout, made)
-        _copy_pipe_client(layout, made)
-        if not (layout.instance.etc / "main.cf").exists():
-            _write_postfix(layout, made)
-        _make_socket_folder(layout)
-        with _postfix_started(layout.instance):
-            state.make(layout, made, clock or SystemClock())
-            programs.start(listed, layout, os.environ)
-        return _described(layout, made, listed)
+        try:
+            _start(layout, made, clock or SystemClock())
+        except BaseException:
+            if new:
+                _undo(layout, made)
+            raise
+        return _described(layout, made)
+
+
+def _start(layout: Layout, made: Made, clock: Clock) -> None:
+    postfix.copy_pipe_client(layout, made)
+    if not (layout.instance.etc / "main.cf").exists():
+        postfix.write(layout, made)
+    postfix.make_socket_folder(layout)
+    with postfix.started(layout.instance, made.smtp_port):
+        state.make(layout, made, clock)
+        programs.start(programs.wanted(layout, made), layout, os.environ)
+
+
+def _undo(layout: Layout, made: Made) -> None:
+    """Leave no half-made lab behind, lest its options be remembered: the folder was empty before."""
+    _stop(layout, made)
+    for entry in layout.directory.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def down(directory: Path) -> None:
@@ -56,19 +63,24 @@ def down(directory: Path) -> None:
     made = _existing(layout)
     _need_root()
     with _lock(layout):
-        if layout.instance.master_pid():
-            try:
-                layout.instance.run("stop")
-            except InstanceError as error:
-                raise LabError(str(error), os.EX_UNAVAILABLE) from error
-        programs.stop(programs.wanted(layout, made))
+        _stop(layout, made)
+
+
+def _stop(layout: Layout, made: Made) -> None:
+    """Postfix first: nothing is handed to programs that are about to leave."""
+    if layout.instance.master_pid():
+        try:
+            layout.instance.run("stop")
+        except InstanceError as error:
+            raise LabError(str(error), os.EX_UNAVAILABLE) from error
+    programs.stop(programs.wanted(layout, made))
 
 
 def status(directory: Path) -> dict[str, Any]:
     """The lab as up() describes it; pids of what has died are empty, `up` says whether all runs."""
     layout = layouts.at(directory)
     made = _existing(layout)
-    described = _described(layout, made, programs.wanted(layout, made))
+    described = _described(layout, made)
     return {**described, "up": all(described["pids"].values())}
 
 
@@ -104,8 +116,8 @@ def _made(layout: Layout, options: LabOptions) -> Made:
         made = _existing(layout)
         made.agree(options)
         return made
-    smtp = options.smtp or _free_port()
-    made = Made(options, smtp, 0 if options.sink else _free_port(smtp))
+    smtp = options.smtp or postfix.free_port()
+    made = Made(options, smtp, 0 if options.sink else postfix.free_port(smtp))
     temporary = layout.made.with_name(".lab.json.new")
     temporary.touch(mode=0o600)
     temporary.write_text(made.to_json(), encoding="utf-8")
@@ -113,96 +125,11 @@ def _made(layout: Layout, options: LabOptions) -> Made:
     return made
 
 
-def _free_port(*taken: int) -> int:
-    """A port on loopback that nobody listens on, below those that the kernel gives to clients."""
-    for port in random.SystemRandom().sample(range(20_000, 32_000), 200):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if port not in taken:
-                with contextlib.suppress(OSError):
-                    probe.bind(("127.0.0.1", port))
-                    return port
-    raise LabError("no free port found on 127.0.0.1", os.EX_UNAVAILABLE)
-
-
-def _copy_pipe_client(layout: Layout, made: Made) -> None:
-    """A copy that nobody can read, with the bytecode beside it that nobody could not write."""
-    if "pipe" in made.options.programs:
-        return
-    package = importlib.util.find_spec("postmask_transport")
-    folders = list(package.submodule_search_locations or ()) if package else []
-    source = Path(folders[0], "pipe.py") if folders else Path("pipe.py")
-    if not source.is_file():
-        raise LabError("postmask_transport/pipe.py is missing: install Postmask again", os.EX_UNAVAILABLE)
-    target = layout.pipe / "postmask_pipe.py"
-    if not target.exists() or target.read_bytes() != source.read_bytes():
-        shutil.copyfile(source, target)
-    target.chmod(0o644)
-    subprocess.run([PIPE_PYTHON, "-I", "-m", "py_compile", str(target)], check=False)
-
-
-def _write_postfix(layout: Layout, made: Made) -> None:
-    """The instance's configuration with everything attached, no domain yet."""
-    replacement = made.options.programs.get("pipe")
-    client = tuple(words(replacement)) if replacement else render.pipe_argv(str(layout.pipe), PIPE_PYTHON)
-    context = SettingsContext(
-        door=made.door,
-        pipe_argv=client,
-        pipe_user=PIPE_USER,
-        pipe_processes=max(4, 2 * (os.cpu_count() or 2)),
-        message_size_limit=MESSAGE_SIZE_LIMIT,
-    )
-    base = layout.instance.base_parameters(made.relay)
-    ours = {**render.main_cf(context, base), **domains.parameters(domains.alternations(())), GENERATION: "0"}
-    try:
-        layout.instance.write({**base, **ours}, render.master_cf(context), made.smtp_port)
-    except ValueError as error:
-        raise LabError(str(error), os.EX_USAGE) from error
-
-
-def _make_socket_folder(layout: Layout) -> None:
-    """The folder of our sockets, and in it the one where the pipe client leaves its stamp."""
-    client = layout.sockets / "pipe"
-    client.mkdir(parents=True, exist_ok=True)
-    layout.sockets.chmod(0o755)
-    shutil.chown(client, PIPE_USER)
-
-
-@contextlib.contextmanager
-def _postfix_started(instance: Instance) -> Iterator[None]:
-    """Postfix starts while the block does its own slow things; it runs when the block is left."""
-    if instance.master_pid():
-        yield
-        return
-    unclean = (instance.queue / "pid" / "master.pid").exists()
-    starting = instance.command("start")
-    try:
-        yield
-    finally:
-        try:
-            _finish_start(instance, starting, _RESTART_SECONDS if unclean else 0.0)
-        except InstanceError as error:
-            raise LabError(str(error), os.EX_UNAVAILABLE) from error
-
-
-def _finish_start(instance: Instance, starting: subprocess.Popen[str], patience: float) -> None:
-    """Wait for the start. After a killed master its children hold the sockets for a moment: try again."""
-    give_up = time.monotonic() + patience
-    while True:
-        try:
-            return instance.finish(starting)
-        except InstanceError:
-            if time.monotonic() > give_up:
-                raise
-        time.sleep(0.3)
-        starting = instance.command("start")
-
-
-def _described(layout: Layout, made: Made, listed: list[Program]) -> dict[str, Any]:
+def _described(layout: Layout, made: Made) -> dict[str, Any]:
     """The lab as the one JSON object."""
     master = layout.instance.master_pid()
     pids = {"postfix": [master, *processes.children(master)] if master else []}
-    for program in listed:
+    for program in programs.wanted(layout, made):
         process = program.process()
         pids[program.name] = [process.pid] if process else []
     return {

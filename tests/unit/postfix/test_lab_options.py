@@ -101,3 +101,10 @@ def test_a_folder_that_others_can_not_reach_is_refused(tmp_path):
     with pytest.raises(LabError, match="mine") as refused:
         layouts.prepare(layouts.at(tmp_path / "mine" / "lab"))
     assert refused.value.exit_code == os.EX_NOPERM
+
+
+def test_a_path_that_is_too_long_for_postfix_is_refused():
+    assert layouts.at(Path("/" + "x" * 85)).directory == Path("/" + "x" * 85)
+    with pytest.raises(LabError, match="too long by 1") as refused:
+        layouts.at(Path("/" + "x" * 86))
+    assert refused.value.exit_code == os.EX_USAGE

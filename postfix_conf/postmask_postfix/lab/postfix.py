@@ -1,0 +1,120 @@
+"""The lab's Postfix: written, given the pipe client's copy, started on its port.
+
+DIAGNOSTICS
+    LabError 64 for what can't stand in Postfix's configuration; 69 when the port is taken, Postfix doesn't
+    start, or Postmask's installation lacks the pipe client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import random
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from postmask_postfix import domains, render
+from postmask_postfix.instance import Instance, InstanceError
+from postmask_postfix.lab.errors import LabError
+from postmask_postfix.lab.layout import Layout
+from postmask_postfix.lab.options import Made, words
+from postmask_postfix.settings import GENERATION, SettingsContext
+
+MESSAGE_SIZE_LIMIT = 52_428_800
+PIPE_PYTHON = "/usr/bin/python3"
+PIPE_USER = "nobody"
+PORT_SECONDS = 3.0
+
+
+def copy_pipe_client(layout: Layout, made: Made) -> None:
+    """A copy that nobody can read, with the bytecode beside it that nobody could not write."""
+    if "pipe" in made.options.programs:
+        return
+    package = importlib.util.find_spec("postmask_transport")
+    folders = list(package.submodule_search_locations or ()) if package else []
+    source = Path(folders[0], "pipe.py") if folders else Path("pipe.py")
+    if not source.is_file():
+        raise LabError("postmask_transport/pipe.py is missing: install Postmask again", os.EX_UNAVAILABLE)
+    target = layout.pipe / "postmask_pipe.py"
+    if not target.exists() or target.read_bytes() != source.read_bytes():
+        shutil.copyfile(source, target)
+    target.chmod(0o644)
+    subprocess.run([PIPE_PYTHON, "-I", "-m", "py_compile", str(target)], check=False)
+
+
+def write(layout: Layout, made: Made) -> None:
+    """The instance's configuration with everything attached, no domain yet."""
+    replacement = made.options.programs.get("pipe")
+    client = tuple(words(replacement)) if replacement else render.pipe_argv(str(layout.pipe), PIPE_PYTHON)
+    context = SettingsContext(
+        door=made.door,
+        pipe_argv=client,
+        pipe_user=PIPE_USER,
+        pipe_processes=max(4, 2 * (os.cpu_count() or 2)),
+        message_size_limit=MESSAGE_SIZE_LIMIT,
+    )
+    base = layout.instance.base_parameters(made.relay)
+    ours = {**render.main_cf(context, base), **domains.parameters(domains.alternations(())), GENERATION: "0"}
+    try:
+        layout.instance.write({**base, **ours}, render.master_cf(context), made.smtp_port)
+    except ValueError as error:
+        raise LabError(str(error), os.EX_USAGE) from error
+
+
+def make_socket_folder(layout: Layout) -> None:
+    """The folder of our sockets, and in it the one where the pipe client leaves its stamp."""
+    client = layout.sockets / "pipe"
+    client.mkdir(parents=True, exist_ok=True)
+    layout.sockets.chmod(0o755)
+    shutil.chown(client, PIPE_USER)
+
+
+@contextlib.contextmanager
+def started(instance: Instance, port: int) -> Iterator[None]:
+    """Postfix starts while the block does its own slow things; it runs when the block is left."""
+    if instance.master_pid():
+        yield
+        return
+    _await_port(port)
+    starting = instance.command("start")
+    try:
+        yield
+    finally:
+        try:
+            instance.finish(starting)
+        except InstanceError as error:
+            raise LabError(str(error), os.EX_UNAVAILABLE) from error
+
+
+def _await_port(port: int) -> None:
+    """Make sure that nobody else listens: Postfix would share the port with them (SO_REUSEPORT).
+
+    A killed master's children may still do for a moment.
+    """
+    give_up = time.monotonic() + PORT_SECONDS
+    while not _is_free(port):
+        if time.monotonic() > give_up:
+            raise LabError(f"port {port} on 127.0.0.1 is in use by another program", os.EX_UNAVAILABLE)
+        time.sleep(0.05)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
+
+
+def free_port(*taken: int) -> int:
+    """A port on loopback that nobody listens on, below those that the kernel gives to clients."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 200):
+        if port not in taken and _is_free(port):
+            return port
+    raise LabError("no free port found on 127.0.0.1", os.EX_UNAVAILABLE)
