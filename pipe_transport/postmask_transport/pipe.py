@@ -69,8 +69,10 @@ class Refusal(Exception):  # noqa: N818 - it is the answer, not an error
 def main(argv: "list[str]") -> str:
     """Deliver; the words as above, "--" before them is passed over. Prints at most one line."""
     try:
-        words = parse(argv)
-        deliver(words, posix.getppid())
+        parent = posix.getppid()
+        for handle in (0, 1):
+            posix.fstat(handle)  # or the socket would get that number
+        deliver(parse(argv), parent)
     except Refusal as refusal:
         say(refusal.args[0])
         return "refused"
@@ -265,14 +267,8 @@ class Talk:
     def expect(self, code: int, final: bool = False) -> None:
         """Take in a reply; Refusal if it is another. final: a refusal with our mark may be permanent."""
         got, text = self._reply()
-        status, _, words = text.partition(b" ")
-        if got == code:
-            return
-        deferred = 400 <= got < 500 and is_status(status, b"4")
-        marked = 500 <= got < 600 and is_status(status, b"5") and words.startswith(_MARK)
-        if deferred or (marked and final):
-            raise Refusal(text.decode("latin-1"))
-        raise Refusal(f"4.3.0 the forwarder answered {got} out of turn")
+        if got != code:
+            raise refusal(got, text, final)
 
     def _read_message(self) -> bytes:
         """The next piece; empty at the end."""
@@ -310,8 +306,21 @@ class Talk:
         self._input += received
 
     def _last_words(self) -> None:
-        """The forwarder hung up while it was talked to: what it said before, if anything, is the reason."""
-        self.expect(0)
+        """The forwarder hung up while it was talked to: what it refused before that, if anything, is why."""
+        code = 0
+        while code < 400:
+            code, text = self._reply()
+        raise refusal(code, text, final=False)
+
+
+def refusal(code: int, text: bytes, final: bool) -> Refusal:
+    """What a reply other than the wanted one means. final: with our mark it may be permanent."""
+    status, _, words = text.partition(b" ")
+    deferred = 400 <= code < 500 and is_status(status, b"4")
+    marked = 500 <= code < 600 and is_status(status, b"5") and words.startswith(_MARK)
+    if deferred or (marked and final):
+        return Refusal(text.decode("latin-1"))
+    return Refusal(f"4.3.0 the forwarder answered {code} out of turn")
 
 
 def is_status(word: bytes, first: bytes) -> bool:

@@ -109,17 +109,18 @@ class Reinjector:
         """
         job = _Job(sender, tuple(recipients), data, ident, smtputf8, eight_bit)
         job.check()
-        try:
-            return self._attempt(self._take() or self._open(deadline), job, deadline)
-        except LostError:
-            pass
-        try:
-            return self._attempt(self._open(deadline), job, deadline)
-        except LostError as lost:
-            if lost.reply is not None:
-                return _refused(lost.reply)
-            status = "4.4.2" if deadline.passed else "4.4.1"
-            return Refused(451, status, lost.reason, permanent=False)
+        lost = LostError("no time was left")
+        for fresh in (False, True):
+            if deadline.passed:
+                break
+            try:
+                connection = (None if fresh else self._take()) or self._open(deadline)
+                return self._attempt(connection, job, deadline)
+            except LostError as error:
+                lost = error
+        if lost.reply is not None:
+            return _refused(lost.reply)
+        return Refused(451, "4.4.2" if deadline.passed else "4.4.1", lost.reason, permanent=False)
 
     def close(self) -> None:
         """Hang up the kept connections."""
@@ -156,6 +157,8 @@ class Reinjector:
             connection.quit()
 
     def _keep(self, connection: SmtpConnection) -> None:
+        connection.dot_sent = False
+        connection.messages += 1
         connection.idle_since = self._clock.monotonic()
         with self._lock:
             if connection.messages < _MESSAGES_LIMIT and len(self._pool) < self._pool_size:
@@ -179,7 +182,7 @@ class Reinjector:
             self._keep(connection)
             match = _QUEUED.search(reply.text)
             return Submitted(match[1] if match else "")
-        connection.quit()
+        connection.close()
         if refusal is not None and (refusal.positive or refusal.code == 421):
             raise LostError("the peer is out of step", refusal if refusal.code == 421 else None)
         return _refused(reply)

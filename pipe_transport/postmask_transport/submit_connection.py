@@ -127,6 +127,8 @@ class SmtpConnection:
         """
         pieces = [memoryview(stuffed(data)), memoryview(_END)]
         while pieces:
+            if self._input:
+                return self.read_reply(deadline)
             try:
                 count = self._sock.sendmsg(pieces)
             except BlockingIOError:

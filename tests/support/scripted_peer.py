@@ -64,10 +64,8 @@ class Peer:
 
     def take_data(self) -> bytes:
         """The message as it came over the wire, with its end."""
-        data = b"\r\n"
-        while not data.endswith(b"\r\n.\r\n"):
-            data += self.read_until(b".\r\n")
-        return data[2:]
+        self.input = b"\r\n" + self.input
+        return self.read_until(b"\r\n.\r\n")[2:]
 
 
 class ScriptedPeer:
