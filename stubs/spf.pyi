@@ -14,6 +14,9 @@ class PermError(Exception):
 class query:  # noqa: N801 - pyspf's name
     ipaddr: ipaddress.IPv4Address | ipaddress.IPv6Address
     void_lookups: int
+    l: str
+    o: str
+    d: str
     def __init__(self, i: str, s: str, h: str, *, strict: bool = True) -> None: ...
     def check(self) -> tuple[str, int, str]: ...
     def dns(

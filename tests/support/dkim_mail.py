@@ -1,4 +1,4 @@
-"""Signed messages as strangers make them (with dkimpy, not with our signer), and their keys as DNS data."""
+"""Signed messages as strangers make them: with dkimpy, not with our signer."""
 
 from __future__ import annotations
 
@@ -8,29 +8,8 @@ import dkim
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from dns_data import DnsData
 from postmask.auth.dkim import Algorithm, SigningKey, generate_key, public_record
-from postmask.clock import Deadline
-from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
-
-
-class Zone:
-    """TXT records as data, and names that don't answer."""
-
-    def __init__(self, **records: str) -> None:
-        self.records: dict[str, list[bytes]] = {}
-        self.failing: set[str] = set()
-        self.asked: list[str] = []
-
-    def add(self, name: str, *values: str | bytes) -> None:
-        self.records.setdefault(name, []).extend(
-            value.encode() if isinstance(value, str) else value for value in values
-        )
-
-    def txt(self, name: str, deadline: Deadline) -> Lookup[tuple[bytes, ...]]:
-        self.asked.append(name)
-        if name in self.failing:
-            return Unavailable("DNS did not answer")
-        return Found(tuple(self.records[name])) if name in self.records else ABSENT
 
 
 @functools.cache
@@ -44,9 +23,9 @@ def ed25519_key() -> SigningKey:
     return generate_key(Algorithm.ED25519)
 
 
-def published(zone: Zone, key: SigningKey, domain: str = "example.com", selector: str = "s1") -> None:
+def published(zone: DnsData, key: SigningKey, domain: str = "example.com", selector: str = "s1") -> None:
     """Publish the key as its owner would."""
-    zone.add(f"{selector}._domainkey.{domain}", public_record(key))
+    zone.txts[f"{selector}._domainkey.{domain}"] = [public_record(key).encode()]
 
 
 def stranger_signs(

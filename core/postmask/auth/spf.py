@@ -62,26 +62,31 @@ def check(ip: str, helo: str, sender: str, resolver: Dns, deadline: Deadline) ->
         domain = parse_domain(domain)
     except ValueError:
         return SpfResult(Spf.NONE, domain)
-    identity = f"{sender.rpartition('@')[0]}@{domain}" if sender else ""
-    return SpfResult(_evaluate(str(client), helo or domain, identity, resolver, deadline), domain)
-
-
-def _evaluate(ip: str, helo: str, sender: str, resolver: Dns, deadline: Deadline) -> Spf:
-    try:
-        result, _, _ = _Query(ip, sender, helo, resolver, deadline).check()
-        return Spf(result)
-    except Exception:  # noqa: BLE001 - a record made to confuse pyspf is a faulty record, for good
-        return Spf.PERMERROR
+    local = sender.rpartition("@")[0] or "postmaster"
+    query = _Query(str(client), local, domain, helo, resolver, deadline)
+    return SpfResult(query.result(), domain)
 
 
 class _Query(spf.query):
     """One evaluation, with pyspf's own questions answered by our resolver."""
 
-    def __init__(self, ip: str, sender: str, helo: str, resolver: Dns, deadline: Deadline) -> None:
-        super().__init__(i=ip, s=sender, h=helo, strict=True)
+    def __init__(
+        self, ip: str, local: str, domain: str, helo: str, resolver: Dns, deadline: Deadline
+    ) -> None:
+        super().__init__(i=ip, s=f"{local}@{domain}", h=helo, strict=True)
+        # pyspf parts a sender at its first "@", and a quoted local part may hold one.
+        self.l, self.o, self.d = local, domain, domain
         self._resolver = resolver
         self._deadline = deadline
         self._answers: dict[tuple[str, str], list[Any]] = {}
+
+    def result(self) -> Spf:
+        """What pyspf makes of it."""
+        try:
+            result, _, _ = self.check()
+            return Spf(result)
+        except Exception:  # noqa: BLE001 - a record made to confuse pyspf is a faulty record, for good
+            return Spf.PERMERROR
 
     def dns(
         self,
