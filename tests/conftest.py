@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 import postgres as postgres_server
+from nameserver import nameserver
+
+__all__ = ["nameserver", "postgres"]
 
 
 @pytest.fixture(scope="session")

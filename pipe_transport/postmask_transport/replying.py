@@ -20,7 +20,8 @@ from postmask.address import Address, AddressError, parse_loose
 from postmask.auth import dkim, spf
 from postmask.auth.claims import read_claims
 from postmask.auth.dns import Resolver
-from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven, prove
+from postmask.auth.examine import examine
+from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven
 from postmask.clock import DAY
 from postmask.directory.lookup import Absent, Unavailable
 from postmask.directory.records import Alias, MailboxState, ReverseAlias
@@ -71,7 +72,7 @@ class Replying:
             return unavailable(found.reason)
         if isinstance(found, Absent):
             return defer("4.2.1", "not known here yet, try again later", "reverse alias: not known here yet")
-        proof = prove(self._evidence(incoming, recipient, found.value.alias))
+        proof = self._proof(incoming, recipient, found.value.alias)
         return self._act(incoming, recipient, found.value, (), proof)
 
     def write_first(
@@ -85,7 +86,7 @@ class Replying:
             return None
         if not self._is_from_owner(incoming, alias):
             return None
-        proof = prove(self._evidence(incoming, recipient, alias))
+        proof = self._proof(incoming, recipient, alias)
         if isinstance(proof, Unproven):
             return None
         known = self._with.contacts.find(alias.id, contact.key)
@@ -117,24 +118,26 @@ class Replying:
             case Proven():
                 return self._proven(incoming, recipient, reverse, fresh, proof)
 
-    def _evidence(self, incoming: Incoming, recipient: Address, alias: Alias) -> ReplyEvidence:
+    def _proof(self, incoming: Incoming, recipient: Address, alias: Alias) -> Proof:
         client = incoming.envelope.client
         deadline = incoming.deadline.within(_DNS_SHARE)
         now = self._with.clock.now()
-        trusted = self._is_own(client.address)
-        return ReplyEvidence(
+        known = ReplyEvidence(
             claims=read_claims(incoming.headers),
             reverse_alias=recipient.key,
             mailboxes=alias.mailboxes,
             login=client.login,
-            dkim=dkim.verify(incoming.headers, incoming.body, self._resolver.txt, deadline, now),
-            spf=None
-            if trusted or not client.address
-            else spf.check(
-                client.address, client.helo or "", incoming.envelope.sender, self._resolver, deadline
-            ),
-            client_trusted=trusted,
+            dkim=(),
+            spf=None,
+            client_trusted=self._is_own(client.address),
             now=now,
+        )
+        return examine(
+            known,
+            dkim=lambda: dkim.verify(incoming.headers, incoming.body, self._resolver.txt, deadline, now),
+            spf=lambda: spf.check(
+                client.address or "", client.helo or "", incoming.envelope.sender, self._resolver, deadline
+            ),
         )
 
     def _is_own(self, address: str | None) -> bool:

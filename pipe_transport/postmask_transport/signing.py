@@ -14,11 +14,11 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from postmask.auth.dkim import SigningKey, UnreadableKeyError, hash_body, sign
+from postmask.auth.dkim import SigningKey, UnreadableKeyError, hash_body, open_key, sign
 from postmask.clock import Clock
 from postmask.directory.lookup import Absent, Unavailable
 from postmask.directory.records import Directory, DkimKey
-from postmask.keys import Keyring, Purpose
+from postmask.keys import Keyring
 from postmask.log import line
 from postmask.message.headers import Headers
 from postmask_transport.contacts import UnknownNowError
@@ -78,12 +78,7 @@ class DomainSigner:
         return loaded
 
     def _open(self, key: DkimKey) -> SigningKey:
-        name = f"{key.selector}._domainkey.{key.domain}"
-        where = (key.domain.encode("ascii"), key.selector.encode("ascii"))
-        plain = self._keys.open(Purpose.DKIM_STORAGE, key.sealed, *where)
-        if plain is None:
-            raise UnknownNowError(f"the DKIM key {name} was sealed with other master secrets")
         try:
-            return SigningKey.from_pkcs8(plain)
+            return open_key(self._keys, key)
         except UnreadableKeyError as error:
-            raise UnknownNowError(f"the DKIM key {name}: {error}") from error
+            raise UnknownNowError(str(error)) from error

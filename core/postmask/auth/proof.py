@@ -116,7 +116,7 @@ def prove(evidence: ReplyEvidence) -> Proof:
     author = evidence.claims.author
     if author is None:
         return Unproven(evidence.claims.fault)
-    mailboxes = [mailbox for mailbox in evidence.mailboxes if _is_of(author, mailbox)]
+    mailboxes = _own_mailboxes(evidence)
     if not mailboxes:
         return Unproven("From is neither a mailbox of this alias nor one of its authorised senders")
     for mailbox in mailboxes:
@@ -125,15 +125,29 @@ def prove(evidence: ReplyEvidence) -> Proof:
     return _by_mail(evidence, author, mailboxes)
 
 
+def is_owner(evidence: ReplyEvidence) -> bool:
+    """Whether the message claims to be the owner's: without that, no proof is worth looking for."""
+    return bool(_own_mailboxes(evidence))
+
+
 def mark(signature: bytes, reverse_alias: str) -> str:
     """What is remembered of a used signature: 64 hexadecimal digits."""
     return hashlib.sha256(signature + b"\0" + reverse_alias.encode()).hexdigest()
 
 
-def _is_of(author: Address, mailbox: Mailbox) -> bool:
-    """An unconfirmed mailbox is only claimed to be the account's, so it speaks for nobody."""
-    known = author.key == mailbox.address or author.key in mailbox.senders
-    return known and mailbox.state is not MailboxState.UNCONFIRMED
+def _own_mailboxes(evidence: ReplyEvidence) -> list[Mailbox]:
+    """The alias's mailboxes for which the author may write.
+
+    An unconfirmed mailbox is only claimed to be the account's, so it speaks for nobody.
+    """
+    author = evidence.claims.author
+    return [
+        mailbox
+        for mailbox in evidence.mailboxes
+        if author is not None
+        and author.key in (mailbox.address, *mailbox.senders)
+        and mailbox.state is not MailboxState.UNCONFIRMED
+    ]
 
 
 def _by_mail(evidence: ReplyEvidence, author: Address, mailboxes: Sequence[Mailbox]) -> Proof:

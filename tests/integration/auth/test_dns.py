@@ -6,12 +6,10 @@ import time
 
 import pytest
 
-from nameserver import Nameserver, free_port, nameserver
+from nameserver import Nameserver, free_port
 from postmask.auth.dns import Resolver
 from postmask.clock import Deadline, SystemClock
 from postmask.directory.lookup import ABSENT, Found, Unavailable
-
-__all__ = ["nameserver"]
 
 CLOCK = SystemClock()
 
