@@ -5,8 +5,8 @@ does it: at the blank line in a sound message, at the first body line where the 
 Fields that nobody edits keep every octet.
 
 DIAGNOSTICS
-    None: any bytes can be split. Past MAX_FIELDS fields the remainder of the header is kept as one
-    field with an empty key, which no rewriting lets through.
+    None: any bytes can be split. A field with a name past MAX_NAME has an empty key, which no rewriting
+    lets through; so has the one field as which the remainder of the header is kept past MAX_FIELDS.
 
 STANDARDS
     RFC 5322 §2.2 (fields, folding), §2.1.1 (998 and 78 octets), §4.5 (blanks before the colon).
@@ -24,6 +24,9 @@ MAX_LINE = 998
 """Octets in a line without its CRLF (RFC 5322 §2.1.1)."""
 
 MAX_FIELDS = 50_000
+
+MAX_NAME = 255
+"""Octets of a field name; a longer one could not even be folded."""
 
 _WANTED_LINE = 78
 _FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
@@ -94,7 +97,8 @@ def read(data: bytes, start: int, end: int) -> tuple[Headers, int]:
             fields.append(Field(_ended(data[position:rest]), b""))
             position = rest
             break
-        fields.append(Field(_ended(match[0]), match[1].lower()))
+        name = match[1]
+        fields.append(Field(_ended(match[0]), name.lower() if len(name) <= MAX_NAME else b""))
         position = match.end()
     blank = _BLANK.match(data, position, end)
     return Headers(fields), blank.end() if blank else position

@@ -66,6 +66,9 @@ class AddressList:
     junk: tuple[str, ...] = ()
 
 
+_EMPTY = AddressList(())
+
+
 @dataclass(slots=True)
 class _Element:
     """What stands between two commas. words: raw, as they are written; angle: inside the brackets."""
@@ -98,7 +101,7 @@ def parse_fields(headers: Headers, keys: Iterable[bytes]) -> dict[bytes, Address
             left -= len(one.raw)
             if left >= 0:
                 values[one.key].append(one.value)
-    return {key: parse_list(b",".join(found)) for key, found in values.items()}
+    return {key: parse_list(b",".join(found)) if found else _EMPTY for key, found in values.items()}
 
 
 def _elements(text: str) -> Iterator[_Element]:

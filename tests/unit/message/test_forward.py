@@ -109,7 +109,10 @@ def test_the_alias_alone_in_to_keeps_its_octets() -> None:
 
 
 def test_signed_fields_of_the_message_stay_byte_for_byte() -> None:
-    kept = 'Subject:  odd   blanks\n\tand folds \nDate: not a date\nMIME-Version: 1.0 (x)\nContent-Type: text/PLAIN; x="y"\n'
+    kept = (
+        "Subject:  odd   blanks\n\tand folds \nDate: not a date\n"
+        'MIME-Version: 1.0 (x)\nContent-Type: text/PLAIN; x="y"\n'
+    )
     out = forwarded(("From: b@x.y\n" + kept).replace("\n", "\r\n").encode() + b"\r\n\0\xff\rbody")
     assert kept.replace("\n", "\r\n").encode() in out
     assert out.endswith(b"\r\n\r\n\0\xff\rbody")
@@ -117,8 +120,17 @@ def test_signed_fields_of_the_message_stay_byte_for_byte() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    """Sender Return-Path Delivered-To Bcc DKIM-Signature Resent-To X-Postmask-Evidence X-Original-To
-    Errors-To""".split(),
+    [
+        "Sender",
+        "Return-Path",
+        "Delivered-To",
+        "Bcc",
+        "DKIM-Signature",
+        "Resent-To",
+        "X-Postmask-Evidence",
+        "X-Original-To",
+        "Errors-To",
+    ],
 )
 def test_fields_of_the_former_journey_go(name: str) -> None:
     assert _forwarded(f"From: b@x.y\n{name}: x@y.z\n").get(name.lower()) is None

@@ -74,6 +74,11 @@ def test_more_fields_than_anybody_sends() -> None:
     assert body == b"body"
 
 
+def test_a_name_that_could_not_be_folded() -> None:
+    headers, _ = split(b"x" * 1000 + b": 1\r\nA: 2\r\n\r\n")
+    assert [field.key for field in headers.fields] == [b"", b"a"]
+
+
 def test_tidy_leaves_a_sound_field_alone() -> None:
     field = _field(b"X: a\r\n b\r\n")
     assert tidy(field) is field

@@ -69,10 +69,7 @@ def test_offsets_name_the_part_s_header() -> None:
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nnever closed", 1),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--bb\r\n\r\nx\r\n--b\r\n\r\ny", 2),
         (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n--b\r\n--b--", 2),
-        (
-            b"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: base64\r\n\r\n--b\r\n\r\n",
-            1,
-        ),
+        (b"Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n\n--b\n\n", 1),
         (b"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: x\r\n\r\nx\r\n--b--", 1),
         (b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n", 1),
         (b"Content-Type: ;;;\r\n\r\nx", 1),

@@ -1,0 +1,189 @@
+"""Delivery status notifications of several makes, and what only looks like one."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from message_cases import KEYS, TRACE
+from postmask.message.dsn import MAX_RECIPIENTS, Dsn, DsnRecipient, NotDsn, parse
+from postmask.message.headers import split
+from postmask.message.trace import open_trace
+
+_ORIGINAL = f"X-Postmask-Trace: {TRACE.decode()}\nFrom: x@alias.test\nSubject: s\n"
+
+_POSTFIX = f"""From: MAILER-DAEMON@mx.alias.test (Mail Delivery System)
+Subject: Undelivered Mail Returned to Sender
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status;
+\tboundary="4XyZ.1/mx.alias.test"
+
+This is a MIME-encapsulated message.
+
+--4XyZ.1/mx.alias.test
+Content-Description: Notification
+Content-Type: text/plain; charset=us-ascii
+
+This is the mail system. 4.1.1 isn't the status.
+
+--4XyZ.1/mx.alias.test
+Content-Description: Delivery report
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.alias.test
+X-Postfix-Queue-ID: 4XyZ
+Arrival-Date: Mon,  4 Jan 2027 10:00:00 +0000 (UTC)
+
+Final-Recipient: rfc822; owner@mailbox.test
+Original-Recipient: rfc822;owner@mailbox.test
+Action: failed
+Status: 5.1.1
+Remote-MTA: dns; mx.mailbox.test
+Diagnostic-Code: smtp; 550 5.1.1 <owner@mailbox.test>: unknown
+\tuser
+
+--4XyZ.1/mx.alias.test
+Content-Description: Undelivered Message Headers
+Content-Type: text/rfc822-headers
+
+{_ORIGINAL}
+--4XyZ.1/mx.alias.test--
+"""
+
+
+def _parse(text: str) -> Dsn | NotDsn:
+    headers, body = split(text.replace("\n", "\r\n").encode())
+    return parse(headers, body)
+
+
+def _dsn(text: str) -> Dsn:
+    found = _parse(text)
+    assert isinstance(found, Dsn)
+    return found
+
+
+def _report(status: str, returned: str = "") -> str:
+    return (
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
+        f"--b\nContent-Type: message/delivery-status\n\n{status}\n{returned}--b--\n"
+    )
+
+
+def test_postfix() -> None:
+    dsn = _dsn(_POSTFIX)
+    assert dsn.recipients == (
+        DsnRecipient("failed", "5.1.1", "smtp; 550 5.1.1 <owner@mailbox.test>: unknown\\tuser"),
+    )
+    field = dsn.original_headers.get("x-postmask-trace") if dsn.original_headers else None
+    assert field is not None
+    assert open_trace(KEYS, field.value) is not None
+
+
+def test_the_whole_message_returned() -> None:
+    returned = f"--b\nContent-Type: message/rfc822\n\n{_ORIGINAL}\nbody\n"
+    dsn = _dsn(_report("Reporting-MTA: dns; x\n\nAction: failed\nStatus: 5.2.2\n", returned))
+    assert dsn.original_headers is not None
+    assert [field.key for field in dsn.original_headers.fields] == [b"x-postmask-trace", b"from", b"subject"]
+
+
+def test_headers_returned_in_base64() -> None:
+    encoded = base64.encodebytes(_ORIGINAL.encode()).decode()
+    returned = f"--b\nContent-Type: text/rfc822-headers\nContent-Transfer-Encoding: base64\n\n{encoded}"
+    dsn = _dsn(_report("\n\nAction: failed\nStatus: 5.2.2\n", returned))
+    assert dsn.original_headers is not None
+    assert dsn.original_headers.get("x-postmask-trace")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (
+            "Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; a@b\nAction: delayed\nStatus: 4.4.1\n",
+            ("delayed", "4.4.1"),
+        ),
+        ("Reporting-MTA: dns; x\n\nAction: Failed (bad)\nStatus: 5.7.1 (refused)\n", ("failed", "5.7.1")),
+        ("Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; a@b\n", ("failed", "5.0.0")),
+        (
+            "Reporting-MTA: dns; x\n\nAction: failed\nDiagnostic-Code: smtp; 550 5.1.10 no\n",
+            ("failed", "5.1.10"),
+        ),
+        ("Reporting-MTA: dns; x\n\nAction: exploded\nStatus: 4.2.2\n", ("delayed", "4.2.2")),
+        ("Reporting-MTA: dns; x\n\nAction: delivered\nStatus: 2.0.0\n", ("delivered", "2.0.0")),
+        ("Reporting-MTA: dns; x\n\nAction: delivered\n", ("delivered", "2.0.0")),
+        ("Action: failed\nStatus: 5.1.1\n", ("failed", "5.1.1")),
+        ("", ("failed", "5.0.0")),
+        ("garbage\n", ("failed", "5.0.0")),
+    ],
+)
+def test_status_fields(status: str, expected: tuple[str, str]) -> None:
+    first = _dsn(_report(status)).recipients[0]
+    assert (first.action, first.status) == expected
+
+
+def test_recipients_are_bounded() -> None:
+    groups = "".join(
+        f"\nFinal-Recipient: rfc822; u{n}@x.y\nAction: failed\nStatus: 5.1.1\n" for n in range(500)
+    )
+    assert len(_dsn(_report("Reporting-MTA: dns; x\n" + groups)).recipients) == MAX_RECIPIENTS
+
+
+def test_the_diagnostic_is_fit_to_be_shown() -> None:
+    dsn = _dsn(_report("Reporting-MTA: dns; x\n\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: \x1b[31m\n"))
+    assert "\x1b" not in dsn.recipients[0].diagnostic
+
+
+def test_a_status_part_without_a_report_around_it() -> None:
+    text = _report("Reporting-MTA: dns; x\n\nAction: failed\nStatus: 5.1.1\n").replace(
+        "multipart/report", "multipart/mixed"
+    )
+    assert _dsn(text).recipients[0].status == "5.1.1"
+
+
+def test_a_report_without_a_status_part() -> None:
+    head = "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
+    assert _dsn(head + "--b\n\nfailed: 550 5.4.6 loop\n--b--\n") == Dsn(
+        (DsnRecipient("failed", "5.4.6", ""),), None
+    )
+
+
+def test_exim_without_mime() -> None:
+    dsn = _dsn(
+        "X-Failed-Recipients: owner@mailbox.test\nAuto-Submitted: auto-replied\n\nThis message was 5.1.1\n"
+    )
+    assert dsn.recipients == (DsnRecipient("failed", "5.1.1", ""),)
+
+
+def test_qmail() -> None:
+    dsn = _dsn(
+        "From: MAILER-DAEMON@qmail.test\nSubject: failure notice\n\n"
+        "Hi. This is the qmail-send program at qmail.test.\nI'm afraid I wasn't able to deliver.\n\n"
+        "<owner@mailbox.test>:\n1.2.3.4 does not like recipient.\nRemote host said: 550 no. (#5.1.1)\n\n"
+        f"--- Below this line is a copy of the message.\n\n{_ORIGINAL}\nbody\n"
+    )
+    assert dsn.recipients[0].status == "5.1.1"
+    assert dsn.original_headers is not None
+    assert dsn.original_headers.get("x-postmask-trace")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Auto-Submitted: auto-replied\nSubject: Out of office\n\nI am away\n", "auto-reply"),
+        ("Auto-Submitted: auto-replied (vacation); owner\n\nI am away\n", "auto-reply"),
+        ("X-Autoreply: yes\n\nI am away\n", "auto-reply"),
+        ("Precedence: auto_reply\n\nI am away\n", "auto-reply"),
+        ("Auto-Submitted: no\nSubject: hello\n\nhello\n", "other"),
+        ("Subject: hello\n\nhello 5.1.1\n", "other"),
+        ("", "other"),
+        ("Content-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n", "other"),
+    ],
+)
+def test_what_is_no_dsn(text: str, kind: str) -> None:
+    assert _parse(text) == NotDsn(kind)  # type: ignore[arg-type]
+
+
+def test_a_vacation_message_that_quotes_a_bounce() -> None:
+    text = "Auto-Submitted: auto-replied\nSubject: away\n\nI am away. > 550 5.1.1 user unknown\n"
+    assert _parse(text) == NotDsn("auto-reply")
