@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,6 +15,7 @@ import click
 from postmask import __version__
 from postmask.cli import failure
 from postmask.cli.command import Noun, runtime
+from postmask.cli.failure import CommandError
 
 NOUNS: Mapping[str, str] = MappingProxyType(
     {
@@ -55,23 +57,35 @@ class Program(Noun):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb, and let go of what the runtime holds."""
-        held = runtime(ctx)
-        with held:
-            return super().invoke(ctx)
+        try:
+            with runtime(ctx):
+                return super().invoke(ctx)
+        except BrokenPipeError as error:
+            if _reader_gone():
+                raise
+            raise CommandError("a connection broke off; try again", os.EX_TEMPFAIL) from error
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run, and exit with a status of sysexits.h."""
         options["standalone_mode"] = False
         try:
             status = super().main(*args, **options)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever read our output has seen enough. Python would complain once more at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            sys.exit(0)
+        except SystemExit as end:
+            # By click itself, after EPIPE and after a completion. Who reads no more has seen enough.
+            status = 0 if _reader_gone() else end.code
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - never a traceback for the user
-            sys.exit(failure.report(error))
+            status = failure.report(error)
+        if _reader_gone():
+            # Or Python would complain of it when it flushes for the last time.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _reader_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    poller = select.poll()
+    poller.register(1, select.POLLOUT)
+    return any(state & select.POLLERR for _, state in poller.poll(0))
 
 
 @click.group(
