@@ -11,10 +11,11 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from sqlalchemy import Engine, Executable
+from sqlalchemy import Connection, Engine, Executable
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from postmask.clock import Clock, SystemClock
@@ -45,6 +46,7 @@ class SqlDirectory:
         self._clock = clock or SystemClock()
         self._seconds = seconds
         self._remote = engine.dialect.name != "sqlite"
+        self._idle: deque[Connection] = deque()
         self._resting_until = float("-inf")
         self._last_reason = ""
 
@@ -72,14 +74,15 @@ class SqlDirectory:
         """The narrowest block that matches this envelope sender; the null sender ("") is never blocked."""
         if "@" not in sender:
             return ABSENT
+        patterns = reading.patterns(sender)
         parameters = {
             "sender": sender,
-            "patterns": reading.patterns(sender),
+            **{f"pattern_{number}": pattern for number, pattern in enumerate(patterns)},
             "alias_id": alias.id if alias else 0,
             "account_id": alias.account_id if alias else 0,
             "domain_id": domain.id,
         }
-        return self._ask(reading.SENDER_RULE, parameters, reading.sender_rule)
+        return self._ask(reading.sender_rules(len(patterns)), parameters, reading.sender_rule)
 
     def account_addresses(self, account_id: int) -> Lookup[tuple[str, ...]]:
         """All mailboxes and authorised senders of an account: what must not leak."""
@@ -120,8 +123,24 @@ class SqlDirectory:
             return self._fetch(statement, parameters)
 
     def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
+        if not self._remote:
+            return self._fetch_here(statement, parameters)
         with self._engine.connect() as connection:
             return connection.execute(statement, parameters).all()
+
+    def _fetch_here(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
+        """From SQLite, on a connection that stays checked out: the pool costs more than the query."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._engine.connect()
+        try:
+            rows = connection.execute(statement, parameters).all()
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return rows
 
     def _failed(self, error: Exception) -> Unavailable:
         said = explain(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"

@@ -1,6 +1,6 @@
 """The directory's statements, and what their rows mean.
 
-Each statement is made once, at import, so that SQLAlchemy compiles it once. A reader turns all rows
+Each statement is made once, so that SQLAlchemy compiles it once. A reader turns all rows
 of its statement into one record, None for no row. Removed aliases aren't seen here; the aliases of a
 disabled account read as disabled.
 """
@@ -8,9 +8,21 @@ disabled account read as disabled.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, literal, or_, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
+    Select,
+    and_,
+    bindparam,
+    case,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from postmask.directory import records
 from postmask.directory.records import AliasState, BlockAction, ContactRule, MailboxState
@@ -97,17 +109,25 @@ CONTACT = (
     )
 )
 
-SENDER_RULE = union_all(
-    select(SenderRule.scope, SenderRule.pattern, SenderRule.action).where(
-        SenderRule.pattern.in_(bindparam("patterns", expanding=True)),
+
+@cache
+def sender_rules(patterns: int) -> CompoundSelect[Any]:
+    """The rules that could match, for so many patterns: pattern_0, pattern_1, …
+
+    One statement for each number, since a list that is expanded at each execution costs more than the
+    query. A domain has at most 127 labels.
+    """
+    wanted: list[BindParameter[str]] = [bindparam(f"pattern_{number}") for number in range(patterns)]
+    rules = select(SenderRule.scope, SenderRule.pattern, SenderRule.action).where(
+        SenderRule.pattern.in_(wanted),
         or_(
             SenderRule.scope == RuleScope.GLOBAL.value,
             SenderRule.domain_id == bindparam("domain_id"),
             SenderRule.account_id == bindparam("account_id"),
             SenderRule.alias_id == bindparam("alias_id"),
         ),
-    ),
-    select(
+    )
+    contacts = select(
         literal(CONTACT_SCOPE),
         Contact.address,
         case((Contact.rule == ContactRule.BLOCK.value, Contact.block_action), else_=None),
@@ -117,8 +137,9 @@ SENDER_RULE = union_all(
             Contact.address == bindparam("sender"),
             Contact.rule != ContactRule.NONE.value,
         )
-    ),
-)
+    )
+    return union_all(rules, contacts)
+
 
 ACCOUNT_ADDRESSES = union_all(
     select(Mailbox.address).where(Mailbox.account_id == bindparam("account_id")),
@@ -185,7 +206,7 @@ def contact(rows: Rows) -> records.Contact | None:
 
 
 def sender_rule(rows: Rows) -> records.SenderRule | None:
-    """From SENDER_RULE: the narrowest scope, in it the longest pattern. An allowed contact is no rule."""
+    """From sender_rules: the narrowest scope, in it the longest pattern. An allowed contact is no rule."""
     if not rows:
         return None
     scope, pattern, action = min(rows, key=lambda row: (_NARROWNESS[row[0]], row[1][0] == "@", -len(row[1])))
