@@ -305,10 +305,11 @@ SERVICES = (
         options=(
             Option(
                 "pipe_delivery_status_filter",
-                r"regexp:{ {if !/^5\.[0-9]+\.[0-9]+ postmask: /}"
+                r"regexp:{ {if !/^5\.[1-9][0-9]*\.[0-9]+ postmask: /}"
                 r" {/^5(\.[0-9]+\.[0-9]+ .*)$$/ 4$$1} {endif} }",
-                "The fence: a permanent failure without our mark becomes a deferral. Inline, since a"
-                " missing file would let the bounces out.",
+                "The fence: a permanent failure without our mark becomes a deferral, and so does 5.0.0, which"
+                " pipe(8) itself makes of 2.x.y with a failure status. Inline, since a missing file would let"
+                " the bounces out.",
             ),
         ),
         arguments=(
@@ -329,7 +330,7 @@ SERVICES = (
         options=(
             Option(
                 "lmtp_delivery_status_filter",
-                r"regexp:{ {if !/^5\.[0-9]+\.[0-9]+ .*said: 5[0-9][0-9] 5\.[0-9]+\.[0-9]+ postmask: /}"
+                r"regexp:{ {if !/^5\.[0-9]+\.[0-9]+ host [^ ]+ said: 5[0-9][0-9] 5\.[0-9]+\.[0-9]+ postmask: /}"
                 r" {/^5(\.[0-9]+\.[0-9]+ .*)$$/ 4$$1} {endif} }",
                 "The fence, as on the pipe door.",
             ),

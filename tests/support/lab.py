@@ -53,6 +53,7 @@ class Lab:
     def __init__(self, directory: Path, described: dict[str, Any]) -> None:
         self.directory = directory
         self.described = described
+        self._read: dict[Path, Delivered] = {}
 
     # --- looking
 
@@ -74,7 +75,9 @@ class Lab:
 
     def delivered(self) -> list[Delivered]:
         """What the lab's own sink has got so far, in order."""
-        return [_delivered(path) for path in sorted((self.directory / "sink").glob("*.eml"))]
+        paths = sorted((self.directory / "sink").glob("*.eml"))
+        self._read |= {path: _delivered(path) for path in paths if path not in self._read}
+        return [self._read[path] for path in paths]
 
     def queue(self) -> list[dict[str, Any]]:
         """What lies in Postfix's queue (postqueue -j)."""

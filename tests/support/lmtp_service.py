@@ -11,7 +11,7 @@ from pathlib import Path
 
 from postmask.clock import Deadline, SystemClock
 from postmask.verdict import Verdict, deliver
-from postmask_transport.lmtp import Client, Envelope, Limits, Server, Times
+from postmask_transport.lmtp import Client, Envelope, Handler, Limits, Server, Times
 
 
 @dataclass
@@ -64,12 +64,13 @@ def lmtp_service(
     path: Path,
     recorder: Recorder | None = None,
     *,
+    handler: Handler | None = None,
     times: Times | None = None,
     limits: Limits | None = None,
     allowed_uids: frozenset[int] | None = None,
     max_connections: int = 50,
 ) -> Iterator[Service]:
-    """A server at that path, stopped in the end."""
+    """A server at that path, stopped in the end. handler: asked in the recorder's place."""
     recorder = recorder or Recorder()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
@@ -77,7 +78,7 @@ def lmtp_service(
     listener.listen(50)
     server = Server(
         listener,
-        recorder,
+        handler or recorder,
         SystemClock(),
         host="mx.example",
         allowed_uids=allowed_uids,
