@@ -16,6 +16,7 @@ from postmask.config import DEFAULT_FILE, FILE_VARIABLE
 from postmask.config.declare import Derived, Setting, declared
 from postmask.config.sections import SECTIONS
 from postmask.config.showing import toml
+from postmask.roff import example, tagged, text
 
 _EXAMPLE = """\
 [database]
@@ -36,35 +37,33 @@ def page() -> str:
         '.\\" Written from the declared settings: python3 -m postmask.manual',
         '.TH POSTMASK.TOML 5 "" Postmask "Postmask manual"',
         ".SH NAME",
-        _text("postmask.toml - the configuration of Postmask"),
+        text("postmask.toml - the configuration of Postmask"),
         ".SH SYNOPSIS",
-        _text(str(DEFAULT_FILE)),
+        text(str(DEFAULT_FILE)),
         ".SH DESCRIPTION",
-        _text(
+        text(
             "One file in TOML configures all programs of Postmask on a machine. Every setting has a default: "
             "an empty file is a good one, a missing file is an error. An unknown section or key, a value "
             "of the wrong type and an impossible value are errors; all of them are told at once, each with "
             "the nearest name that is known."
         ),
         ".PP",
-        _text(
+        text(
             "Durations are numbers of seconds, with or without a fraction. Paths are absolute. "
             "postmask config check reads the file and says what is wrong with it; "
             "postmask config show prints each setting as it is in force, and whether the file says so."
         ),
         *_settings(),
         ".SH ENVIRONMENT",
-        *_tagged(FILE_VARIABLE, ["The file to read instead. The option --config goes before it."]),
-        *_tagged(
+        *tagged(FILE_VARIABLE, ["The file to read instead. The option --config goes before it."]),
+        *tagged(
             "CREDENTIALS_DIRECTORY",
             ["Set by systemd for a program with credentials; see keys.file."],
         ),
         ".SH EXAMPLE",
-        ".EX",
-        *map(_text, _EXAMPLE.splitlines()),
-        ".EE",
+        *example(_EXAMPLE.splitlines()),
         ".SH SECURITY",
-        _text(
+        text(
             "Where a URL holds a password, the file must not be readable by others. It is read by root and "
             "by the users that the programs run as, not by postfix.pipe_user. Passwords are masked in what "
             "postmask config show and error messages say."
@@ -80,9 +79,9 @@ def page() -> str:
 def _settings() -> Iterator[str]:
     for section, settings in groupby(declared(SECTIONS), key=lambda setting: setting.section):
         yield f".SH [{section}]"
-        yield _text((SECTIONS[section].__doc__ or "").strip())
+        yield text((SECTIONS[section].__doc__ or "").strip())
         for setting in settings:
-            yield from _tagged(setting.attribute, [setting.doc, *_facts(setting)])
+            yield from tagged(setting.attribute, [setting.doc, *_facts(setting)])
 
 
 def _facts(setting: Setting) -> Iterator[str]:
@@ -91,23 +90,6 @@ def _facts(setting: Setting) -> Iterator[str]:
         yield f"Default: {setting.default.text}."
     else:
         yield f"Default: {toml(setting.default)}"
-
-
-def _tagged(tag: str, paragraphs: list[str]) -> Iterator[str]:
-    """A tag with its text hanging below it, each further paragraph on a line of its own."""
-    yield ".TP"
-    yield f".B {_text(tag)}"
-    for number, paragraph in enumerate(paragraphs):
-        if number:
-            yield ".br"
-        yield _text(paragraph)
-
-
-def _text(text: str) -> str:
-    """Text in which roff sees nothing of its own: no escapes, no requests, hyphens that can be copied."""
-    text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga").replace("^", "\\(ha")
-    text = text.replace("~", "\\(ti")
-    return f"\\&{text}" if text.startswith((".", "'")) else text
 
 
 if __name__ == "__main__":

@@ -1,18 +1,7 @@
 """What is said, and with which status the program ends, when a command fails.
 
-DIAGNOSTICS (exit statuses, sysexits.h)
-    64  the command line is wrong: unknown option, missing argument
-    65  what was given is wrong or against a rule: bad address, duplicate, still in use
-    66  a file that was named can't be read
-    67  there is no such account, domain, mailbox, alias or contact
-    69  the database, Postfix or another service isn't available
-    70  a fault of our own; POSTMASK_DEBUG=1 shows where
-    73  a file can't be created
-    74  reading or writing failed
-    75  not now: worth another try
-    77  permission denied
-    78  the configuration or the key file is wrong
-    130 interrupted
+DIAGNOSTICS
+    Exit statuses are those of sysexits.h, see MEANINGS.
 """
 
 from __future__ import annotations
@@ -27,6 +16,28 @@ import click
 from postmask.display import printable
 
 INTERRUPTED = 130
+
+MEANINGS: Mapping[int, str] = MappingProxyType(
+    {
+        os.EX_OK: "Done.",
+        os.EX_USAGE: "The command line is wrong: an unknown option, a missing argument.",
+        os.EX_DATAERR: "What was given is wrong or against a rule: a bad address, a duplicate, still in use. "
+        "From domain verify: records are missing or different.",
+        os.EX_NOINPUT: "A file that was named can't be read.",
+        os.EX_NOUSER: "There is no such account, domain, mailbox, alias, contact or block.",
+        os.EX_UNAVAILABLE: "The database, Postfix or another service isn't available. "
+        "From status, db status and lab status: something is amiss.",
+        os.EX_SOFTWARE: "A fault of Postmask's own; POSTMASK_DEBUG=1 shows where.",
+        os.EX_CANTCREAT: "A file can't be made.",
+        os.EX_IOERR: "Reading or writing a file failed.",
+        os.EX_TEMPFAIL: "Not now; try again later.",
+        os.EX_NOPERM: "Permission denied.",
+        os.EX_CONFIG: "The configuration or the file of keys is wrong.",
+        INTERRUPTED: "Interrupted.",
+    }
+)
+"""What each exit status means; for the manual page."""
+
 _LINE = 4000
 
 STATUSES: Mapping[str, int] = MappingProxyType(
