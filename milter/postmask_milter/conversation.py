@@ -19,20 +19,17 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
 
 from postmask.address import Address
 from postmask.clock import Clock, Deadline
 from postmask.verdict import Verdict, unavailable
+from postmask_milter.alias import Answer
 from postmask_milter.policy import Request, RequestReader, answer
 
 CHUNK = 16_384
 IDLE = 1_200.0
 """Seconds of silence after which a connection is given up: beyond Postfix's own limits
 (smtpd_policy_service_max_idle 300 s, max_ttl 1,000 s), so that it never finds one closed on it."""
-
-Answer = Callable[[str, str, str], Verdict | None]
-"""Of recipient, envelope sender and queue id ("" while there is none)."""
 
 
 class Conversation:

@@ -29,7 +29,8 @@ import threading
 
 from postmask.clock import Clock
 from postmask.verdict import defer
-from postmask_milter.conversation import CHUNK, Answer, Conversation
+from postmask_milter.alias import Answer
+from postmask_milter.conversation import CHUNK, Conversation
 from postmask_milter.policy import Malformed, RequestReader, answer
 
 LOGGER = logging.getLogger(__name__)

@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from postmask.clock import Clock
 from postmask.config.sections import Milter as Settings
 from postmask_milter import adapter
+from postmask_milter.accepted import Accepted
+from postmask_milter.alias import Answer
 from postmask_milter.gate import Gate
 from postmask_milter.rcpt import Decider, Rcpt, Recorder
 from postmask_milter.refusals import RefusalQueue
@@ -46,11 +48,12 @@ WORKERS = 8
 
 @dataclass(slots=True)
 class Service:
-    """What runs. notify: systemd's notification (postmask.daemon)."""
+    """What runs. ask_milter: the answers to the milter. notify: systemd's notification (postmask.daemon)."""
 
     gate: Gate
     workers: Workers
     refusals: RefusalQueue
+    ask_milter: Answer
     milter_socket: socket.socket
     notify: Callable[[str], None]
     _running: adapter.Running = field(default_factory=adapter.Running, init=False)
@@ -73,7 +76,7 @@ class Service:
     def _milter(self) -> None:
         """libmilter's life; its end is the end of the process."""
         try:
-            adapter.register(self.workers.ask, self._running)
+            adapter.register(self.ask_milter, self._running)
             adapter.serve(self.milter_socket)
         except adapter.MilterError as error:
             LOGGER.critical("libmilter gave up: %s", error)
@@ -113,17 +116,19 @@ def assemble(
 ) -> Service:
     """The service of these parts; the sockets listen already."""
     refusals = RefusalQueue(recorder)
+    accepted = Accepted(clock)
     at_gate = Rcpt(decider, refusals, clock, by="gate", ours=True)
     at_milter = Rcpt(decider, refusals, clock, by="milter", ours=False)
     gate = Gate(
         gate_socket,
-        at_gate.answer,
+        accepted.keeping(at_gate.answer),
         clock,
         deadline=settings.command_deadline,
         max_connections=settings.max_connections,
     )
     workers = Workers(at_milter.answer, WORKERS, settings.command_deadline)
-    return Service(gate, workers, refusals, milter_socket, notify)
+    ask_milter = accepted.repeating(workers.ask)
+    return Service(gate, workers, refusals, ask_milter, milter_socket, notify)
 
 
 def block_signals() -> None:
