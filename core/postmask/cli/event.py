@@ -7,7 +7,7 @@ import click
 from postmask.cli.command import Noun, account_option
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
-from postmask.cli.since import SINCE
+from postmask.cli.since import seconds_of
 
 _KINDS = ("forwarded", "replied", "refused", "held", "discarded", "bounced", "deferred")
 _COLUMNS = (
@@ -30,7 +30,7 @@ _BOUNCE_COLUMNS = (
     Column("reason", "WHY", 80),
 )
 _since_option = click.option(
-    "--since", type=SINCE, metavar="TIME", help="From then on: 30m, 12h or 7d ago, or a date (UTC)."
+    "--since", callback=seconds_of, metavar="TIME", help="From then on: 30m, 12h or 7d ago, or a date (UTC)."
 )
 _limit_option = click.option(
     "--limit",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli_site import Site
-from postmask.auth.dkim import KeyChain
+from postmask.auth.dkim import open_key
 from postmask.directory.records import DkimKey
 from postmask.keys import load
 
@@ -52,10 +52,10 @@ def test_the_stored_key_can_be_opened(bare: Site) -> None:
     bare.text("domain", "add", "alias.test", *POSTMASTER, "--ed25519")
     with make_engine(f"sqlite:///{bare.folder}/postmask.db").connect() as connection:
         rows = connection.execute(text("SELECT domain, selector, algorithm, sealed FROM dkim_key")).all()
-    chain = KeyChain(load(bare.folder / "keys"))
+    keys = load(bare.folder / "keys")
     assert len(rows) == 2
     for row in rows:
-        assert chain.load(DkimKey(*row)).algorithm == row[2]
+        assert open_key(keys, DkimKey(*row)).algorithm == row[2]
 
 
 def test_zone(bare: Site) -> None:
