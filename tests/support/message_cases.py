@@ -64,9 +64,14 @@ def forwarded(data: bytes, sender: str = "bounce@example.com", limit: int = forw
 
 
 def replied(data: bytes, contacts: tuple[NamedAddress, ...] = (CONTACT,)) -> reply.ReplyResult:
-    """The message as the contact gets it. Reverse aliases of other contacts are known by `real`."""
+    """The message as the contact gets it. A few other contacts are known too, without a name."""
     header, body = headers.split(data)
-    known = {reverse_for(contact.address).key: contact for contact in contacts}
+    known = {
+        entry.address.key: NamedAddress(None, parse_loose(_REAL[entry.address.key]))
+        for entry in reply.addressed(header)
+        if entry.address.key in _REAL
+    }
+    known |= {reverse_for(contact.address).key: contact for contact in contacts}
     context = reply.ReplyContext(
         alias=ALIAS,
         name="Shop Keeper",

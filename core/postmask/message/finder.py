@@ -18,6 +18,8 @@ from functools import lru_cache
 
 import idna
 
+from postmask.address import Address
+
 _AT = rb"(?:@|%40|&#0*64;|&#x0*40;|&commat;| at | ?[(\[]at[)\]] ?)"
 _DOT = rb"(?:\.|%2e|&#0*46;|&#x0*2e;|&period;)"
 _DETAIL = rb"(?:\+[^\s@\"<>&%;,]{0,64}+)?"
@@ -30,7 +32,8 @@ _BEFORE = re.compile(rb"(?:\A|[^a-z0-9._+-]|(?:\A|[^a-z0-9])[._+-]|%[0-9a-f]{2}|
 
 _LOOK_BACK = 3
 _CHUNK = re.compile(rb"[a-z0-9]+|[^\x00-\x7f]+")
-_REVERSE = re.compile(rb"[a-z0-9][a-z0-9-]{0,38}\.[a-z2-7]{24}" + _AT + rb"([a-z0-9.-]{1,253})")
+_REVERSE_LOCAL = re.compile(rb"[a-z0-9][a-z0-9-]{0,38}\.[a-z2-7]{24}")
+_REVERSE = re.compile(_REVERSE_LOCAL.pattern + _AT + rb"([a-z0-9.-]{1,253})")
 _TOKEN = re.compile(rb"\.[a-z2-7]{24}[@%& (\[]")
 
 
@@ -52,6 +55,11 @@ class Hit:
     start: int
     end: int
     replacement: bytes | None
+
+
+def has_reverse_shape(address: Address) -> bool:
+    """Whether its local part looks like that of a reverse alias."""
+    return _REVERSE_LOCAL.fullmatch(address.local.lower().encode("utf-8", "replace")) is not None
 
 
 class Finder:

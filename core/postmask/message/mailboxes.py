@@ -110,9 +110,11 @@ def _elements(text: str) -> Iterator[_Element]:
         if kind == "comment":
             element.comments.append(piece)
         elif kind == "mark":
-            if piece != ":":
+            if not (element.words or element.comments or element.angle is not None):
+                continue
+            if piece != ":":  # what stood before a colon was a group's name
                 yield element
-            element = _Element()  # what stood before a colon was a group's name
+            element = _Element()
         else:
             if element.angle is not None:  # no comma between two mailboxes
                 yield element
@@ -204,10 +206,14 @@ def clean_name(name: str) -> str:
     An "@" becomes " at ": a name that looks like an address is what phishing is made of, and some
     programs send to it.
     """
-    line = " ".join(name[: 4 * NAME_LIMIT].replace("@", " at ").split())
-    if not (line.isascii() and line.isprintable()):
-        line = "".join(c for c in line if c not in _BIDI and unicodedata.category(c) not in _UNSEEN)
-    return line[:NAME_LIMIT].strip()
+    text = name[: 4 * NAME_LIMIT].replace("@", " at ")
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c for c in text if c.isspace() or not _is_unseen(c))
+    return " ".join(text.split())[:NAME_LIMIT].strip()
+
+
+def _is_unseen(character: str) -> bool:
+    return character in _BIDI or unicodedata.category(character) in _UNSEEN
 
 
 def format_mailbox(name: str | None, address: Address) -> str:

@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
-from postmask.address import Address
+from postmask.address import Address, base_key, parse_loose
 from postmask.message import leak, msgid
-from postmask.message.finder import ReverseAliases
+from postmask.message.finder import ReverseAliases, has_reverse_shape
 from postmask.message.forward import shown
 from postmask.message.headers import Field, Headers, fold, tidy
 from postmask.message.lines import fold_long
-from postmask.message.mailboxes import NamedAddress, format_list, parse_fields, parse_list
+from postmask.message.mailboxes import NamedAddress, format_list, parse_fields
 
 ALLOWED = frozenset({
     b"subject", b"date", b"mime-version", b"content-type", b"content-transfer-encoding",
@@ -79,9 +79,28 @@ def reply(headers: Headers, body: bytes, context: ReplyContext) -> ReplyResult:
     built = _Rewriting(headers, context).run()
     secrets: dict[str, str | None] = {owner: str(context.alias) for owner in context.owners}
     for key, contact in context.contacts.items():
-        secrets[key] = str(contact.address)
-    cleaned = leak.check(built, body, secrets, context.reverse)
+        secrets[key] = str(_visible(contact.address, context))
+    cleaned = leak.check(built, body, secrets, _reverse(context))
     return ReplyResult(cleaned.headers, fold_long(cleaned.body), cleaned.replaced, cleaned.unreplaceable)
+
+
+def _visible(address: Address, context: ReplyContext) -> Address:
+    """The address, or the alias where it is the owner's own: people try an alias by writing to it."""
+    own = address.key in context.owners or base_key(address) in context.owners
+    return context.alias if own else address
+
+
+def _reverse(context: ReplyContext) -> ReverseAliases | None:
+    """The reverse aliases of the context, none of which stands for the owner."""
+    known = context.reverse
+    if known is None:
+        return None
+
+    def real(reverse_alias: str) -> str | None:
+        found = known.real(reverse_alias)
+        return None if found is None else str(_visible(parse_loose(found), context))
+
+    return ReverseAliases(known.domains, real)
 
 
 @dataclass(slots=True)
@@ -132,20 +151,14 @@ class _Rewriting:
         return list(found.values())
 
     def _entry(self, entry: NamedAddress) -> NamedAddress | None:
-        own = entry.address.key
-        if own in self.context.owners or own == self.context.alias.key:
-            return NamedAddress(self.context.name, self.context.alias)
-        contact = self.context.contacts.get(own)
+        contact = self.context.contacts.get(entry.address.key)
         if contact:
-            return NamedAddress(contact.name or _unmasked(entry.name, contact.address), contact.address)
-        if self.context.reverse and entry.address.domain in self.context.reverse.domains:
-            real = self.context.reverse.real(own)
-            return None if real is None else self._real(real)
+            entry = NamedAddress(contact.name or _unmasked(entry.name, contact.address), contact.address)
+        elif has_reverse_shape(entry.address) and entry.address.domain == self.context.alias.domain:
+            return None
+        if _visible(entry.address, self.context) == self.context.alias:
+            return NamedAddress(self.context.name, self.context.alias)
         return entry
-
-    def _real(self, real: str) -> NamedAddress | None:
-        found = parse_list(real.encode("utf-8")).entries
-        return found[0] if found else None
 
 
 def _unmasked(name: str | None, address: Address) -> str | None:

@@ -1,6 +1,7 @@
 """Hostile messages: each is rewritten to something sound, in a time that only grows with its size.
 
 The bound is far above what any of them takes; one that took quadratic time would pass it many times over.
+It is processor time, since the machine may be busy with other things.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _SIZE = 100_000
 
 
 def _within_bound(call: Callable[[], object]) -> None:
-    before = time.monotonic()
+    before = time.process_time()
     call()
-    assert time.monotonic() - before < _BOUND
+    assert time.process_time() - before < _BOUND
 
 
 def _header(value: bytes, name: bytes = b"To") -> bytes:
@@ -71,10 +72,10 @@ _VALUES = {
 @pytest.mark.parametrize("value", _VALUES)
 def test_a_field_as_large_as_postfix_lets_through(name: str, value: str) -> None:
     data = _header(_VALUES[value], name.encode())
-    before = time.monotonic()
+    before = time.process_time()
     out = forwarded(data)
     result = replied(data)
-    assert time.monotonic() - before < _BOUND
+    assert time.process_time() - before < _BOUND
     headers, body = split(out)
     assert body == b"body\r\n"
     for header in (headers, result.headers):

@@ -109,6 +109,23 @@ def test_receipts_come_to_the_alias() -> None:
     assert _value(headers, "disposition-notification-to") == b"shop@alias.test"
 
 
+@pytest.mark.parametrize("contact", ["owner@mailbox.test", "Owner+try@mailbox.test"])
+def test_an_owner_who_tries_the_alias_with_the_own_mailbox(contact: str) -> None:
+    """The contact is then the owner: the answer goes out, and still doesn't show the mailbox."""
+    named = NamedAddress("Olive", parse_loose(contact))
+    reverse = str(reverse_for(named.address))
+    data = f"From: owner@mailbox.test\r\nTo: {reverse}\r\n\r\n<{reverse}> wrote:\r\n".encode()
+    result = replied(data, (named,))
+    assert result.findings == ()
+    assert _value(result.headers, "to") == b"Shop Keeper <shop@alias.test>"
+    assert result.body == b"<shop@alias.test> wrote:\r\n"
+
+
+def test_an_alias_of_ours_in_cc_stays() -> None:
+    text = f"From: owner@mailbox.test\nTo: {_REVERSE}\nCc: second@alias.test, postmaster@alias.test\n"
+    assert _value(_out(text), "cc") == b"second@alias.test, postmaster@alias.test"
+
+
 def test_addressed_names_all_of_to_and_cc() -> None:
     headers, _ = split(b"To: a@b.c, Bob <d@e.f>\r\nCc: g@h.i\r\nBcc: j@k.l\r\n\r\n")
     assert [str(entry.address) for entry in addressed(headers)] == ["a@b.c", "d@e.f", "g@h.i"]
