@@ -16,6 +16,7 @@ from postmask.cli.runtime import Runtime
 
 _SILENT = 600.0
 _STUCK = 300.0
+_SHOWN = 20
 _CONNECT_SECONDS = 2.0
 
 
@@ -86,6 +87,7 @@ def _spool(runtime: Runtime) -> Iterator[Check]:
     with closing(Spool(path, runtime.clock)) as spool:
         waiting, aside = spool.outbox_state()
         stuck = spool.pending(older_than=_STUCK)
+        troubled = spool.troubled(_SHOWN)
     yield Check("spool", True, f"{waiting} entries wait to be taken to the database")
     if aside:
         yield Check("spool", False, f"the database refuses {aside} entries; see the log of postmask-agent")
@@ -96,6 +98,8 @@ def _spool(runtime: Runtime) -> Iterator[Check]:
             f"{stuck} copies wait to be sent for more than {_STUCK / 60:.0f} minutes; "
             "see the log of postmask-forwarder",
         )
+    for row in troubled:
+        yield Check("copy", False, f"{row.queue_id} to {row.recipient}, at {moment(row.at)}: {row.reason}")
 
 
 def _programs(runtime: Runtime) -> Iterator[Check]:

@@ -255,6 +255,15 @@ class Spool:
         )
         return int(rows[0][0])
 
+    def troubled(self, limit: int) -> list[LedgerRow]:
+        """Copies whose last attempt failed, each with the reason, the newest first."""
+        rows = self._read(
+            "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
+            " FROM ledger WHERE outcome = 'pending' AND reason <> '' ORDER BY at DESC LIMIT ?",
+            (limit,),
+        )
+        return [_ledger_row(row) for row in rows]
+
     def purge(self, ledger_kept: float) -> None:
         """Forget what is past its time. ledger_kept: seconds."""
         now = self._clock.now()

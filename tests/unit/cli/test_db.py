@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from cli_site import Site
 from postmask.cli.ownership import make_like_folder
+from postmask.spool import Entry, LedgerRow, Spool
 
 
 def test_init_twice(bare: Site) -> None:
@@ -111,6 +113,19 @@ def test_status_of_a_node_without_programs(site: Site) -> None:
     assert "it bounces" in shown
     assert "is the program running?" in shown
     assert "there is no Postfix" in shown
+
+
+def test_status_shows_copies_that_postfix_refused(site: Site) -> None:
+    row = LedgerRow(b"k" * 32, "shop@alias.test", "4dX", reason="re-injection refused: 552 5.3.4 too big")
+    with closing(Spool(site.spool, site.clock)) as spool:
+        spool.begin([row])
+        spool.finish([row])
+        spool.put([Entry.new("nonsense")])
+        spool.set_aside(1, "unknown kind")
+    shown = site.run("status").stdout
+    assert "4dX to shop@alias.test" in shown
+    assert "552 5.3.4 too big" in shown
+    assert "refuses 1 entries" in shown
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
