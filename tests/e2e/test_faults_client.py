@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import Watch, await_flow, message, subjects
+from faults import Watch, await_flow, message
 from service import Service
 
 MODULE = "postmask_pipe.py"
@@ -43,7 +43,7 @@ def _forget_bytecode(client: Path) -> None:
 def _cut_points(text: bytes) -> dict[str, bytes]:
     """The file cut short: in the middle of a word, and behind lines where it is still Python."""
     ends = [
-        b'DIAGNOSTICS\n', b'import posix\n', b'return "delivered"\n', b"def deliver(", b"talk.send_message()\n",
+        b"DIAGNOSTICS\n", b"import posix\n", b'return "delivered"\n', b"def deliver(", b"send_message()\n",
         b'talk.send(b".\\r\\n")\n', b"def check_parent(", b"class Talk:\n", b"def send(self", b"def expect(",
         b"got, text = self._reply()\n", b"def _reply(self", b"self._socket.recv(4096)\n", b"def is_status(",
     ]  # fmt: skip

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lab import Lab
@@ -76,6 +77,27 @@ class Watch:
         what = f"{count} log lines with {texts}"
         self._lab.wait_for(lambda: len(self.lines(*texts)) >= count, what, seconds)
         return self.lines(*texts)
+
+
+@contextlib.contextmanager
+def killed(service: Service, *programs: str) -> Iterator[None]:
+    """Programs of the lab gone by SIGKILL; back at the end."""
+    for program in programs:
+        service.lab.send_signal(program, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        service.lab.up()
+
+
+@contextlib.contextmanager
+def frozen(service: Service, program: str) -> Iterator[None]:
+    """A program of the lab stopped by SIGSTOP: its sockets are there, and nobody says a word."""
+    service.lab.send_signal(program, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        service.lab.send_signal(program, signal.SIGCONT)
 
 
 @contextlib.contextmanager
@@ -265,8 +287,10 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def timed(action: Callable[[], object]) -> float:
-    """How many seconds it takes."""
+@contextlib.contextmanager
+def within(seconds: float, what: str) -> Iterator[None]:
+    """The block must not take longer: for where a time-out is what is tested."""
     began = time.monotonic()
-    action()
-    return time.monotonic() - began
+    yield
+    took = time.monotonic() - began
+    assert took < seconds, f"{what} took {took:.1f} s, more than {seconds} s"

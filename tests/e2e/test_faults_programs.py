@@ -1,0 +1,140 @@
+"""Each program killed and frozen, also in the middle of a session.
+
+The host's other mail passes within the time-outs, ours waits and flows when the program is back, and
+an unknown alias is never accepted.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import time
+
+import pytest
+
+from faults import Watch, await_flow, frozen, killed, message, subjects, within
+from service import Owned, Service
+
+MILTER_SECONDS = 2.0
+"""command_timeout: what a milter that doesn't answer costs a session before EHLO, and again in it."""
+
+GATE_SECONDS = 3.0
+SLACK = 4.0
+UNKNOWN = "nobody-of-this-name@alias.test"
+FOREIGN = "you@elsewhere.test"
+
+
+def _codes(session: smtplib.SMTP, *recipients: str) -> list[int]:
+    return [session.rcpt(recipient)[0] for recipient in recipients]
+
+
+def _session(faulty: Service) -> smtplib.SMTP:
+    """A session of a client that may relay, at RCPT."""
+    session = faulty.lab.client("127.0.0.1", "localhost")
+    assert session.mail("bob@example.com")[0] == 250
+    return session
+
+
+def _pass_foreign(faulty: Service, seconds: float) -> None:
+    """The host's other mail gets from client to sink within that time and the slack."""
+    known = len(faulty.mail_for(FOREIGN))
+    with within(seconds + SLACK, "the host's other mail"):
+        faulty.send("bob@example.com", [FOREIGN], message(FOREIGN), address="127.0.0.1")
+        faulty.await_mail_for(FOREIGN, known + 1)
+
+
+def test_gate_and_milter_killed(faulty: Service) -> None:
+    owned = faulty.alias()
+    with _session(faulty) as session:
+        assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [250, 550, 250]
+        with killed(faulty, "milter-alias"):
+            assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
+            with _session(faulty) as other:
+                assert _codes(other, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
+            _pass_foreign(faulty, 0)
+        # The milter is lost to this session, the gate isn't.
+        assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [250, 550, 250]
+    _flows(faulty, owned)
+
+
+def test_gate_and_milter_frozen(faulty: Service) -> None:
+    owned = faulty.alias()
+    with _session(faulty) as session:
+        assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [250, 550, 250]
+        with frozen(faulty, "milter-alias"):
+            with within(MILTER_SECONDS + SLACK, "a foreign recipient"):
+                assert _codes(session, FOREIGN) == [250]
+            with within(GATE_SECONDS + SLACK, "a recipient of ours"):
+                assert _codes(session, owned.alias) == [451]
+            assert _codes(session, UNKNOWN) == [451]
+            _pass_foreign(faulty, MILTER_SECONDS)
+        faulty.lab.wait_for(lambda: _codes(session, owned.alias, UNKNOWN) == [250, 550], "the gate's return")
+    _flows(faulty, owned)
+
+
+def test_forwarder_killed(faulty: Service) -> None:
+    owned = faulty.alias()
+    watch = Watch(faulty.lab)
+    with _session(faulty) as session:
+        assert _codes(session, owned.alias) == [250]
+        with killed(faulty, "forwarder"):
+            assert session.data(message(owned.alias, "in a session"))[0] == 250
+            assert faulty.send("bob@example.com", [UNKNOWN], b"").recipients[UNKNOWN].startswith("550 5.1.1")
+            queue_id = faulty.send("bob@example.com", [owned.alias], message(owned.alias, "after")).queue_id
+            watch.await_lines(1, queue_id, "status=deferred")
+            _pass_foreign(faulty, 0)
+    assert await_flow(faulty, owned.mailbox, 2) == ["after", "in a session"]
+    assert watch.bounced() == []
+
+
+def test_forwarder_frozen_with_a_full_queue(faulty: Service) -> None:
+    """60 messages of ours in the active queue: what is behind them and not ours doesn't wait for them."""
+    owned = faulty.alias()
+    watch = Watch(faulty.lab)
+    names = [f"{number:02d}" for number in range(60)]
+    with frozen(faulty, "forwarder"):
+        with faulty.lab.client() as session:
+            for name in names:
+                session.sendmail("bob@example.com", [owned.alias], message(owned.alias, name))
+        _pass_foreign(faulty, 3.0)
+        watch.await_lines(1, f"to=<{owned.alias}>", "status=deferred")
+        assert subjects(faulty, owned.mailbox) == []
+    assert await_flow(faulty, owned.mailbox, len(names)) == names
+    assert watch.bounced() == []
+
+
+@pytest.mark.parametrize("how", [killed, frozen])
+def test_agent_killed_and_frozen(faulty: Service, how: object) -> None:
+    """No mail waits for it, and what it missed it carries when it is back."""
+    owned = faulty.alias()
+    assert callable(how)
+    with how(faulty, "agent"):
+        assert _flows(faulty, owned) == 1
+        with _session(faulty) as session:
+            assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [250, 550, 250]
+        _pass_foreign(faulty, 0)
+
+    def told() -> bool:
+        events = faulty.lab.postmask("event", "list", "--alias", owned.alias)
+        return [event["kind"] for event in events] == ["forwarded"]
+
+    faulty.lab.wait_for(told, "the event")
+
+
+def test_all_programs_killed_at_once(faulty: Service) -> None:
+    owned = faulty.alias()
+    with killed(faulty, "milter-alias", "forwarder", "agent"):
+        with _session(faulty) as session:
+            assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
+        _pass_foreign(faulty, 0)
+    _flows(faulty, owned)
+
+
+def _flows(faulty: Service, owned: Owned) -> int:
+    """A message to the alias arrives, once; how many have, all told."""
+    name = f"flows {time.monotonic()}"
+    said = faulty.send("bob@example.com", [owned.alias, UNKNOWN], message(owned.alias, name))
+    assert said.recipients[owned.alias].startswith("250")
+    assert said.recipients[UNKNOWN].startswith("550 5.1.1")
+    arrived = await_flow(faulty, owned.mailbox, 1)
+    assert arrived.count(name) == 1
+    return len(arrived)
