@@ -25,7 +25,6 @@ from psycopg2 import sql
 
 _SETTINGS = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "listen_addresses": "'127.0.0.1'",
     "max_connections": "60",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -27,6 +27,7 @@ class Truth:
     url: str
     engine: Engine
     clock: ManualClock
+    asking: dict[str, Engine] = field(default_factory=dict)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -41,7 +42,15 @@ class Truth:
 
     def directory(self, url: str | None = None) -> SqlDirectory:
         """The directory over this database, as a program would have it."""
-        return SqlDirectory(make_engine(url or self.url, Use.DIRECTORY))
+        url = url or self.url
+        if url not in self.asking:
+            self.asking[url] = make_engine(url, Use.DIRECTORY)
+        return SqlDirectory(self.asking[url])
+
+    def close(self) -> None:
+        """End every connection."""
+        for engine in (self.engine, *self.asking.values()):
+            engine.dispose()
 
     def furnish(self) -> None:
         """alias.test with bob@real.test and ann@real.test behind shop@alias.test (bob alone)."""
@@ -58,8 +67,8 @@ def made(url: str) -> Iterator[Truth]:
     """The schema made at this URL; the engine is closed afterwards."""
     clock = ManualClock()
     schema.init(url, clock)
-    engine = make_engine(url)
+    truth = Truth(url, make_engine(url), clock)
     try:
-        yield Truth(url, engine, clock)
+        yield truth
     finally:
-        engine.dispose()
+        truth.close()

@@ -76,7 +76,9 @@ def _aside(beside: Path) -> Iterator[Path]:
     except OSError as error:
         raise StoreUnavailable(f"nothing can be written in {beside.parent}: {error.strerror}") from error
     with directory as name:
-        yield Path(name) / "copy.db"
+        temporary = Path(name) / "copy.db"
+        temporary.touch(mode=0o600)
+        yield temporary
 
 
 def _copy(source: Path, target: Path) -> None:

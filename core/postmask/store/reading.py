@@ -45,6 +45,9 @@ Rows = Sequence[Any]
 
 CONTACT_SCOPE = "contact"
 
+_LABELS = 127
+"""As many as a domain name can have; what has more is none, and no rule names it."""
+
 _ALIAS_COLUMNS: tuple[Any, ...] = (
     Alias.id,
     Alias.account_id,
@@ -115,7 +118,7 @@ def sender_rules(patterns: int) -> CompoundSelect[Any]:
     """The rules that could match, for so many patterns: pattern_0, pattern_1, …
 
     One statement for each number, since a list that is expanded at each execution costs more than the
-    query. A domain has at most 127 labels.
+    query.
     """
     wanted: list[BindParameter[str]] = [bindparam(f"pattern_{number}") for number in range(patterns)]
     rules = select(SenderRule.scope, SenderRule.pattern, SenderRule.action).where(
@@ -215,7 +218,7 @@ def sender_rule(rows: Rows) -> records.SenderRule | None:
 
 def patterns(sender: str) -> list[str]:
     """What may stand in a rule that matches this sender: itself, its domain and every parent of that."""
-    labels = sender.rpartition("@")[2].split(".")
+    labels = sender.rpartition("@")[2].split(".")[-_LABELS:]
     return [sender, *("@" + ".".join(labels[start:]) for start in range(len(labels)))]
 
 

@@ -1,0 +1,124 @@
+"""Many aliases from a CSV, all or nothing, on both databases."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from postmask.directory.lookup import ABSENT, Found
+from postmask.directory.records import WhenDisabled
+from postmask.store.admin import accounts, aliases, bulk, mailboxes
+from postmask.store.admin.bulk import BadRows
+from postmask.store.errors import Duplicate, Refused, StoreError
+from postmask.tokens import alias_id
+from truth import KEYS, Truth
+
+MANY = 100_000
+
+
+def test_with_a_header(furnished: Truth) -> None:
+    text = (
+        "\ufeffNote,Address,to,when_disabled,name\r\n"
+        '"shoes, ""red""",A1@alias.test,bob@real.test; ann@real.test bob@real.test,discard,Me\r\n'
+        "\r\n"
+        ",a2@alias.test,,,\r\n"
+    )
+    lines = text.splitlines(keepends=True)
+    assert furnished.do(bulk.add, KEYS, lines, to=["ann@real.test"], now=1.0) == 2
+    one: Any = furnished.do(aliases.get, "a1@alias.test")
+    assert (one.note, one.name, one.when_disabled) == ('shoes, "red"', "Me", WhenDisabled.DISCARD)
+    assert one.mailboxes == ("ann@real.test", "bob@real.test")
+    two: Any = furnished.do(aliases.get, "a2@alias.test")
+    assert (two.mailboxes, two.note, two.when_disabled) == (("ann@real.test",), None, "reject")
+
+
+def test_without_a_header(furnished: Truth) -> None:
+    lines = ["a1@alias.test,bob@real.test", "a2@alias.test"]
+    assert furnished.do(bulk.add, KEYS, lines, to=["ann@real.test"], now=1.0) == 2
+    two: Any = furnished.do(aliases.get, "a2@alias.test")
+    assert two.mailboxes == ("ann@real.test",)
+
+
+def test_ids_are_those_of_single_aliases(furnished: Truth) -> None:
+    furnished.do(bulk.add, KEYS, ["a1@alias.test,bob@real.test"], now=1.0)
+    furnished.do(aliases.add, KEYS, "a2@alias.test", ["bob@real.test"], now=1.0)
+    shown: Any = furnished.do(aliases.get, "a1@alias.test")
+    found = furnished.directory().alias_by_id(shown.id)
+    assert isinstance(found, Found)
+    assert shown.id == alias_id(KEYS, "a1@alias.test")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("nobody,bob@real.test", "line 2: "),
+        ("x@unknown.test,bob@real.test", "postmask domain add unknown.test"),
+        ("x@alias.test,nobody@real.test", "postmask mailbox add nobody@real.test"),
+        ("x@alias.test,", "no mailbox"),
+        ("good@alias.test,bob@real.test", "twice"),
+        ("GOOD@alias.test,bob@real.test", "twice"),
+        ("postmaster@alias.test,bob@real.test", "reserved"),
+        ("x@alias.test,bob@real.test,n,m,odd", "use reject"),
+        ("x@alias.test,bob@real.test,n,m,reject,more", "more cells"),
+        ('x@alias.test,"bob@real.test', "line 2"),
+        ("x\0@alias.test,bob@real.test", "line 2"),
+    ],
+)
+def test_one_bad_line_spoils_all(furnished: Truth, line: str, says: str) -> None:
+    with pytest.raises(BadRows) as caught:
+        furnished.do(bulk.add, KEYS, ["good@alias.test,bob@real.test", line], now=1.0)
+    assert says in caught.value.details[0]
+    assert furnished.directory().alias("good@alias.test") == ABSENT
+
+
+def test_taken_and_removed_addresses_spoil_all(furnished: Truth) -> None:
+    lines = ["good@alias.test,bob@real.test", "shop@alias.test,bob@real.test"]
+    with pytest.raises(Duplicate, match="shop@alias"):
+        furnished.do(bulk.add, KEYS, lines, now=1.0)
+    furnished.do(aliases.remove, "shop@alias.test", now=1.0)
+    with pytest.raises(Refused, match="alias restore"):
+        furnished.do(bulk.add, KEYS, lines, now=1.0)
+    assert furnished.directory().alias("good@alias.test") == ABSENT
+
+
+def test_a_header_that_names_what_is_unknown(furnished: Truth) -> None:
+    for header in ("address,too", "to,note", "address,address"):
+        with pytest.raises(StoreError, match="these columns"):
+            furnished.do(bulk.add, KEYS, [header, "a1@alias.test,bob@real.test"], now=1.0)
+
+
+def test_faults_are_listed_to_a_limit(furnished: Truth) -> None:
+    with pytest.raises(BadRows) as caught:
+        furnished.do(bulk.add, KEYS, ["bad"] * 1000, now=1.0)
+    assert len(caught.value.details) == 20
+
+
+def test_nothing_is_nothing(furnished: Truth) -> None:
+    assert furnished.do(bulk.add, KEYS, [], now=1.0) == 0
+    assert furnished.do(bulk.add, KEYS, ["address,to", "", " , "], now=1.0) == 0
+
+
+def test_the_accounts_own_mailboxes_only(furnished: Truth) -> None:
+    furnished.do(accounts.add, "eve", now=1.0)
+    furnished.do(mailboxes.add, KEYS, "eve@real.test", account="eve", now=1.0)
+    with pytest.raises(BadRows, match="no mailbox bob"):
+        furnished.do(bulk.add, KEYS, ["a1@alias.test,bob@real.test"], account="eve", now=1.0)
+    assert furnished.do(bulk.add, KEYS, ["a1@alias.test,eve@real.test"], account="eve", now=1.0) == 1
+
+
+def test_a_hundred_thousand_within_a_minute(furnished: Truth) -> None:
+    lines = (f"u{number}@alias.test,bob@real.test,note {number}" for number in range(MANY))
+    # Our own share of the minute, in processor time: the test machine may be busy with other things.
+    start = time.process_time()
+    assert furnished.do(bulk.add, KEYS, lines, now=1.0) == MANY
+    assert time.process_time() - start < 40
+    directory = furnished.directory()
+    assert isinstance(directory.alias(f"u{MANY - 1}@alias.test"), Found)
+    assert directory.alias(f"u{MANY}@alias.test") == ABSENT
+    with pytest.raises(Duplicate):
+        furnished.do(
+            bulk.add, KEYS, [f"u{MANY}@alias.test,bob@real.test", "u7@alias.test,bob@real.test"], now=2.0
+        )
+    assert directory.alias(f"u{MANY}@alias.test") == ABSENT

@@ -1,0 +1,186 @@
+"""The outbox applied: once or twice, whole or not, on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from postmask.directory.lookup import Found
+from postmask.directory.records import MailboxState
+from postmask.spool import Entry
+from postmask.store import intake
+from postmask.store.admin import aliases, domains, events, mailboxes
+from postmask.store.models import Bounce, Contact, Counter, Event, ReplayMark, ReverseAlias
+from postmask.tokens import reverse_token
+from truth import KEYS, Truth
+
+SHOP = "shop@alias.test"
+
+
+def alias_of(truth: Truth, address: str = SHOP) -> Any:
+    found = truth.directory().alias(address)
+    assert isinstance(found, Found)
+    return found.value
+
+
+def apply(truth: Truth, *entries: Entry, node: str = "mx1") -> tuple[intake.LeftOut, ...]:
+    with truth.engine.begin() as connection:
+        return intake.apply(connection, node, entries)
+
+
+def event(truth: Truth, kind: str = "forwarded", at: float = 1.0, **more: Any) -> Entry:
+    alias = alias_of(truth)
+    return Entry.new("event", at=at, account_id=alias.account_id, alias_id=alias.id, kind=kind, **more)
+
+
+def contact(truth: Truth, address: str = "C@Firm.test", replacement: int = 0, name: str = "C") -> Entry:
+    alias = alias_of(truth)
+    token = reverse_token(KEYS, alias.id, address.lower(), replacement)
+    return Entry.new("contact", alias_id=alias.id, address=address, name=name, token=token, at=1.0)
+
+
+def count(truth: Truth, model: type[Any]) -> int:
+    with truth.engine.connect() as connection:
+        return int(connection.scalar(select(func.count()).select_from(model)) or 0)
+
+
+def test_everything_twice_is_everything_once(furnished: Truth) -> None:
+    alias = alias_of(furnished)
+    entries = [
+        event(
+            furnished, contact="c@firm.test", mailbox_id=alias.mailboxes[0].id, status="2.0.0", queue_id="Q"
+        ),
+        contact(furnished),
+        Entry.new(
+            "bounce", at=4.0, alias_id=alias.id, contact_token="00ff" * 4, mailbox_id=alias.mailboxes[0].id,
+            kind="forward", action="failed", status="5.1.1", reason="gone",
+        ),
+        Entry.new("replay", mark="m", reverse_token="t" * 24, ledger_key="k", at=1.0),
+    ]  # fmt: skip
+    for _ in range(3):
+        assert apply(furnished, *entries) == ()
+    assert apply(furnished, *entries, *entries) == ()
+    for model in (Event, Counter, Contact, ReverseAlias, Bounce, ReplayMark):
+        assert count(furnished, model) == 1
+    shown: Any = furnished.do(aliases.get, SHOP)
+    assert (shown.counters, shown.last_at) == ({"forwarded": 1}, 1.0)
+    listed: Any = furnished.do(events.listing, alias=SHOP, contact="C@firm.test", kind="forwarded", since=0.5)
+    assert [(one.mailbox, one.account, one.queue_id) for one in listed] == [("bob@real.test", "default", "Q")]
+    bounced: Any = furnished.do(events.bounces, alias=SHOP)
+    assert [(one.kind, one.status, one.mailbox) for one in bounced] == [("forward", "5.1.1", "bob@real.test")]
+
+
+def test_counters_add_up_over_batches_and_nodes(furnished: Truth) -> None:
+    apply(furnished, *(event(furnished, at=float(at)) for at in (5, 9, 7)), event(furnished, "refused", 2.0))
+    apply(furnished, event(furnished, at=6.0))
+    apply(furnished, event(furnished, at=8.0), node="mx2")
+    shown: Any = furnished.do(aliases.get, SHOP)
+    assert shown.counters == {"forwarded": 5, "refused": 1}
+    assert shown.last_at == 9.0
+    assert count(furnished, Counter) == 3
+
+
+def test_a_large_batch(furnished: Truth) -> None:
+    """Of more than one statement's worth."""
+    entries = [event(furnished, at=float(n)) for n in range(450)]
+    entries += [contact(furnished, f"c{n}@firm.test") for n in range(450)]
+    for _ in range(2):
+        assert apply(furnished, *entries) == ()
+    assert count(furnished, Event) == count(furnished, Contact) == count(furnished, ReverseAlias) == 450
+    shown: Any = furnished.do(aliases.get, SHOP)
+    assert shown.counters == {"forwarded": 450}
+
+
+def test_a_contact_met_by_two_nodes(furnished: Truth) -> None:
+    """With another token each, as around a rotation of the keys: both stay good, the first is current."""
+    first, second = contact(furnished), contact(furnished, "c@FIRM.test", 1, "Other")
+    apply(furnished, first)
+    apply(furnished, second, node="mx2")
+    directory = furnished.directory()
+    for entry in (first, second):
+        found = directory.reverse_alias(str(entry.payload["token"]))
+        assert isinstance(found, Found)
+        assert (found.value.contact, found.value.contact_name) == ("c@firm.test", "C")
+        assert found.value.deliver_to == "C@firm.test"
+    current = directory.contact(alias_of(furnished).id, "c@firm.test")
+    assert isinstance(current, Found)
+    assert current.value.token == first.payload["token"]
+
+
+def test_the_same_contact_twice_in_one_batch(furnished: Truth) -> None:
+    assert apply(furnished, contact(furnished), contact(furnished, replacement=1)) == ()
+    assert (count(furnished, Contact), count(furnished, ReverseAlias)) == (1, 2)
+
+
+def test_what_can_never_be_applied_keeps_nothing_waiting(furnished: Truth) -> None:
+    alias = alias_of(furnished)
+    bad = [
+        Entry.new("novelty", at=1.0),
+        Entry.new("contact", alias_id=99, address="c@firm.test", name=None, token="a" * 24, at=1.0),
+        Entry.new("contact", alias_id=alias.id, address="nobody", name=None, token="a" * 24, at=1.0),
+        Entry.new("contact", alias_id=alias.id, address="c@firm.test", name=None, token="short", at=1.0),
+        Entry.new("event", at=1.0, kind="odd"),
+        Entry.new("event", at=float("nan"), kind="forwarded"),
+        Entry.new("event", kind="forwarded"),
+        Entry.new("event", at=1.0, alias_id=2**60, kind="forwarded"),
+        Entry.new("bounce", at=1.0, alias_id=1, contact_token="0" * 99, mailbox_id=1, kind="forward"),
+        Entry.new("mailbox_pause", mailbox_id="x", at=1.0, reason=""),
+        Entry.new("replay", mark="", reverse_token="t", ledger_key="k", at=1.0),
+    ]
+    left_out = apply(furnished, *bad, event(furnished))
+    assert {one.entry.id for one in left_out} == {entry.id for entry in bad}
+    assert all(one.reason for one in left_out)
+    assert count(furnished, Event) == 1
+
+
+@pytest.mark.parametrize("text", ["nul\0inside", "half \ud83d pair", "x" * 5000, "new\nline", "\u202e bidi"])
+def test_words_from_mail_are_always_taken(furnished: Truth, text: str) -> None:
+    words = event(furnished, reason=text, status=text, queue_id=text)
+    assert apply(furnished, words, contact(furnished, name=text)) == ()
+    listed: Any = furnished.do(events.listing)
+    assert len(listed) == 1
+
+
+def test_events_of_what_is_gone_are_kept(furnished: Truth) -> None:
+    late = event(furnished)
+    furnished.do(domains.remove, KEYS, "alias.test", with_aliases=True, now=2.0)
+    assert apply(furnished, late) == ()
+    listed: Any = furnished.do(events.listing)
+    assert [(one.kind, one.alias, one.account) for one in listed] == [("forwarded", None, "default")]
+
+
+def test_a_pause_keeps_its_first_reason(furnished: Truth) -> None:
+    box = alias_of(furnished).mailboxes[0].id
+    for reason in ("5 hard bounces", "again"):
+        apply(furnished, Entry.new("mailbox_pause", mailbox_id=box, at=1.0, reason=reason))
+    assert alias_of(furnished).mailboxes[0].state is MailboxState.PAUSED
+    shown: Any = furnished.do(mailboxes.get, "bob@real.test")
+    assert (shown.paused_at, shown.pause_reason) == (1.0, "5 hard bounces")
+
+
+def test_a_replay_mark_stays_with_its_first_message(furnished: Truth) -> None:
+    for key in ("first", "second"):
+        apply(furnished, Entry.new("replay", mark="m", reverse_token="t", ledger_key=key, at=1.0))
+    with furnished.engine.connect() as connection:
+        assert connection.scalars(select(ReplayMark.ledger_key)).all() == ["first"]
+
+
+def test_a_batch_is_whole_or_nothing(furnished: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "_pause", lambda *a, **k: 1 / 0)
+    box = alias_of(furnished).mailboxes[0].id
+    with pytest.raises(ZeroDivisionError):
+        apply(furnished, event(furnished), Entry.new("mailbox_pause", mailbox_id=box, at=1.0, reason=""))
+    assert (count(furnished, Event), count(furnished, Counter)) == (0, 0)
+
+
+def test_forgetting(furnished: Truth) -> None:
+    day = 86400.0
+    apply(furnished, event(furnished, at=0.0), event(furnished, at=10 * day))
+    apply(furnished, Entry.new("replay", mark="m", reverse_token="t", ledger_key="k", at=9 * day))
+    assert furnished.do(events.prune, days=14, now=15 * day) == 1
+    assert furnished.do(events.prune, days=14, now=15.1 * day) == 1
+    assert (count(furnished, Event), count(furnished, ReplayMark)) == (1, 0)
+    shown: Any = furnished.do(aliases.get, SHOP)
+    assert shown.counters == {"forwarded": 2}
