@@ -4,7 +4,7 @@ All functions are pure. Nothing is ever written twice: merging a value that is a
 changes nothing, wherever in the list the site has moved it.
 
 DIAGNOSTICS
-    KeyError for a placeholder that SettingsContext doesn't have (a mistake in settings.py);
+    KeyError for a placeholder that SettingsContext doesn't have (a mistake in parameters or services);
     ValueError for a command that can't be written in master.cf.
 """
 
@@ -13,7 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from postmask_postfix.settings import PARAMETERS, SERVICES, WORDS, Merge, Parameter, Service, SettingsContext
+from postmask_postfix.parameters import PARAMETERS
+from postmask_postfix.services import SERVICES, WORDS
+from postmask_postfix.settings import Merge, Parameter, Service, SettingsContext
 
 _PLACEHOLDER = re.compile(r"<([a-z_]+)>")
 PLAIN_WORD = re.compile(r"[^\s{}$]+")

@@ -90,7 +90,8 @@ class _Handler:
         number = self._folder.keep(
             bytes(envelope.original_content or b""),
             {
-                "from": envelope.mail_from or "",
+                # aiosmtpd calls the null sender "<>".
+                "from": "" if envelope.mail_from in (None, "<>") else envelope.mail_from,
                 "rcpt": envelope.rcpt_tos,
                 "mail_options": envelope.mail_options,
                 "helo": session.host_name,

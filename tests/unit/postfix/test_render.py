@@ -5,7 +5,9 @@ import re
 import pytest
 
 from postmask_postfix import render
-from postmask_postfix.settings import PARAMETERS, SERVICES, Merge, Parameter, SettingsContext
+from postmask_postfix.parameters import PARAMETERS
+from postmask_postfix.services import SERVICES
+from postmask_postfix.settings import Merge, Parameter, SettingsContext
 
 CONTEXT = SettingsContext(door="pipe", pipe_argv=render.pipe_argv("/usr/lib/postmask"))
 
