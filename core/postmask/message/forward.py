@@ -154,8 +154,9 @@ class _Rewriting:
         self.lists = parse_fields(self.headers, _ADDRESS_FIELDS)
         kept = [new for old in self.headers.fields if (new := self._field(old))]
         added = [make_field(trace.FIELD, self.context.trace.decode("ascii"))]
-        if self.omitted:
-            added.append(make_field(OMITTED, f"{self.omitted} addresses"))
+        complete = all(found.complete for found in self.lists.values())
+        if self.omitted or not complete:
+            added.append(make_field(OMITTED, f"{'' if complete else 'more than '}{self.omitted} addresses"))
         if b"from" not in self.seen:
             kept.append(self._from())
         if b"message-id" not in self.seen:

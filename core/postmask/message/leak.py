@@ -32,6 +32,9 @@ MAX_TEXT = 10_000_000
 _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-7"})
 """Charsets in which an ASCII address isn't its ASCII octets."""
 
+_EDITED = ("text/", "message/", "application/ics", "application/xhtml+xml")
+"""What begins the types of parts that are text, whatever their charset."""
+
 _UNSTRUCTURED = frozenset({b"subject", b"comments", b"keywords", b"content-description", b"thread-topic"})
 
 
@@ -121,7 +124,7 @@ class _Check:
         text = _narrow(data, charset) if charset in _WIDE else data
         if text is None or not self.finder.hits(text):
             return []
-        if not part.kind.startswith(("text/", "message/")) or len(data) > MAX_TEXT:
+        if not part.kind.startswith(_EDITED) or len(data) > MAX_TEXT:
             self.unreplaceable.append(f"{where}: an address in something that isn't edited")
             return []
         new = self._text(text, where)

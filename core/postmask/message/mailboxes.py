@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.message import words
@@ -60,10 +60,15 @@ class NamedAddress:
 
 @dataclass(frozen=True, slots=True)
 class AddressList:
-    """What a field held. junk: texts of elements without a usable address (the first few)."""
+    """What a field held.
+
+    junk:     texts of elements without a usable address (the first few).
+    complete: False where there was more than is read.
+    """
 
     entries: tuple[NamedAddress, ...]
     junk: tuple[str, ...] = ()
+    complete: bool = True
 
 
 _EMPTY = AddressList(())
@@ -88,20 +93,24 @@ def parse_list(value: bytes) -> AddressList:
         if not found and len(junk) < _MAX_JUNK:
             junk += [text] if (text := _name(element.words, element.comments)) else []
         if len(entries) >= MAX_ENTRIES:
-            break
+            return AddressList(tuple(entries), tuple(junk), complete=False)
     return AddressList(tuple(entries), tuple(junk))
 
 
 def parse_fields(headers: Headers, keys: Iterable[bytes]) -> dict[bytes, AddressList]:
     """For each key the addresses in all fields of that name. Past READ_LIMIT nothing more is read."""
     values: dict[bytes, list[bytes]] = {key: [] for key in keys}
+    unread: set[bytes] = set()
     left = READ_LIMIT
     for one in headers.fields:
         if one.key in values:
             left -= len(one.raw)
             if left >= 0:
                 values[one.key].append(one.value)
-    return {key: parse_list(b",".join(found)) if found else _EMPTY for key, found in values.items()}
+            else:
+                unread.add(one.key)
+    found = {key: parse_list(b",".join(parts)) if parts else _EMPTY for key, parts in values.items()}
+    return found | {key: replace(found[key], complete=False) for key in unread}
 
 
 def _elements(text: str) -> Iterator[_Element]:

@@ -94,6 +94,13 @@ def test_what_is_left_out_is_counted() -> None:
     assert parse_list(to.value).entries[0].address == ALIAS
 
 
+def test_what_is_not_even_read_is_said_too() -> None:
+    headers = _forwarded("From: b@x.y\nTo: shop@alias.test\n" + ("To: " + "a@b.c," * 15_000 + "\n") * 8)
+    omitted = headers.get("x-postmask-omitted")
+    assert omitted is not None
+    assert omitted.text.startswith("more than ")
+
+
 def test_a_to_in_which_nothing_is_left() -> None:
     headers = _forwarded("From: b@x.y\nTo: c@x.y\nCc: d@x.y\n", limit=1)
     to = headers.get("to")

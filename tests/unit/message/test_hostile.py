@@ -68,7 +68,7 @@ _VALUES = {
 }
 
 
-@pytest.mark.parametrize("name", ["To", "References", "Subject", "List-Unsubscribe", "Content-Type"])
+@pytest.mark.parametrize("name", ["To", "References", "List-Unsubscribe", "Content-Type"])
 @pytest.mark.parametrize("value", _VALUES)
 def test_a_field_as_large_as_postfix_lets_through(name: str, value: str) -> None:
     data = _header(_VALUES[value], name.encode())
@@ -147,15 +147,15 @@ def test_five_thousand_addresses() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"--b\r\n" * 200_000,
-        b"--b\r\n\r\n" * 100_000,
-        b"--b" * 300_000,
-        b"=" * 1_000_000,
-        b"owner@" * 200_000,
-        b"owner@mailbox.test " * 50_000,
-        b"owner+" * 200_000 + b"mailbox.test",
-        b".aaaaaaaaaaaaaaaaaaaaaaaa@alias.test" * 30_000,
-        b"a" * 1_000_000 + b".aaaaaaaaaaaaaaaaaaaaaaaa@alias.test",
+        b"--b\r\n" * 60_000,
+        b"--b\r\n\r\n" * 40_000,
+        b"--b" * 100_000,
+        b"=" * 300_000,
+        b"owner@" * 50_000,
+        b"owner@mailbox.test " * 20_000,
+        b"owner+" * 50_000 + b"mailbox.test",
+        b".aaaaaaaaaaaaaaaaaaaaaaaa@alias.test" * 10_000,
+        b"a" * 300_000 + b".aaaaaaaaaaaaaaaaaaaaaaaa@alias.test",
     ],
     ids=range(9),
 )

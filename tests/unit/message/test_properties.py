@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from message_cases import ALIAS, KEYS, OWNERS, forwarded, own, replied, to_contact, to_owner
@@ -20,6 +20,9 @@ from postmask.message.mime import walk
 from postmask.message.msgid import LIMIT
 from postmask.message.trace import Trace, open_trace, seal_trace
 from postmask.message.words import decode, encode
+
+_CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""How long an example takes says nothing on a busy machine; test_hostile is about time."""
 
 _ID = st.text(st.characters(min_codepoint=33, max_codepoint=126, blacklist_characters="<>"), min_size=1)
 _MAPPED = ("from", "to", "cc", "reply-to", "disposition-notification-to")
@@ -38,6 +41,7 @@ def _sound(header: Headers) -> None:
     assert body == b"body"
 
 
+@_CALM
 @given(messages)
 def test_split_loses_nothing(data: bytes) -> None:
     headers, body = split(data)
@@ -47,6 +51,7 @@ def test_split_loses_nothing(data: bytes) -> None:
     assert raw + b"\r\n" == head + b"\r\n" or head in (raw, raw + b"\r\n", raw + b"\n", raw[:-2])
 
 
+@_CALM
 @given(fields)
 def test_tidy_is_sound_and_does_no_more_the_second_time(raw: bytes) -> None:
     for field in (field for field in split(raw)[0].fields if field.key):
@@ -55,6 +60,7 @@ def test_tidy_is_sound_and_does_no_more_the_second_time(raw: bytes) -> None:
         assert tidy(mended) is mended
 
 
+@_CALM
 @given(st.text(max_size=300), st.booleans())
 def test_made_fields_are_read_again(text: str, smtputf8: bool) -> None:
     field = make_field("Subject", text, smtputf8=smtputf8)
@@ -63,16 +69,19 @@ def test_made_fields_are_read_again(text: str, smtputf8: bool) -> None:
     assert len(split(field.raw + b"\r\n")[0].fields) == 1
 
 
+@_CALM
 @given(st.text(max_size=200))
 def test_encoded_words_are_read_again(text: str) -> None:
     assert decode(" ".join(encode(text))) == text.encode("utf-8", "replace").decode()
 
 
+@_CALM
 @given(st.binary(max_size=300))
 def test_any_text_is_decoded(data: bytes) -> None:
     decode(data.decode("latin-1"))
 
 
+@_CALM
 @given(st.lists(named, min_size=1, max_size=6))
 def test_lists_are_read_again(entries: list) -> None:  # type: ignore[type-arg]
     field = format_list("To", entries)
@@ -82,12 +91,14 @@ def test_lists_are_read_again(entries: list) -> None:  # type: ignore[type-arg]
     assert [entry.name for entry in found] == [clean_name(entry.name or "") or None for entry in entries]
 
 
+@_CALM
 @given(values)
 def test_any_list_is_parsed(value: bytes) -> None:
     for entry in parse_list(value).entries:
         assert "@" in entry.address.key
 
 
+@_CALM
 @given(names, addresses)
 @example("0\x85\x1b 0", Address("0", "0.example"))
 def test_a_shown_name_is_one_harmless_line(name: str, address: Address) -> None:
@@ -97,7 +108,7 @@ def test_a_shown_name_is_one_harmless_line(name: str, address: Address) -> None:
     assert len(text) <= 200
 
 
-@settings(max_examples=300)
+@_CALM
 @given(messages)
 def test_forward(data: bytes) -> None:
     out, body = split(forwarded(data))
@@ -116,7 +127,7 @@ def _is_reverse(address: str) -> bool:
     return re.fullmatch(r"[a-z0-9][a-z0-9-]*\.[a-z2-7]{24}@alias\.test", address) is not None
 
 
-@settings(max_examples=300)
+@_CALM
 @given(messages)
 def test_reply(data: bytes) -> None:
     result = replied(data)
@@ -130,6 +141,7 @@ def test_reply(data: bytes) -> None:
         assert not re.search(rb"(?<![a-z0-9._+-])" + re.escape(owner.encode()) + rb"(?![a-z0-9.-])", out)
 
 
+@_CALM
 @given(bodies)
 def test_parts_lie_in_the_body_one_behind_the_other(body: bytes) -> None:
     headers, _ = split(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n")
@@ -142,6 +154,7 @@ def test_parts_lie_in_the_body_one_behind_the_other(body: bytes) -> None:
             part.content(body)
 
 
+@_CALM
 @given(st.binary(max_size=3000))
 def test_folded_lines_are_short_and_hold_the_same(body: bytes) -> None:
     body = body.replace(b"\n", b"\r\n") * 2
@@ -150,6 +163,7 @@ def test_folded_lines_are_short_and_hold_the_same(body: bytes) -> None:
     assert folded.replace(b"\r\n ", b"") == body.replace(b"\r\n ", b"")
 
 
+@_CALM
 @given(_ID)
 def test_an_id_comes_home(text: str) -> None:
     message_id = f"<{text}>".encode()
@@ -160,12 +174,14 @@ def test_an_id_comes_home(text: str) -> None:
         assert back(wrapped) == message_id or len(text) > 100
 
 
+@_CALM
 @given(st.binary(max_size=300))
 def test_any_id_is_carried(message_id: bytes) -> None:
     assert len(to_owner(message_id)) <= LIMIT
     assert len(to_contact(message_id)) <= LIMIT
 
 
+@_CALM
 @given(st.text(), st.text(), st.booleans(), st.integers(0, 2**40), st.integers(0, 2**48))
 def test_a_trace_comes_home(queue_id: str, sender: str, authenticated: bool, at: int, alias_id: int) -> None:
     queue_id, sender = (text.encode("utf-8", "replace").decode() for text in (queue_id, sender))
@@ -174,11 +190,13 @@ def test_a_trace_comes_home(queue_id: str, sender: str, authenticated: bool, at:
         assert open_trace(KEYS, seal_trace(KEYS, trace)) == trace
 
 
+@_CALM
 @given(st.binary(max_size=200))
 def test_a_made_up_trace_never_opens(value: bytes) -> None:
     assert open_trace(KEYS, value) is None
 
 
+@_CALM
 @given(messages)
 def test_dsn(data: bytes) -> None:
     found = parse(*split(data))
@@ -186,6 +204,7 @@ def test_dsn(data: bytes) -> None:
     assert isinstance(found, Dsn | NotDsn)
 
 
+@_CALM
 @given(messages, st.integers(0, 3))
 def test_a_requeue_never_changes_the_digest(data: bytes, times: int) -> None:
     requeued = b"Received: by mx (Postfix, from userid 106)\r\n\tid ABC; Mon, 04 Jan 2027 10:00:00 +0000\r\n"
