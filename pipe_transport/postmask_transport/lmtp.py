@@ -30,7 +30,7 @@ from postmask.clock import Clock
 from postmask.daemon import peer_uid
 from postmask.log import line
 from postmask_transport.lmtp_connection import Connection, Handler, Service, Stop, Times
-from postmask_transport.lmtp_protocol import Client, Envelope, Limits
+from postmask_transport.lmtp_events import Client, Envelope, Limits
 
 __all__ = ["Client", "Envelope", "Handler", "Limits", "Server", "Times"]
 

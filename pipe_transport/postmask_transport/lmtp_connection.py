@@ -21,16 +21,16 @@ from typing import Protocol
 from postmask.clock import Clock, Deadline
 from postmask.log import line
 from postmask.verdict import Verdict, unavailable
-from postmask_transport.lmtp_protocol import (
+from postmask_transport.lmtp_events import (
     Client,
     Closing,
     Envelope,
     Limits,
     MessageGiven,
     RecipientGiven,
-    Session,
     TooLarge,
 )
+from postmask_transport.lmtp_protocol import Session
 
 _CHUNK = 262_144
 

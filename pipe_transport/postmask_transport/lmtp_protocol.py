@@ -19,10 +19,19 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TypeAlias
+from dataclasses import replace
 
 from postmask.verdict import Verdict, lmtp_reply
+from postmask_transport.lmtp_events import (
+    Client,
+    Closing,
+    Envelope,
+    Event,
+    Limits,
+    MessageGiven,
+    RecipientGiven,
+    TooLarge,
+)
 from postmask_transport.lmtp_syntax import GrammarError, parse_attributes, parse_path, text
 
 EXTENSIONS = (
@@ -41,24 +50,6 @@ FAULT_LIMIT = 20
 _END = b"\r\n.\r\n"
 _BODIES = ("7BIT", "8BITMIME")
 
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who gave the message to Postfix, as far as the door tells (XFORWARD); None where it doesn't.
-
-    login: the SASL login, known through the pipe door only. queue_id: Postfix's.
-    """
-
-    address: str | None = None
-    name: str | None = None
-    helo: str | None = None
-    port: str | None = None
-    protocol: str | None = None
-    login: str | None = None
-    queue_id: str | None = None
-    source: str | None = None
-
-
 _ATTRIBUTES = {
     "ADDR": "address",
     "NAME": "name",
@@ -69,68 +60,11 @@ _ATTRIBUTES = {
     "IDENT": "queue_id",
     "SOURCE": "source",
 }
-assert set(_ATTRIBUTES.values()) == {field.name for field in fields(Client)}
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """The envelope of one message; addresses as written on the wire. sender: "" is the null sender.
-
-    recipients: those that were accepted at RCPT, in order, a repeated one repeated.
-    """
-
-    sender: str
-    recipients: tuple[str, ...]
-    smtputf8: bool
-    body: str | None
-    client: Client
-
-
-@dataclass(frozen=True, slots=True)
-class RecipientGiven:
-    """A question, to be answered by answer_recipient()."""
-
-    sender: str
-    recipient: str
-    client: Client
-
-
-@dataclass(frozen=True, slots=True)
-class MessageGiven:
-    """A question, to be answered by answer_message(). data: unstuffed, up to and with the last CRLF."""
-
-    envelope: Envelope
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TooLarge:
-    """For the log: a message over the limit was answered 452 4.3.1."""
-
-    envelope: Envelope
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """Send the output and close."""
-
-
-Event: TypeAlias = RecipientGiven | MessageGiven | TooLarge | Closing
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """size: octets of one message; 0: none."""
-
-    size: int = 0
-    recipients: int = 1000
 
 
 class _State(enum.Enum):
     COMMAND = enum.auto()
     DATA = enum.auto()
-    OVERFLOW = enum.auto()
     CLOSED = enum.auto()
 
 
@@ -177,7 +111,7 @@ class Session:
     @property
     def in_data(self) -> bool:
         """True from DATA's 354 to the final dot."""
-        return self._state in (_State.DATA, _State.OVERFLOW)
+        return self._state is _State.DATA
 
     def greet(self) -> None:
         """The peer may talk."""
@@ -250,7 +184,8 @@ class Session:
             self._searched = max(0, len(self._input) - len(_END) + 1)
             return None
         size = self._overflow + end
-        message = self._input[2 : end + 2]
+        with memoryview(self._input) as view:
+            message = bytes(view[2 : end + 2])
         del self._input[: end + len(_END)]
         envelope = self._envelope()
         if self._over_limit(size):
@@ -263,7 +198,6 @@ class Session:
     def _shed_overflow(self) -> None:
         """Past the limit the octets are counted and forgotten: memory is for mail that can be delivered."""
         if self._over_limit(self._overflow + len(self._input)):
-            self._state = _State.OVERFLOW
             kept = len(_END) - 1
             self._overflow += max(0, len(self._input) - kept)
             del self._input[:-kept]
@@ -397,11 +331,6 @@ class Session:
             self._reply(line)
 
 
-def _unstuffed(message: bytearray) -> bytes:
-    """Without the dot that transparency put before lines (RFC 5321 §4.5.2).
-
-    message lacks the CRLF before it; so a first line's dot is looked at by itself.
-    """
-    start = 1 if message.startswith(b".") else 0
-    data = bytes(memoryview(message)[start:])
-    return data.replace(b"\r\n.", b"\r\n")
+def _unstuffed(message: bytes) -> bytes:
+    """Without the dot that transparency put before lines (RFC 5321 §4.5.2)."""
+    return message.removeprefix(b".").replace(b"\r\n.", b"\r\n")

@@ -7,18 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postmask.verdict import MARK, Verdict, defer, deliver, reject
-from postmask_transport.lmtp_protocol import (
-    FAULT_LIMIT,
-    LINE_LIMIT,
+from postmask_transport.lmtp_events import (
     Client,
     Closing,
     Envelope,
     Limits,
     MessageGiven,
     RecipientGiven,
-    Session,
     TooLarge,
 )
+from postmask_transport.lmtp_protocol import FAULT_LIMIT, LINE_LIMIT, Session
 
 NO_LIMITS = Limits()
 SIZES = (1, 2, 3, 16, 128, 4096, 1 << 20)
