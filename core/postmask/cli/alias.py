@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from postmask.cli.alias_import import import_
-from postmask.cli.command import Noun, account_option
+from postmask.cli.command import Noun, account_option, choice
 from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
+from postmask.directory.records import WhenDisabled
+from postmask.store.vocabulary import AliasRowState
 
 if TYPE_CHECKING:
     from postmask.store.admin.views import AliasView
@@ -35,7 +37,7 @@ _note_option = click.option("--note", metavar="TEXT", help="What it is for; only
 _name_option = click.option("--name", metavar="TEXT", help="The display name that replies from it carry.")
 _when_disabled_option = click.option(
     "--when-disabled",
-    type=click.Choice(["reject", "unknown", "defer", "discard"]),
+    type=choice(WhenDisabled),
     help="What it answers when disabled: 550 5.2.1 (default), 550 5.1.1, 450, or accept and drop.",
 )
 
@@ -86,7 +88,7 @@ def add(
             account=account,
             note=note,
             name=name,
-            when_disabled=when_disabled or "reject",
+            when_disabled=when_disabled or WhenDisabled.REJECT,
             now=runtime.clock.now(),
         )
     _show(runtime, made)
@@ -127,7 +129,7 @@ def random(
             account=account,
             note=note,
             name=name,
-            when_disabled=when_disabled or "reject",
+            when_disabled=when_disabled or WhenDisabled.REJECT,
             now=runtime.clock.now(),
         )
     if runtime.output.json:
@@ -149,7 +151,7 @@ def random(
 @click.option("--mailbox", metavar="ADDRESS", help="Those that deliver to a mailbox.")
 @click.option(
     "--state",
-    type=click.Choice(["active", "disabled", "removed", "all"]),
+    type=choice(AliasRowState, "all"),
     help="Those in a state; default: all but removed ones.",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")

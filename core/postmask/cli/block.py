@@ -10,6 +10,7 @@ import click
 from postmask.cli.command import Noun
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
+from postmask.directory.records import BlockAction
 
 if TYPE_CHECKING:
     from postmask.store.admin.rules import Target
@@ -73,7 +74,7 @@ def add(
             session,
             sender,
             target=rules.Target(alias=alias, account=account, domain=domain),
-            action="discard" if discard else "reject",
+            action=BlockAction.DISCARD if discard else BlockAction.REJECT,
             now=runtime.clock.now(),
         )
     runtime.output.record(made)

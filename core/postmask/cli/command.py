@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,11 @@ class Noun(_WithCommonOptions, click.Group):
 account_option = click.option(
     "--account", metavar="NAME", help="The account; needed only where there are several."
 )
+
+
+def choice(words: type[enum.StrEnum], *more: str) -> click.Choice[str]:
+    """An option's type: the values of an enumeration (click itself would take their names)."""
+    return click.Choice([*(word.value for word in words), *more])
 
 
 def runtime(ctx: click.Context) -> Runtime:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmask.cli.command import Noun, account_option
+from postmask.cli.command import Noun, account_option, choice
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
+from postmask.directory.records import BlockAction, ContactRule
 
 if TYPE_CHECKING:
     from postmask.store.admin.views import ContactView
@@ -39,7 +40,7 @@ def contact() -> None:
 
 @contact.command("list", examples=("postmask contact list", "postmask contact list shop@alias.example.com"))
 @click.argument("alias", required=False)
-@click.option("--rule", type=click.Choice(["none", "allow", "block"]), help="Those of which this was said.")
+@click.option("--rule", type=choice(ContactRule), help="Those of which this was said.")
 @click.option("--search", metavar="TEXT", help="Those with this text in address or name.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
 @account_option
@@ -118,7 +119,9 @@ def block(runtime: Runtime, alias: str, address: str, discard: bool) -> None:
     from postmask.store.admin import contacts
 
     with runtime.changing() as session:
-        changed = contacts.block(session, alias, address, action="discard" if discard else "reject")
+        changed = contacts.block(
+            session, alias, address, action=BlockAction.DISCARD if discard else BlockAction.REJECT
+        )
     runtime.output.record(changed)
 
 

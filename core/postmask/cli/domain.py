@@ -165,8 +165,8 @@ def edit(runtime: Runtime, name: str, postmaster: str | None, account: str | Non
 def remove(runtime: Runtime, name: str, with_aliases: bool) -> None:
     """Take a domain out of our hands. Refused while it has aliases.
 
-    Mail for it that is still in the queue is refused by Postfix or bounced, once Postfix knows;
-    wait for the queue to empty where that matters.
+    Let the queue run empty first: mail for the domain that still lies there isn't ours any more then, and
+    Postfix bounces it, or sends it on to wherever the DNS says.
     """
     from postmask.store.admin import domains
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from postmask.cli.command import Noun, account_option
+from postmask.cli.command import Noun, account_option, choice
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
 from postmask.cli.since import seconds_of
+from postmask.store.vocabulary import EventKind
 
-_KINDS = ("forwarded", "replied", "refused", "held", "discarded", "bounced", "deferred")
 _COLUMNS = (
     Column("at", "AT"),
     Column("kind", "WHAT"),
@@ -56,7 +56,7 @@ def event() -> None:
 )
 @click.option("--alias", metavar="ADDRESS", help="Those of an alias.")
 @click.option("--contact", metavar="ADDRESS", help="Those with a contact.")
-@click.option("--kind", type=click.Choice(_KINDS), help="Those of a kind.")
+@click.option("--kind", type=choice(EventKind), help="Those of a kind.")
 @_since_option
 @_limit_option
 @account_option

@@ -69,7 +69,7 @@ def report(error: BaseException) -> int:
     if "POSTMASK_DEBUG" in os.environ and not isinstance(error, click.ClickException | click.Abort):
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        click.echo("postmask: interrupted, nothing was changed by this command", err=True)
+        click.echo("postmask: interrupted", err=True)
         return INTERRUPTED
     if isinstance(error, click.UsageError):
         error.show()

@@ -6,14 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from postgres import Cluster, PostgresMissing, running
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +31,13 @@ class Shell:
         return json.loads(told.stdout)
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    try:
-        with running() as made:
-            yield made
-    except PostgresMissing as missing:
-        pytest.skip(str(missing))
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
     """Configured, nothing made yet."""
     if request.param == "sqlite":
         database = f'url = "sqlite:///{tmp_path}/postmask.db"\n'
     else:
-        owner = request.getfixturevalue("cluster").fresh()
+        owner = request.getfixturevalue("postgres").fresh()
         name = owner.rpartition("/")[2]
         place = owner.rpartition("@")[2]
         database = f'owner_url = "{owner}"\nurl = "postgresql://{name}_node:geheim@{place}"\n'
