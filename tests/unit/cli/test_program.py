@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +13,13 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from postmask.cli import failure
 from postmask.cli.command import Command, Noun
 from postmask.cli.program import NOUNS, program
+from postmask.keys import Keyring, Secret
 
 HEAVY = ("sqlalchemy", "alembic", "psycopg2", "cryptography", "dkim", "dns", "rich", "spf")
 
@@ -56,8 +60,6 @@ def test_every_command_has_help_and_an_example(path: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("path", [path for path in TREE if path], ids=" ".join)
 def test_examples_parse(path: tuple[str, ...]) -> None:
     """Each example is a command line that the parser takes."""
-    import shlex
-
     command = TREE[path]
     assert isinstance(command, Command | Noun)
     for example in command.examples:
@@ -98,26 +100,19 @@ def test_completion_scripts(shell: str) -> None:
     assert "_POSTMASK_COMPLETE" in told.stdout
 
 
-def test_completion_completes() -> None:
-    told = subprocess.run(
-        [sys.executable, "-m", "postmask.cli"],
-        env={
-            **os.environ,
-            "_POSTMASK_COMPLETE": "bash_complete",
-            "COMP_WORDS": "postmask ali",
-            "COMP_CWORD": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
-    # "python -m" makes another program name of it, hence another variable: so by the library.
-    from click.shell_completion import BashComplete
-
-    assert told.returncode in (0, os.EX_USAGE)
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("al", "alias"),
+        ("alias ra", "random"),
+        ("alias add --no", "--note"),
+        ("mailbox edit --allow", "--allow-spf"),
+    ],
+)
+def test_completion(typed: str, offered: str) -> None:
+    *before, incomplete = typed.split(" ")
     complete = BashComplete(program, {}, "postmask", "_POSTMASK_COMPLETE")
-    assert [item.value for item in complete.get_completions([], "al")] == ["alias"]
-    assert "add" in [item.value for item in complete.get_completions(["alias"], "")]
-    assert "--to" in [item.value for item in complete.get_completions(["alias", "add"], "--")]
+    assert offered in [item.value for item in complete.get_completions(before, incomplete)]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +140,6 @@ def test_missing_configuration_is_78(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", failure.STATUSES)
 def test_every_exception_that_is_named_exists(name: str) -> None:
-    import importlib
-
     module, _, attribute = name.rpartition(".")
     kind = getattr(importlib.import_module(module), attribute)
     assert issubclass(kind, Exception)
@@ -174,8 +167,6 @@ def test_an_unforeseen_exception_is_one_line_and_70(monkeypatch: pytest.MonkeyPa
     "words", [["--json", "keys", "show"], ["keys", "--json", "show"], ["keys", "show", "--json"]]
 )
 def test_json_at_every_place(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from postmask.keys import Keyring, Secret
-
     ring = Keyring([Secret(1, "2026-01-01", bytes(32)), Secret(2, "2026-02-01", bytes(31) + b"x")])
     monkeypatch.setattr("postmask.cli.runtime.Runtime.keys", ring)
     told = CliRunner().invoke(program, words)
@@ -185,3 +176,51 @@ def test_json_at_every_place(words: list[str], monkeypatch: pytest.MonkeyPatch) 
 
 def test_nouns_are_all_there() -> None:
     assert set(NOUNS) == {path[0] for path in TREE if path}
+
+
+def test_debugging_shows_where_a_foreseen_error_came_up(tmp_path: Path) -> None:
+    words = ["--config", str(tmp_path / "none.toml"), "keys", "show"]
+    told = CliRunner().invoke(program, words, env={"POSTMASK_DEBUG": "1"})
+    assert told.exit_code == os.EX_CONFIG
+    assert "Traceback" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (PermissionError(13, "Permission denied", "/etc/x"), os.EX_NOPERM),
+        (FileNotFoundError(2, "No such file", "/etc/x"), os.EX_NOINPUT),
+        (ConnectionRefusedError(111, "refused"), os.EX_UNAVAILABLE),
+        (TimeoutError("too long"), os.EX_UNAVAILABLE),
+        (OSError(28, "No space left on device"), os.EX_IOERR),
+        (failure.CommandError("no", 99), 99),
+        (RuntimeError("?"), os.EX_SOFTWARE),
+    ],
+)
+def test_statuses(error: Exception, status: int) -> None:
+    assert failure.status_of(error) == status
+
+
+def test_every_status_has_a_meaning() -> None:
+    assert {*failure.STATUSES.values()} <= {*failure.MEANINGS}
+
+
+@pytest.mark.parametrize("words", [["lab", "status"], ["lab", "down"]])
+def test_a_lab_that_isnt_there(words: list[str], tmp_path: Path) -> None:
+    told = CliRunner().invoke(program, [*words, str(tmp_path)])
+    assert told.exit_code == os.EX_NOINPUT
+    assert "there is no lab" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--smtp", "0"],
+        ["--sink", "nowhere"],
+        ["--exec", "nonsense"],
+        ["--exec", "nonsense=x"],
+        ["--door", "x"],
+    ],
+)
+def test_options_of_a_lab_that_cant_be(words: list[str], tmp_path: Path) -> None:
+    assert CliRunner().invoke(program, ["lab", "up", str(tmp_path / "lab"), *words]).exit_code == os.EX_USAGE
