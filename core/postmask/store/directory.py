@@ -11,12 +11,14 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import Engine, Executable, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.sql.selectable import SelectBase
 
 from postmask.clock import Clock, SystemClock
 from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
@@ -30,6 +32,7 @@ from postmask.directory.records import (
 )
 from postmask.store import reading, waiting
 from postmask.store.engine import LOOKUP_SECONDS, explain
+from postmask.store.prepared import Prepared
 
 T = TypeVar("T")
 
@@ -46,7 +49,8 @@ class SqlDirectory:
         self._clock = clock or SystemClock()
         self._seconds = seconds
         self._remote = engine.dialect.name != "sqlite"
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[PoolProxiedConnection] = deque()
+        self._prepared: dict[Executable, Prepared] = {}
         self._resting_until = float("-inf")
         self._last_reason = ""
 
@@ -130,14 +134,17 @@ class SqlDirectory:
 
     def _fetch_here(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
         """From SQLite, on a connection that stays checked out: the pool costs more than the query."""
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = self._prepared[statement] = Prepared(cast(SelectBase, statement), self._engine.dialect)
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._engine.connect()
+            connection = self._engine.raw_connection()
         try:
-            rows = connection.execute(statement, parameters).all()
+            rows = prepared.rows(cast(sqlite3.Connection, connection.driver_connection), parameters)
         except BaseException:
-            connection.close()
+            connection.invalidate()
             raise
         self._idle.append(connection)
         return rows

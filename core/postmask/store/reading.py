@@ -250,7 +250,7 @@ def _mailboxes(rows: Rows) -> tuple[records.Mailbox, ...]:
             state=_mailbox_state(row),
             login=row.login,
             senders=tuple(senders[row.mailbox_id]),
-            allow_spf=row.allow_spf,
+            allow_spf=bool(row.allow_spf),
             written=row.written,
         )
         for row in first.values()
