@@ -11,7 +11,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from postmask.address import Address, AddressError, parse_loose
@@ -22,6 +22,7 @@ from postmask.directory.records import Alias, ContactRule, Directory, Domain, Ma
 from postmask.keys import Keyring
 from postmask.message import forward as rewriting
 from postmask.message.headers import fold
+from postmask.message.lines import fold_long
 from postmask.message.mailboxes import NamedAddress
 from postmask.message.msgid import Direction, carry
 from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
@@ -89,6 +90,8 @@ class Forwarding:
 
     def plan(self, incoming: Incoming, alias: Alias, recipient: Address) -> Consignment | Verdict:
         """The copies for an active alias, or why there are none. Raises UnknownNowError."""
+        # smtp(8) would fold longer lines after they were signed.
+        incoming = replace(incoming, body=fold_long(incoming.body))
         address = parse_loose(alias.address)
         sender = _envelope_sender(incoming)
         own = _OwnAliases(self._with.directory, alias.account_id)
