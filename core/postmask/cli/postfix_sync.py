@@ -32,11 +32,11 @@ def tell(runtime: Runtime) -> Told:
     from postmask_postfix import sync
 
     config_dir = runtime.settings.postfix.config_dir
-    if not postfix_facts.installed(config_dir) or not sync.attached(config_dir):
-        return Told.NOT_ATTACHED
-    if os.geteuid() != 0:
-        return Told.ROOT_NEEDED
     try:
+        if not postfix_facts.installed(config_dir) or not sync.attached(config_dir):
+            return Told.NOT_ATTACHED
+        if os.geteuid() != 0:
+            return Told.ROOT_NEEDED
         sync.sync_domains(config_dir, domain_names(runtime))
     except sync.SyncError as error:
         raise CommandError(
