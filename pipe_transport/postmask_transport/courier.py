@@ -26,6 +26,9 @@ from postmask_transport.submit import Refused, Reinjector, Submitted, Unknown
 
 _log = logging.getLogger(__name__)
 
+_NOT_SENT = "re-injection refused"
+"""Begins the reason of a pending row whose copy Postfix surely doesn't have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
@@ -88,16 +91,14 @@ class Courier:
 
     def _is_done(self, key: bytes) -> bool:
         row = self._spool.row(key)
-        if row is not None and row.outcome is Outcome.PENDING:
-            line(
-                _log,
-                logging.WARNING,
-                "resend",
-                queue_id=row.queue_id,
-                note="may be a duplicate",
-                key=key.hex(),
-            )
-        return row is not None and row.outcome is not Outcome.PENDING
+        if row is None:
+            return False
+        if row.outcome is not Outcome.PENDING:
+            return True
+        if not row.reason.startswith(_NOT_SENT):
+            note = "its outcome was never learned: may be a duplicate"
+            line(_log, logging.WARNING, "resend", queue_id=row.queue_id, key=key.hex(), note=note)
+        return False
 
     def _send(self, incoming: Incoming, copy: Copy, told: Sequence[Entry]) -> list[str]:
         """Send one copy; return what went wrong. told: what the truth learns with this copy's outcome."""
@@ -117,7 +118,7 @@ class Courier:
                 self._finish(row, told)
                 return []
             case Refused():
-                problem = f"re-injection refused: {result.code} {result.status} {result.text}"
+                problem = f"{_NOT_SENT}: {result.code} {result.status} {result.text}"
             case Unknown():
                 problem = f"re-injection: {result.reason}"
         self._finish(replace(copy.row, reason=problem), ())

@@ -1,0 +1,303 @@
+"""The forwarder's engine with a directory in memory, a real spool, and a re-injection that is played."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from directories import MemoryDirectory, alias, mailbox
+from postmask.auth.dns import Resolver
+from postmask.clock import Deadline, ManualClock
+from postmask.directory.local import LocalDirectory
+from postmask.directory.lookup import Unavailable
+from postmask.directory.records import (
+    AliasState,
+    BlockAction,
+    Contact,
+    ContactRule,
+    MailboxState,
+    SenderRule,
+    WhenDisabled,
+)
+from postmask.keys import Keyring, Secret
+from postmask.spool import Outcome, Spool, SpoolError
+from postmask.tokens import reverse_token
+from postmask.verdict import Kind, Verdict
+from postmask_transport.bounces import Bounces
+from postmask_transport.contacts import ContactBook
+from postmask_transport.courier import Courier
+from postmask_transport.deliver import Engine
+from postmask_transport.forwarding import Forwarding, Stationery
+from postmask_transport.lmtp import Client, Envelope
+from postmask_transport.outgoing import Outgoing
+from postmask_transport.replying import Replying
+from postmask_transport.signing import DomainSigner
+from postmask_transport.submit import Outcome as Answer
+from postmask_transport.submit import Refused, Submitted, Unknown
+
+FOREIGN = Client(address="203.0.113.5", name="mx.example.com", helo="mx.example.com", port="1", queue_id="Q1")
+LOGGED_IN = replace(FOREIGN, login="me")
+PLAIN = b"From: Bob <bob@example.com>\r\nTo: shop@alias.test\r\nSubject: s\r\n\r\nbody\r\n"
+KEYS = Keyring([Secret(1, "2026-01-01", b"s" * 32)])
+
+
+@dataclass
+class Played:
+    """A re-injection. answers: what it says to one message after the other, then Submitted."""
+
+    prefix: str
+    answers: list[Answer | Exception] = field(default_factory=list)
+    sent: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+    def submit(
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        data: bytes,
+        *,
+        ident: str,
+        deadline: Deadline,
+        **how: object,
+    ) -> Answer:
+        answer = self.answers.pop(0) if self.answers else Submitted(f"{self.prefix}{len(self.sent) + 1}")
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, Submitted | Unknown):
+            self.sent.append((sender, recipients[0], data))
+        return answer
+
+
+@dataclass
+class Rig:
+    """An engine with all that stands around it."""
+
+    engine: Engine
+    directory: MemoryDirectory
+    spool: Spool
+    out: Played
+    held: Played
+    clock: ManualClock
+
+    def deliver(
+        self,
+        recipient: str = "shop@alias.test",
+        content: bytes = PLAIN,
+        sender: str = "bob@example.com",
+        client: Client = FOREIGN,
+    ) -> Verdict:
+        envelope = Envelope(sender, (recipient,), smtputf8=False, body=None, client=client)
+        (verdict,) = self.engine.message(envelope, content, Deadline.after(self.clock, 25))
+        return verdict
+
+    def outcomes(self) -> list[str]:
+        with sqlite3.connect(self.spool._path) as connection:
+            return [row[0] for row in connection.execute("SELECT outcome FROM ledger ORDER BY outcome")]
+
+    def events(self) -> list[str]:
+        return [str(entry.payload["kind"]) for _, entry in self.spool.outbox(99) if entry.kind == "event"]
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    clock = ManualClock()
+    spool = Spool(tmp_path / "spool.db", clock)
+    memory = MemoryDirectory().with_domain()
+    memory.aliases["shop@alias.test"] = alias()
+    directory = LocalDirectory(memory, spool)
+    out, held = Played("OUT"), Played("HELD")
+    courier = Courier(spool, out, held)  # type: ignore[arg-type]  played
+    stationery = Stationery(
+        directory, KEYS, clock, ContactBook(directory, KEYS), DomainSigner(directory, KEYS, clock), 50
+    )
+    engine = Engine(
+        directory=directory,
+        keys=KEYS,
+        clock=clock,
+        courier=courier,
+        forwarding=Forwarding(stationery),
+        replying=Replying(
+            stationery=stationery,
+            outgoing=Outgoing(stationery),
+            courier=courier,
+            spool=spool,
+            resolver=Resolver((("127.0.0.1", 9),), 0.1),
+            own_networks=(),
+            notices_from=None,
+        ),
+        bounces=Bounces(
+            directory=directory, spool=spool, keys=KEYS, clock=clock, courier=courier, notices_from=None
+        ),
+        postfix_uid=0,
+    )
+    yield Rig(engine, memory, spool, out, held, clock)
+    spool.close()
+
+
+def test_one_copy_a_mailbox_each_with_its_own_bounce_address(rig: Rig) -> None:
+    boxes = (mailbox("a@real.test", id=1), mailbox("b@real.test", id=2))
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
+    assert rig.deliver().kind is Kind.DELIVER
+    assert [recipient for _, recipient, _ in rig.out.sent] == ["a@real.test", "b@real.test"]
+    assert len({sender for sender, _, _ in rig.out.sent}) == 2
+    assert len({data for _, _, data in rig.out.sent}) == 1
+    assert rig.events() == ["forwarded"]
+
+
+def test_a_retry_sends_only_what_the_ledger_lacks(rig: Rig) -> None:
+    boxes = (mailbox("a@real.test", id=1), mailbox("b@real.test", id=2))
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
+    rig.out.answers = [Submitted("OUT1"), Refused(451, "4.3.0", "queue full", False)]
+    verdict = rig.deliver()
+    assert (verdict.kind, verdict.status) == (Kind.DEFER, "4.3.0")
+    assert rig.events() == []
+    assert rig.deliver().kind is Kind.DELIVER
+    assert [recipient for _, recipient, _ in rig.out.sent] == ["a@real.test", "b@real.test"]
+    assert rig.deliver().kind is Kind.DELIVER
+    assert len(rig.out.sent) == 2
+    assert rig.events() == ["forwarded"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Refused(554, "5.7.1", "not here", True),
+        Refused(421, "4.3.2", "shutting down", False),
+        Unknown("lost after the dot"),
+    ],
+)
+def test_what_postfix_does_not_take_waits_and_is_never_bounced(rig: Rig, answer: Answer) -> None:
+    rig.out.answers = [answer]
+    verdict = rig.deliver(client=LOGGED_IN)
+    assert (verdict.kind, verdict.code) == (Kind.DEFER, 451)
+    assert rig.outcomes() == ["pending"]
+
+
+def test_only_a_copy_whose_outcome_was_never_learned_is_called_a_possible_duplicate(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.out.answers = [Refused(451, "4.3.0", "no", False), Unknown("lost after the dot")]
+    rig.deliver()
+    rig.deliver()
+    assert "duplicate" not in caplog.text
+    rig.deliver()
+    assert "may be a duplicate" in caplog.text
+
+
+def test_a_spool_that_cannot_be_written_defers_before_anything_is_sent(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.spool, "begin", failing)
+    assert rig.deliver().code == 451
+    assert rig.out.sent == []
+
+
+def test_a_spool_that_fails_after_the_250_changes_no_answer(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.spool, "finish", failing)
+    assert rig.deliver().kind is Kind.DELIVER
+    assert len(rig.out.sent) == 1
+
+
+def failing(*_: object, **__: object) -> None:
+    raise SpoolError("disk full")
+
+
+def test_an_unknown_exception_is_a_deferral_and_says_nothing_to_the_peer(rig: Rig) -> None:
+    rig.out.answers = [RuntimeError("secret detail")]
+    verdict = rig.deliver()
+    assert (verdict.kind, verdict.code) == (Kind.DEFER, 451)
+    assert "secret" not in verdict.text
+
+
+def test_one_bad_recipient_does_not_touch_the_others(rig: Rig) -> None:
+    envelope = Envelope(
+        "bob@example.com", ("x@foreign.test", "shop@alias.test", "no address"), False, None, FOREIGN
+    )
+    verdicts = rig.engine.message(envelope, PLAIN, Deadline.after(rig.clock, 25))
+    assert [verdict.kind for verdict in verdicts] == [Kind.DEFER, Kind.DELIVER, Kind.DEFER]
+
+
+def test_an_unknown_alias_is_refused_to_a_known_sender_and_held_from_others(rig: Rig) -> None:
+    assert rig.deliver("unknown@alias.test", client=LOGGED_IN).code == 550
+    assert (rig.out.sent, rig.held.sent) == ([], [])
+    assert rig.deliver("unknown@alias.test", PLAIN + b"another\r\n").kind is Kind.DELIVER
+    assert [recipient for _, recipient, _ in rig.held.sent] == ["unknown@alias.test"]
+
+
+@pytest.mark.parametrize(
+    ("sender", "content"),
+    [
+        ("", PLAIN),
+        ("bob@example.com", b"Auto-Submitted: auto-replied\r\n" + PLAIN),
+        ("bob@example.com", b"Precedence: bulk\r\n" + PLAIN),
+        ("bob@example.com", b"List-Id: <l.example.com>\r\n" + PLAIN),
+    ],
+)
+def test_a_machine_is_never_sent_a_bounce(rig: Rig, sender: str, content: bytes) -> None:
+    assert rig.deliver("unknown@alias.test", content, sender, LOGGED_IN).kind is Kind.DELIVER
+    assert len(rig.held.sent) == 1
+
+
+def test_a_local_submission_counts_as_a_known_sender(rig: Rig) -> None:
+    for client in (Client(queue_id="Q1"), Client(address="127.0.0.1", port="0", queue_id="Q1")):
+        assert rig.deliver("unknown@alias.test", client=client).code == 550
+
+
+def test_discarding_by_the_owners_rule_leaves_a_record(rig: Rig) -> None:
+    rig.directory.aliases["shop@alias.test"] = alias(
+        state=AliasState.DISABLED, when_disabled=WhenDisabled.DISCARD
+    )
+    assert rig.deliver().kind is Kind.DISCARD
+    assert rig.outcomes() == [Outcome.DISCARDED]
+    assert rig.events() == ["discarded"]
+    rig.directory.aliases["shop@alias.test"] = alias()
+    rig.directory.rules["bob@example.com"] = SenderRule(BlockAction.DISCARD, "alias", "bob@example.com")
+    assert rig.deliver(content=PLAIN + b"another\r\n").kind is Kind.DISCARD
+    assert rig.out.sent == []
+
+
+def test_a_blocked_author_is_discarded_whatever_the_envelope_says(rig: Rig) -> None:
+    token = reverse_token(KEYS, 7, "bob@example.com")
+    rig.directory.contacts[7, "bob@example.com"] = Contact(
+        7, "bob@example.com", None, ContactRule.BLOCK, token
+    )
+    assert rig.deliver(sender="bounce@list.example").kind is Kind.DISCARD
+
+
+def test_a_paused_mailbox_gets_its_copy_held(rig: Rig) -> None:
+    boxes = (mailbox("a@real.test", id=1), mailbox("b@real.test", id=2, state=MailboxState.PAUSED))
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
+    assert rig.deliver().kind is Kind.DELIVER
+    assert [recipient for _, recipient, _ in rig.out.sent] == ["a@real.test"]
+    assert [recipient for _, recipient, _ in rig.held.sent] == ["b@real.test"]
+
+
+def test_what_went_out_and_comes_in_again_is_held_as_a_loop(rig: Rig) -> None:
+    rig.deliver()
+    (_, _, data) = rig.out.sent[0]
+    assert rig.deliver(content=b"Received: from the mailbox's server\r\n" + data).kind is Kind.DELIVER
+    assert len(rig.out.sent) == 1
+    assert len(rig.held.sent) == 1
+
+
+@pytest.mark.parametrize("method", ["domain", "alias", "contact", "dkim_keys", "sender_rule"])
+def test_a_directory_that_cannot_say_defers(rig: Rig, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    unavailable: Callable[..., Unavailable] = lambda *_: Unavailable("gone")  # noqa: E731
+    monkeypatch.setattr(rig.directory, method, unavailable)
+    verdict = rig.deliver(client=LOGGED_IN)
+    assert (verdict.kind, verdict.code) == (Kind.DEFER, 451)
+    assert rig.out.sent == []
+
+
+def test_a_first_contact_is_known_to_the_next_message_before_the_truth_has_it(rig: Rig) -> None:
+    rig.deliver()
+    known = rig.spool.contact(7, "bob@example.com")
+    assert known is not None
+    verdict = rig.deliver(f"bob.{known.token}@alias.test")
+    assert verdict.kind is Kind.HOLD
+    assert [recipient for _, recipient, _ in rig.held.sent] == ["bob@example.com"]
