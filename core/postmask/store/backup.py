@@ -18,6 +18,7 @@ import contextlib
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -82,10 +83,21 @@ def _aside(beside: Path) -> Iterator[Path]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """All pages in one step: readers of the target see all of it or none."""
+    """All pages in one step: readers of the target see all of it or none.
+
+    SQLite would wait for ever for somebody else's write to end, hence the deadline.
+    """
+    deadline = time.monotonic() + _PATIENCE
+
+    def look_at_the_clock(status: int, _left: int, _all: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
+            raise StoreUnavailable(
+                f"{target} is being written to all the time; stop the programs and try again"
+            )
+
     try:
         with _opened(source, "rw") as reading, _opened(target, "rwc") as writing:
-            reading.backup(writing)
+            reading.backup(writing, progress=look_at_the_clock)
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{source} can't be copied to {target}: {error}") from error
 

@@ -7,7 +7,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import enum
-import math
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +19,8 @@ from postmask.spool import Entry
 from postmask.store.models import MAX_ID
 from postmask.store.vocabulary import BounceOrigin, EventKind
 
+_ID = re.compile(r"[0-9a-f]{32}")
+_FAR_FUTURE = 2.0**40
 _TEXT_LIMIT = 1000
 _NAME_LIMIT = 200
 
@@ -39,12 +41,14 @@ class _Payload:
     """Typed access to an entry's fields."""
 
     def __init__(self, entry: Entry) -> None:
+        if not _ID.fullmatch(entry.id):
+            raise EntryError("the id is no UUID")
         self.id = entry.id
         self._fields = entry.payload
 
     def at(self) -> float:
         value = self._required("at")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _FAR_FUTURE:
             raise EntryError("at is no time")
         return float(value)
 
@@ -71,7 +75,7 @@ class _Payload:
 
     def one_of(self, name: str, words: type[enum.StrEnum]) -> str:
         value = self._required(name)
-        if value not in set(words):
+        if value not in tuple(words):
             raise EntryError(f"{name} is none of {', '.join(words)}")
         return str(value)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, case, select, tuple_, update
@@ -64,7 +65,7 @@ def apply(connection: Connection, node: str, entries: Sequence[Entry]) -> tuple[
     _insert_new(connection, Bounce, bounces, ["id"])
     marks = [values for _, values in sorted_out["replay"]]
     _insert_new(connection, ReplayMark, marks, ["mark", "reverse_token"])
-    for _, values in sorted_out["mailbox_pause"]:
+    for values in sorted((values for _, values in sorted_out["mailbox_pause"]), key=itemgetter("mailbox_id")):
         _pause(connection, **values)
     return tuple(left_out)
 
@@ -80,7 +81,8 @@ def seen(connection: Connection, node: str, at: float) -> None:
 def _contacts(connection: Connection, told: Sequence[tuple[Entry, Values]]) -> list[LeftOut]:
     """The contact that is there keeps its name and its current token; a new token is added to it."""
     left_out: list[LeftOut] = []
-    for some in batched(told, _PIECE):
+    in_order = sorted(told, key=lambda one: (one[1]["alias_id"], one[1]["address"]))
+    for some in batched(in_order, _PIECE):
         present = _present(connection, {values["alias_id"] for _, values in some})
         known = [values for _, values in some if values["alias_id"] in present]
         left_out += [
@@ -151,10 +153,14 @@ def _pause(connection: Connection, mailbox_id: int, at: float, reason: str) -> N
 def _insert_new(
     connection: Connection, model: type[Base], rows: Iterable[Values], unique: Sequence[str]
 ) -> set[Any]:
-    """Insert what isn't there yet by these columns; the first of them, of the rows that were new."""
+    """Insert what isn't there yet by these columns; the first of them, of the rows that were new.
+
+    In their order, so that two nodes with the same rows wait for each other and never in a circle.
+    """
     new: set[Any] = set()
     table = model.__table__
-    for some in batched(rows, _PIECE):
+    in_order = sorted(rows, key=lambda row: [row[column] for column in unique])
+    for some in batched(in_order, _PIECE):
         statement = (
             _insert(connection, model)
             .values(some)

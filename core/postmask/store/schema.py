@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from postmask import tokens
 from postmask.clock import Clock
 from postmask.store import models
-from postmask.store.engine import as_store_error, make_engine, sqlite_path
+from postmask.store.engine import READ_ONLY, as_store_error, make_engine, sqlite_path
 from postmask.store.errors import StoreError, StoreUnavailable
 from postmask.store.roles import grant_node_role as grant_node_role
 
@@ -113,7 +113,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
 
 def status(url: str) -> Status:
     """Where this database stands. Raises StoreUnavailable when it can't be asked."""
-    with _opened(url) as connection:
+    with _opened(url, read_only=True) as connection:
         state = _state(connection)
         readable = state in (SchemaState.CURRENT, SchemaState.AHEAD, SchemaState.BEHIND)
         return Status(
@@ -140,8 +140,8 @@ def make_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _opened(url: str) -> Iterator[Connection]:
-    engine = make_engine(url)
+def _opened(url: str, *, read_only: bool = False) -> Iterator[Connection]:
+    engine = make_engine(url).execution_options(**{READ_ONLY: read_only})
     try:
         with engine.begin() as connection:
             yield connection

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from postmask.directory.lookup import Found
 from postmask.directory.records import MailboxState
@@ -184,3 +186,30 @@ def test_forgetting(furnished: Truth) -> None:
     assert (count(furnished, Event), count(furnished, ReplayMark)) == (1, 0)
     shown: Any = furnished.do(aliases.get, SHOP)
     assert shown.counters == {"forwarded": 2}
+
+
+def test_two_nodes_at_once_with_the_same_contacts(furnished: Truth) -> None:
+    """In opposite order: they must wait for each other, not in a circle."""
+    entries = [contact(furnished, f"c{n}@firm.test") for n in range(40)]
+    entries += [
+        Entry.new("replay", mark=f"m{n}", reverse_token="t", ledger_key="k", at=1.0) for n in range(40)
+    ]
+    faults: list[Exception] = []
+
+    def carry(node: str, mine: list[Entry]) -> None:
+        try:
+            for _ in range(5):
+                apply(furnished, *mine, node=node)
+        except SQLAlchemyError as error:
+            faults.append(error)
+
+    threads = [
+        threading.Thread(target=carry, args=(node, mine))
+        for node, mine in (("mx1", entries), ("mx2", entries[::-1]), ("mx3", entries))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert (count(furnished, Contact), count(furnished, ReplayMark)) == (40, 40)
