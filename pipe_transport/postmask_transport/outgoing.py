@@ -81,7 +81,7 @@ class Outgoing:
 
 
 class _RealAddresses:
-    """The contacts behind reverse aliases of one alias; asks for each once."""
+    """The contacts behind the reverse aliases of one account; asks for each once."""
 
     def __init__(self, stationery: Stationery, alias: Alias) -> None:
         self._with = stationery
@@ -110,6 +110,6 @@ class _RealAddresses:
         found = self._with.directory.reverse_alias(reserved.token)
         if isinstance(found, Unavailable):
             raise UnknownNowError(found.reason)
-        if not isinstance(found, Found) or found.value.alias.id != self._alias.id:
+        if not isinstance(found, Found) or found.value.alias.account_id != self._alias.account_id:
             return None
         return NamedAddress(found.value.contact_name, parse_loose(found.value.contact))
