@@ -128,7 +128,9 @@ class Instance:
             "append_dot_mydomain": "no",
             "message_size_limit": "52428800",
             "mailbox_size_limit": "0",
-            # A person who tries something out doesn't want to wait five minutes for the next try.
+            # A person who tries something out doesn't want to wait five minutes for the next try, nor one
+            # after killing one of Postfix's daemons.
+            "service_throttle_time": "3s",
             "queue_run_delay": "5s",
             "minimal_backoff_time": "5s",
             "maximal_backoff_time": "60s",

@@ -125,7 +125,7 @@ class _Listener:
 
     def __init__(self, path: Path) -> None:
         self._socket = _listening(path)
-        self._open: set[socket.socket] = set()
+        self.open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def serve(self, connection: socket.socket) -> None:
@@ -140,13 +140,13 @@ class _Listener:
             threading.Thread(target=self._run, args=(connection,), daemon=True).start()
 
     def _run(self, connection: socket.socket) -> None:
-        self._open.add(connection)
+        self.open.add(connection)
         try:
             self.serve(connection)
         except (OSError, EOFError):
             pass  # the other side left
         finally:
-            self._open.discard(connection)
+            self.open.discard(connection)
             connection.close()
 
     def close(self) -> None:
@@ -154,7 +154,7 @@ class _Listener:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        for connection in list(self._open):
+        for connection in list(self.open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 

@@ -1,0 +1,122 @@
+"""20 MB on their way to the forwarder, and somebody dies: no half message is ever delivered."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+from faults import Passage, Watch, await_flow, message, passage
+from postmask_postfix import processes
+from service import Service
+
+SIZE = 20_000_000
+_LINE = 78
+
+
+def _body() -> bytes:
+    """Lines of which no two are alike, so that a hole would show."""
+    source = random.Random(20)
+    lines = (b"%075x %d\r\n" % (source.getrandbits(300), number % 10) for number in range(SIZE // _LINE))
+    return b"".join(lines)
+
+
+def test_whoever_dies_in_the_middle_the_whole_message_arrives_once(faulty: Service) -> None:
+    """One message: its deliverer dies half-way, then near the end, Postfix stops, the forwarder dies."""
+    owned, body = faulty.alias(), _body()
+    watch = Watch(faulty.lab)
+    with passage(faulty, "forwarder") as passed:
+        passed.stop(after=SIZE // 3)
+        faulty.send("bob@example.com", [owned.alias], message(owned.alias, body=body))
+        _await_pause(faulty, passed)
+        _kill(faulty, faulty.lab.described["door"])
+        _pass_the_rest(faulty, passed)
+
+        # So near the end that pipe(8) has written all of it.
+        passed.stop(after=SIZE - 20_000)
+        _await_pause(faulty, passed)
+        _kill(faulty, faulty.lab.described["door"])
+        _pass_the_rest(faulty, passed)
+
+        passed.stop(after=SIZE // 2)
+        _await_pause(faulty, passed)
+        faulty.lab.run("postfix", "-c", str(faulty.lab.postfix), "stop")
+        _pass_the_rest(faulty, passed)
+        assert faulty.mail_for(owned.mailbox) == []
+        faulty.lab.up()
+
+        passed.stop(after=SIZE // 2)
+        _await_pause(faulty, passed)
+        faulty.lab.send_signal("forwarder", signal.SIGKILL)
+        passed.go_on()
+        watch.await_lines(1, f"to=<{owned.alias}>", "status=deferred")
+    assert faulty.mail_for(owned.mailbox) == []
+    faulty.lab.up()
+    await_flow(faulty, owned.mailbox, 1)
+    (mail,) = faulty.mail_for(owned.mailbox)
+    assert mail.content.partition(b"\r\n\r\n")[2] == body
+    assert watch.bounced() == []
+
+
+def test_the_deliverer_killed_while_the_forwarder_has_it(faulty: Service) -> None:
+    """The copy is sent, and nobody is there to hear it: the next try finds it in the ledger."""
+    owned = faulty.alias()
+    with passage(faulty, "reinject") as passed:
+        _drop_kept_connections(faulty)
+        passed.stop(at=b"queued as")
+        faulty.send("bob@example.com", [owned.alias], message(owned.alias, "once"))
+        _await_pause(faulty, passed)
+        _kill(faulty, faulty.lab.described["door"])
+        passed.go_on()
+        assert await_flow(faulty, owned.mailbox, 1) == ["once"]
+
+
+def test_the_forwarder_killed_before_it_heard_that_the_copy_was_taken(faulty: Service) -> None:
+    """The one place where a copy may come twice; the log says so."""
+    owned = faulty.alias()
+    with passage(faulty, "reinject") as passed:
+        _drop_kept_connections(faulty)
+        passed.stop(at=b"queued as")
+        faulty.send("bob@example.com", [owned.alias], message(owned.alias, "twice"))
+        _await_pause(faulty, passed)
+        faulty.lab.send_signal("forwarder", signal.SIGKILL)
+    logged = len(faulty.lab.program_log("forwarder"))
+    faulty.lab.up()
+    assert await_flow(faulty, owned.mailbox, 2) == ["twice", "twice"]
+    assert faulty.lab.program_log("forwarder")[logged:].count(" resend ") == 1
+
+
+def _kill(faulty: Service, name: str) -> None:
+    """SIGKILL to Postfix's daemons of that name. The doors are called as what is behind them."""
+    master = faulty.lab.described["pids"]["postfix"][0]
+    victims = [pid for pid in processes.children(master) if processes.name(pid) == name]
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    faulty.lab.wait_for(lambda: not any(map(processes.alive, victims)), f"the end of {name}")
+
+
+def _drop_kept_connections(faulty: Service) -> None:
+    """Let the forwarder come by new connections for its next messages."""
+    _kill(faulty, "smtpd")
+
+
+def _await_pause(faulty: Service, passed: Passage) -> None:
+    """Until the message is stopped on its way; a deferred one is tried again."""
+    tried = time.monotonic()
+
+    def paused() -> bool:
+        nonlocal tried
+        if time.monotonic() - tried > 1.0:
+            faulty.lab.flush()
+            tried = time.monotonic()
+        return passed.paused.is_set()
+
+    faulty.lab.wait_for(paused, "the pause", 60.0)
+
+
+def _pass_the_rest(faulty: Service, passed: Passage) -> None:
+    """Let through what was sent before the death, and wait until the forwarder has thrown it away."""
+    passed.go_on()
+    faulty.lab.wait_for(lambda: not passed.open, "the end of the connection")
+    assert "hung up within a message" in faulty.lab.program_log("forwarder").splitlines()[-1]
