@@ -48,6 +48,7 @@ def alias(config: Path | None) -> None:
     # Imported here: --help needs none of it.
     from postmask import log
     from postmask.config import ConfigError, load
+    from postmask.daemon import SocketError
     from postmask.keys import KeyFileError
     from postmask.spool import SpoolError
     from postmask.store.errors import StoreError
@@ -58,9 +59,12 @@ def alias(config: Path | None) -> None:
         settings = load(config)
         log.setup("postmask-milter", settings.log.level)
         running = wire(settings)
-    except (ConfigError, KeyFileError, OSError, SpoolError, StoreError) as error:
+    except (ConfigError, KeyFileError, SocketError, StoreError) as error:
         click.echo(f"postmask-milter: {error}", err=True)
         sys.exit(os.EX_CONFIG)
+    except SpoolError as error:
+        click.echo(f"postmask-milter: {error}", err=True)
+        sys.exit(os.EX_IOERR)
     service.leave(running.run())
 
 
