@@ -36,7 +36,7 @@ checks:
 
 ifdef WHEEL
 test: lint wheel
-	@VENV=.venv-wheel WHEEL=$$(ls -t dist/*.whl | head -1) scripts/bootstrap test
+	@BOOTSTRAP_VENV=.venv-wheel BOOTSTRAP_WHEEL=$$(ls -t dist/*.whl | head -1) scripts/bootstrap test
 	.venv-wheel/bin/pytest $(PYTEST_ARGS) $(TESTS)
 else
 test: lint
