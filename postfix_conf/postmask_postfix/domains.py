@@ -7,6 +7,7 @@ when it gets long: a single argument of 128 KB is more than `postconf -e` can be
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 
@@ -18,20 +19,23 @@ PART_LIMIT = 60_000
 NOTHING = ".^"
 """Matches no string at all: what stands for an empty set of domains."""
 
-_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 
 
 def pattern(domain: str) -> str:
     """The part of the alternation for a domain given in lower-case A-labels; ValueError for anything else."""
     if len(domain) > 253 or not _NAME.fullmatch(domain):
         raise ValueError(f"{domain!r} is not a domain name in lower-case A-labels")
-    forms = [domain]
+    return "|".join(form.replace(".", r"\.") for form in _forms(domain))
+
+
+def _forms(domain: str) -> tuple[str, ...]:
+    """The domain, and as U-labels where it has that form: what isn't valid there nobody can write so."""
     if "xn--" in domain:
-        try:
-            forms.append(idna.decode(domain))
-        except idna.IDNAError as error:
-            raise ValueError(f"{domain!r} is not a domain name: {error}") from error
-    return "|".join(form.replace(".", r"\.") for form in forms)
+        with contextlib.suppress(idna.IDNAError):
+            return domain, idna.decode(domain)
+    return (domain,)
 
 
 def alternations(domains: Iterable[str], limit: int = PART_LIMIT) -> tuple[str, ...]:

@@ -31,7 +31,8 @@ class LabOptions:
     smtp:       port of the SMTP listener on 127.0.0.1; by default a free one.
     sink:       "HOST:PORT" that takes all outgoing mail; None for a sink of the lab's own.
     nameserver: "HOST:PORT" that our programs ask instead of the system's resolvers.
-    programs:   program → command that replaces it, as a shell would split it (fault tests).
+    programs:   program → command that replaces it, as a shell would split it (fault tests). It finds the
+                configuration's path in POSTMASK_CONFIG; `pipe` gets our words after its own.
     """
 
     directory: Path
