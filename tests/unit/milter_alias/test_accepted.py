@@ -52,4 +52,18 @@ def test_what_nobody_fetches_does_not_pile_up() -> None:
     ask_gate = accepted.keeping(Asked(deliver()).answer)
     for number in range(3 * SIZE):
         ask_gate(f"r{number}@a", "bob@b", "")
-    assert len(accepted._verdicts) <= SIZE
+    assert len(accepted._kept) <= SIZE
+    for _ in range(3 * SIZE):
+        ask_gate("shop@a", "bob@b", "")
+    assert sum(map(len, accepted._kept.values())) <= 2 * SIZE
+
+
+def test_as_often_as_the_gate_has_said_it() -> None:
+    accepted = Accepted(ManualClock())
+    milter = Asked(None)
+    ask_gate, ask_milter = accepted.keeping(Asked(deliver()).answer), accepted.repeating(milter.answer)
+    for _ in range(2):
+        ask_gate("shop@a", "bob@b", "")
+    assert [ask_milter("shop@a", "bob@b", "") for _ in range(3)] == [deliver(), deliver(), None]
+    assert len(milter.questions) == 1
+    assert accepted._kept == {}
