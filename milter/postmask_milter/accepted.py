@@ -15,8 +15,10 @@ from postmask.verdict import Verdict
 from postmask_milter.alias import Answer
 
 SECONDS = 1.0
-SIZE = 2_000
-"""More than can be under way between gate and milter at once: what is beyond it is decided anew."""
+SIZE = 1_000
+PARALLEL = 50
+"""Questions kept, and how often each: more than is under way between gate and milter at once. What is
+beyond it is decided anew."""
 
 
 class Accepted:
@@ -52,7 +54,7 @@ class Accepted:
             if len(self._kept) >= SIZE:
                 self._kept.clear()
             kept = self._kept.setdefault((recipient, sender), [])
-            if len(kept) < SIZE:
+            if len(kept) < PARALLEL:
                 kept.append((self._clock.monotonic(), verdict))
 
     def _take(self, recipient: str, sender: str) -> Verdict | None:
