@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -151,8 +152,6 @@ def test_bash_completes() -> None:
 
 
 def test_interrupted_is_130_and_leaves_nothing(tmp_path: Path) -> None:
-    import signal
-
     fifo = tmp_path / "never"
     os.mkfifo(fifo)
     config = tmp_path / "postmask.toml"
@@ -163,9 +162,12 @@ def test_interrupted_is_130_and_leaves_nothing(tmp_path: Path) -> None:
     for words in (["keys", "init"], ["db", "init"]):
         subprocess.run([*command, *words], check=True, capture_output=True)
     run = subprocess.Popen([*command, "alias", "import", str(fifo)], stderr=subprocess.PIPE, text=True)
-    with fifo.open("w"):  # returns when the other side has opened it too
+    with fifo.open("w"):
+        until = time.monotonic() + 120
+        while "pipe_read" not in Path(f"/proc/{run.pid}/wchan").read_text() and time.monotonic() < until:
+            time.sleep(0.02)
         run.send_signal(signal.SIGINT)
-        told = run.communicate(timeout=20)[1]
+        told = run.communicate(timeout=120)[1]
     assert run.returncode == 130
     assert "interrupted" in told
     assert "Traceback" not in told
