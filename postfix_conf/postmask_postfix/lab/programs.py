@@ -7,6 +7,7 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -25,6 +26,12 @@ from postmask_postfix.processes import Process
 READY_SECONDS = 30.0
 REPLACED_SECONDS = 1.0
 STOP_SECONDS = 8.0
+
+_BECOME = (
+    'read -r line </proc/$$/stat && echo "$$ ${line##*) }" | cut -d" " -f1,21 >"$0.new"'
+    ' && mv "$0.new" "$0" && exec "$@"'
+)
+"""A shell that leaves its pid and start time (field 22 of stat) in the file $0, then becomes the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +91,14 @@ def _program(
 
 def start(programs: Iterable[Program], layout: Layout, environ: Mapping[str, str]) -> None:
     """Start those that don't run, all at once, and return when each is ready."""
-    waiting: list[tuple[Program, Notified]] = []
-    try:
+    with contextlib.ExitStack() as sockets:
+        waiting = []
         for program in programs:
             if program.process() is None:
-                notified = Notified()
-                waiting.append((program, notified))
+                notified = sockets.enter_context(Notified())
                 _spawn(program, notified.address, layout, environ)
+                waiting.append((program, notified))
         _await_all(waiting)
-    finally:
-        for _, notified in waiting:
-            notified.__exit__(None, None, None)
 
 
 def _spawn(program: Program, notify: str, layout: Layout, environ: Mapping[str, str]) -> None:
@@ -105,12 +109,9 @@ def _spawn(program: Program, notify: str, layout: Layout, environ: Mapping[str, 
     program.pid_file.unlink(missing_ok=True)
     environment = {name: value for name, value in environ.items() if not name.startswith("LISTEN_")}
     environment |= {"NOTIFY_SOCKET": notify, "POSTMASK_CONFIG": str(layout.config)}
-    # The shell writes its pid and start time (the 22nd field of stat), then becomes the program.
-    script = 'set -- "$0" "$@"; pid_file=$1; shift; read -r line </proc/$$/stat; echo "$$ ${line##*) }"'
-    script += ' | cut -d" " -f1,21 >"$pid_file.new" && mv "$pid_file.new" "$pid_file" && exec "$@"'
     with program.log.open("ab") as log:
         done = subprocess.run(
-            ["setsid", "-f", "sh", "-c", script, str(program.pid_file), *program.command],
+            ["setsid", "-f", "sh", "-c", _BECOME, str(program.pid_file), *program.command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
