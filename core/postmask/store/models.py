@@ -8,6 +8,9 @@ may pause a mailbox without being able to confirm one.
 
 Records of what happened (event, bounce, counter) refer to an alias or mailbox without a foreign key:
 a message's outcome is recorded even when its alias is gone by then.
+
+What the nodes keep a copy of is Tracked: on Postgres triggers number every change of a row, and
+write down every deletion (migration 0002). On SQLite the numbers stay 0.
 """
 
 from __future__ import annotations
@@ -77,7 +80,13 @@ def _address(column: str) -> CheckConstraint:
     return CheckConstraint(f"{column} LIKE '_%@_%'", name=f"{column}_form")
 
 
-class Account(Base):
+class Tracked:
+    """A table that the nodes' replicas follow. change: the number of the row's last change."""
+
+    change: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), index=True, sort_order=100)
+
+
+class Account(Tracked, Base):
     """An owner. A single-user installation has one, made by init."""
 
     __tablename__ = "account"
@@ -89,7 +98,7 @@ class Account(Base):
     disabled_at: Mapped[float | None] = mapped_column(Double)
 
 
-class Domain(Base):
+class Domain(Tracked, Base):
     """A domain of ours. account: who looks after it; any account may have aliases in it."""
 
     __tablename__ = "domain"
@@ -108,7 +117,7 @@ class Domain(Base):
     account: Mapped[Account] = relationship()
 
 
-class Mailbox(Base):
+class Mailbox(Tracked, Base):
     """A real mailbox. Confirmed and not paused is active; a code confirms it."""
 
     __tablename__ = "mailbox"
@@ -151,7 +160,7 @@ class Mailbox(Base):
         return MailboxState.ACTIVE.value if self.paused_at is None else MailboxState.PAUSED.value
 
 
-class MailboxSender(Base):
+class MailboxSender(Tracked, Base):
     """A further From address that may reply as the mailbox."""
 
     __tablename__ = "mailbox_sender"
@@ -161,7 +170,7 @@ class MailboxSender(Base):
     address: Mapped[str] = mapped_column(String(ADDRESS), primary_key=True)
 
 
-class Alias(Base):
+class Alias(Tracked, Base):
     """An alias. Removed, it keeps all that `alias restore` needs, and its address stays taken."""
 
     __tablename__ = "alias"
@@ -195,7 +204,7 @@ class Alias(Base):
     )
 
 
-class AliasMailbox(Base):
+class AliasMailbox(Tracked, Base):
     """Where an alias's mail goes. account_id makes the database refuse another account's mailbox."""
 
     __tablename__ = "alias_mailbox"
@@ -211,7 +220,7 @@ class AliasMailbox(Base):
     account_id: Mapped[int] = mapped_column(Id)
 
 
-class Contact(Base):
+class Contact(Tracked, Base):
     """Somebody who wrote to an alias, or is written to. token: the current reverse alias's."""
 
     __tablename__ = "contact"
@@ -230,16 +239,16 @@ class Contact(Base):
     address: Mapped[str] = mapped_column(String(ADDRESS))
     written: Mapped[str] = mapped_column(String(ADDRESS))
     name: Mapped[str | None] = mapped_column(Text)
-    rule: Mapped[str] = mapped_column(String(5), server_default=text("'none'"), default="none")
-    block_action: Mapped[str] = mapped_column(String(7), server_default=text("'reject'"), default="reject")
+    rule: Mapped[str] = mapped_column(String(5), server_default=text("'none'"))
+    block_action: Mapped[str] = mapped_column(String(7), server_default=text("'reject'"))
     token: Mapped[str] = mapped_column(String(24))
-    replacement: Mapped[int] = mapped_column(Integer, server_default=text("0"), default=0)
+    replacement: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     created: Mapped[float] = mapped_column(Double)
 
     alias: Mapped[Alias] = relationship()
 
 
-class ReverseAlias(Base):
+class ReverseAlias(Tracked, Base):
     """What a token stands for. Rows are only ever added: an address once given out stays good."""
 
     __tablename__ = "reverse_alias"
@@ -250,7 +259,7 @@ class ReverseAlias(Base):
     created: Mapped[float] = mapped_column(Double)
 
 
-class SenderRule(Base):
+class SenderRule(Tracked, Base):
     """A block of envelope senders: an address, or "@domain", which covers its subdomains too."""
 
     __tablename__ = "sender_rule"
@@ -287,7 +296,7 @@ class SenderRule(Base):
     created: Mapped[float] = mapped_column(Double)
 
 
-class DkimKey(Base):
+class DkimKey(Tracked, Base):
     """A domain's signing key. sealed: the private key; public: the TXT record's value."""
 
     __tablename__ = "dkim_key"
@@ -352,7 +361,7 @@ class Bounce(Base):
     reason: Mapped[str | None] = mapped_column(Text)
 
 
-class ReplayMark(Base):
+class ReplayMark(Tracked, Base):
     """A DKIM signature that has proved a reply to this reverse alias, and for which message."""
 
     __tablename__ = "replay_mark"
@@ -374,13 +383,28 @@ class Node(Base):
 
 
 class Generation(Base):
-    """Raised by a restore: whatever was copied from an earlier generation has to be copied anew."""
+    """Raised by a restore: whatever was copied from an earlier generation has to be copied anew.
+
+    reader: the oldest schema revision whose programs can still read this database's directory.
+    """
 
     __tablename__ = "generation"
     __table_args__ = (CheckConstraint("id = 1", name="single"), CheckConstraint("number >= 1", name="number"))
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(Integer)
+    reader: Mapped[str] = mapped_column(String(32), server_default=text("'0002'"))
+
+
+class Deletion(Base):
+    """A row that is gone from a tracked table. key: its primary key, a JSON object."""
+
+    __tablename__ = "deletion"
+
+    change: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    relation: Mapped[str] = mapped_column(String(63))
+    key: Mapped[str] = mapped_column(Text)
+    at: Mapped[float] = mapped_column(Double, index=True)
 
 
 class Tombstone(Base):

@@ -1,8 +1,8 @@
 """The nodes' role on Postgres: what a program in a message's way may do, and nothing else.
 
-It reads the routing tables, adds contacts, reverse aliases, replay marks, events and bounces, counts,
-notes that its node is alive, and pauses a mailbox. It can't confirm a mailbox, read a confirmation
-code, change an alias, or see what happened before.
+It reads the routing tables and what was deleted from them, adds contacts, reverse aliases, replay
+marks, events and bounces, counts, notes that its node is alive, and pauses a mailbox. It can't confirm
+a mailbox, read a confirmation code, change an alias, or see what happened before.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _READS = (
     "dkim_key",
     "replay_mark",
     "generation",
+    "deletion",
     "alembic_version",
 )
 
@@ -43,6 +44,7 @@ _MAILBOX_COLUMNS = (
     "confirmed_at",
     "paused_at",
     "pause_reason",
+    "change",
 )
 """All but those of the confirmation code."""
 
@@ -57,6 +59,7 @@ _GRANTS = (
     "INSERT, SELECT (id) ON bounce",
     "SELECT, INSERT, UPDATE (count, last_at) ON counter",
     "SELECT, INSERT, UPDATE (last_seen, schema) ON node",
+    "SELECT ON SEQUENCE change_number",
 )
 
 
