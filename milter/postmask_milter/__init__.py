@@ -10,6 +10,7 @@
     workers       answers with a deadline, in threads of our own
     refusals      records refusals without delaying answers
     recording     what is recorded of them
+    signals       when to stop, whatever libmilter thinks
     service       the process: what starts, what stops, in which order
 
 The names `milter`, `Milter` and `mime` belong to pymilter; nothing of ours may be called so.

@@ -27,6 +27,7 @@ import click
 if TYPE_CHECKING:
     from postmask.config import Settings
     from postmask_milter.service import Service
+    from postmask_milter.signals import Signals
 
 
 @click.group()
@@ -53,12 +54,13 @@ def alias(config: Path | None) -> None:
     from postmask.spool import SpoolError
     from postmask.store.errors import StoreError
     from postmask_milter import service
+    from postmask_milter.signals import Signals
 
-    service.block_signals()
+    signals = Signals()
     try:
         settings = load(config)
         log.setup("postmask-milter", settings.log.level)
-        running = wire(settings)
+        running = wire(settings, signals)
     except (ConfigError, KeyFileError, SocketError, StoreError) as error:
         click.echo(f"postmask-milter: {error}", err=True)
         sys.exit(os.EX_CONFIG)
@@ -68,7 +70,7 @@ def alias(config: Path | None) -> None:
     service.leave(running.run())
 
 
-def wire(settings: Settings) -> Service:
+def wire(settings: Settings, signals: Signals) -> Service:
     """The service with its real parts. The sockets come last: nobody finds one that nobody serves."""
     from postmask import daemon, keys
     from postmask.alias.rcpt import Decider
@@ -92,6 +94,7 @@ def wire(settings: Settings) -> Service:
         settings.milter,
         gate_socket=listen(settings.sockets.gate),
         milter_socket=listen(settings.sockets.alias),
+        signals=signals,
         notify=daemon.notify,
     )
 

@@ -111,9 +111,7 @@ def register(answer: Answer, running: Running) -> None:
 def serve(listener: socket.socket) -> None:
     """Serve sessions on a listening socket; returns when libmilter ends. Raises MilterError.
 
-    libmilter takes SIGTERM, SIGINT and SIGHUP in a thread of its own if nobody else does, and then
-    ends within five seconds without waiting for its callbacks. So that the process hears of a signal
-    first, its main thread must be waiting for it (postmask_milter.service).
+    Its own answer to signals is not ours: see postmask_milter.signals.
     """
     try:
         milter.setconn(f"fd:{listener.fileno()}")

@@ -3,9 +3,7 @@
 The first SIGTERM, SIGINT or SIGHUP drains: nothing new at the gate, answers under way are finished
 and what is to be recorded is recorded, within seconds. The second ends the process at once.
 
-Signals are blocked in every thread and waited for by the main thread alone. libmilter waits for the
-same signals in a thread of its own; of several waiting threads Linux serves the main one first.
-Should libmilter's ever win, libmilter ends, and that counts as the signal that it took.
+Signals come from postmask_milter.signals. libmilter's own end, for whatever reason, counts as one.
 
 DIAGNOSTICS
     Exit status 0 after a signal, 1 after a second one, 70 (EX_SOFTWARE) when libmilter gave up.
@@ -15,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import threading
 import time
@@ -30,11 +27,11 @@ from postmask_milter.alias import Answer
 from postmask_milter.gate import Gate
 from postmask_milter.rcpt import Decider, Rcpt, Recorder
 from postmask_milter.refusals import RefusalQueue
+from postmask_milter.signals import Signals
 from postmask_milter.workers import Workers
 
 LOGGER = logging.getLogger(__name__)
 
-SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 DRAIN = 5.0
 """Seconds for answers under way, and as many for what is to be recorded."""
 
@@ -55,21 +52,22 @@ class Service:
     refusals: RefusalQueue
     ask_milter: Answer
     milter_socket: socket.socket
+    signals: Signals
     notify: Callable[[str], None]
     _running: adapter.Running = field(default_factory=adapter.Running, init=False)
     _status: int = field(default=0, init=False)
 
     def run(self) -> int:
-        """Serve until a signal; the exit status. Signals must have been blocked (block_signals)."""
+        """Serve until a signal; the exit status. To be called in the main thread."""
         self.refusals.start()
         self.workers.start()
         threading.Thread(target=self.gate.serve, name="gate", daemon=True).start()
         threading.Thread(target=self._milter, name="milter", daemon=True).start()
         self.notify("READY=1")
         LOGGER.info("the gate and the alias milter are ready")
-        signal.sigwait(SIGNALS)
+        self.signals.wait()
         threading.Thread(target=self._drain, name="drain", daemon=True).start()
-        signal.sigwait(SIGNALS)
+        self.signals.wait()
         LOGGER.warning("ended at once by a second signal")
         return 1
 
@@ -82,7 +80,7 @@ class Service:
             LOGGER.critical("libmilter gave up: %s", error)
             self._status = os.EX_SOFTWARE
         LOGGER.warning("libmilter ended")
-        os.kill(os.getpid(), signal.SIGTERM)
+        self.signals.send()
 
     def _drain(self) -> None:
         """Finish what is under way, then leave.
@@ -112,6 +110,7 @@ def assemble(
     *,
     gate_socket: socket.socket,
     milter_socket: socket.socket,
+    signals: Signals,
     notify: Callable[[str], None],
 ) -> Service:
     """The service of these parts; the sockets listen already."""
@@ -128,12 +127,7 @@ def assemble(
     )
     workers = Workers(at_milter.answer, WORKERS, settings.command_deadline)
     ask_milter = accepted.repeating(workers.ask)
-    return Service(gate, workers, refusals, ask_milter, milter_socket, notify)
-
-
-def block_signals() -> None:
-    """To be called before any thread starts: threads inherit what is blocked."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    return Service(gate, workers, refusals, ask_milter, milter_socket, signals, notify)
 
 
 def leave(status: int) -> None:

@@ -20,6 +20,7 @@ from postmask.directory.records import Alias, AliasState, BlockAction, SenderRul
 from postmask.keys import Keyring, Secret
 from postmask.verdict import Verdict
 from postmask_milter import service
+from postmask_milter.signals import Signals
 
 DOMAIN = "alias.test"
 
@@ -69,7 +70,7 @@ def _add(made: Directory, alias: Alias) -> None:
 
 
 def main() -> None:
-    service.block_signals()
+    signals = Signals()
     folder = Path(sys.argv[1])
     log.setup("milter-program", "info")
     clock = SystemClock()
@@ -82,6 +83,7 @@ def main() -> None:
             Milter(command_deadline=1.5, max_connections=500),
             gate_socket=daemon.listen_unix(folder / "gate.sock", group="postfix"),
             milter_socket=daemon.listen_unix(folder / "alias.sock", group="postfix"),
+            signals=signals,
             notify=daemon.notify,
         ).run()
     )
