@@ -14,7 +14,6 @@ from typing import Any
 
 from postmask import tokens
 from postmask.address import AddressError, parse_loose
-from postmask.directory.records import BlockAction, ContactRule
 from postmask.spool import Entry
 from postmask.store.models import MAX_ID
 from postmask.store.vocabulary import BounceOrigin, EventKind
@@ -100,10 +99,7 @@ def _contact(payload: _Payload) -> dict[str, Any]:
         "address": address.key,
         "written": str(address),
         "name": payload.words("name", _NAME_LIMIT),
-        "rule": ContactRule.NONE.value,
-        "block_action": BlockAction.REJECT.value,
         "token": token,
-        "replacement": 0,
         "created": payload.at(),
     }
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, case, select, tuple_, update
+from sqlalchemy import Connection, Table, case, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from postmask.spool import Entry
@@ -73,7 +73,7 @@ def apply(connection: Connection, node: str, entries: Sequence[Entry]) -> tuple[
 def seen(connection: Connection, node: str, at: float) -> None:
     """Note that a node is alive and which schema it was written for."""
     values = {"name": node, "last_seen": at, "schema": schema.wanted_revision()}
-    statement = _insert(connection, Node).values(values)
+    statement = _insert(connection, _table(Node)).values(values)
     fresh = {"last_seen": statement.excluded.last_seen, "schema": statement.excluded.schema}
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=fresh))
 
@@ -131,14 +131,14 @@ def _events(connection: Connection, node: str, events: Sequence[Values]) -> None
         {"alias_id": alias_id, "node": node, "kind": kind, "count": count, "last_at": last}
         for (alias_id, kind), (count, last) in sorted(counts.items())
     ]
-    for some in batched(rows, _PIECE):
-        statement = _insert(connection, Counter).values(some)
+    if rows:
+        statement = _insert(connection, _table(Counter))
         later = case(
             (statement.excluded.last_at > Counter.last_at, statement.excluded.last_at), else_=Counter.last_at
         )
         summed = {"count": Counter.count + statement.excluded.count, "last_at": later}
         connection.execute(
-            statement.on_conflict_do_update(index_elements=["alias_id", "node", "kind"], set_=summed)
+            statement.on_conflict_do_update(index_elements=["alias_id", "node", "kind"], set_=summed), rows
         )
 
 
@@ -157,22 +157,25 @@ def _insert_new(
 
     In their order, so that two nodes with the same rows wait for each other and never in a circle.
     """
-    new: set[Any] = set()
-    table = model.__table__
     in_order = sorted(rows, key=lambda row: [row[column] for column in unique])
-    for some in batched(in_order, _PIECE):
-        statement = (
-            _insert(connection, model)
-            .values(some)
-            .on_conflict_do_nothing(index_elements=list(unique))
-            .returning(table.c[unique[0]])
-        )
-        new.update(connection.scalars(statement))
-    return new
+    if not in_order:
+        return set()
+    table = _table(model)
+    statement = (
+        _insert(connection, table)
+        .on_conflict_do_nothing(index_elements=list(unique))
+        .returning(table.c[unique[0]])
+    )
+    # The rows as parameters, not in the statement: it is compiled once for all batches.
+    return set(connection.scalars(statement, in_order))
 
 
-def _insert(connection: Connection, model: type[Base]) -> sqlite.Insert | postgresql.Insert:
+def _table(model: type[Base]) -> Table:
+    return Base.metadata.tables[model.__tablename__]
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """The two dialects say ON CONFLICT alike, but each in its own class."""
     if connection.dialect.name == "sqlite":
-        return sqlite.insert(model)
-    return postgresql.insert(model)
+        return sqlite.insert(table)
+    return postgresql.insert(table)

@@ -2,7 +2,7 @@
 
 It reads the routing tables and what was deleted from them, adds contacts, reverse aliases, replay
 marks, events and bounces, counts, notes that its node is alive, and pauses a mailbox. It can't confirm
-a mailbox, read a confirmation code, change an alias, or see what happened before.
+a mailbox, read a confirmation code, change an alias, say what is to be done with a contact, or see what happened before.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _GRANTS = (
     *(f"SELECT ON {table}" for table in _READS),
     f"SELECT ({', '.join(_MAILBOX_COLUMNS)}) ON mailbox",
     "UPDATE (paused_at, pause_reason) ON mailbox",
-    "INSERT ON contact",
+    "INSERT (id, alias_id, address, written, name, token, created) ON contact",
     "INSERT ON reverse_alias",
     "INSERT ON replay_mark",
     "INSERT, SELECT (id) ON event",

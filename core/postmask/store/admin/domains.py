@@ -11,7 +11,7 @@ from postmask.keys import Keyring
 from postmask.store.admin import accounts, purge
 from postmask.store.admin.views import DkimKeyView, DomainView
 from postmask.store.errors import Duplicate, InUse, NotFound, Refused
-from postmask.store.models import Alias, DkimKey, Domain, Mailbox
+from postmask.store.models import Alias, DkimKey, Domain, Mailbox, MailboxSender
 from postmask.store.vocabulary import Algorithm, AliasRowState, KeyState
 
 _LISTED = 1000
@@ -167,19 +167,19 @@ def _postmaster(session: Session, text: str, domain: str) -> str:
 
 def _refuse_own_mailboxes(session: Session, name: str) -> None:
     """What lies in a domain that becomes ours would forward to us: find it before."""
-    boxes = session.scalars(
-        select(Mailbox.address)
-        .where(Mailbox.address.endswith("@" + name, autoescape=True))
-        .order_by(Mailbox.address)
-    )
-    posts = session.scalars(
-        select(Domain.name).where(func.lower(Domain.postmaster).endswith("@" + name, autoescape=True))
-    )
-    dependents = [*(f"mailbox {box}" for box in boxes), *(f"postmaster of {domain}" for domain in posts)]
+    inside = ("@" + name).replace("_", "/_")
+    boxes = select(Mailbox.address).where(Mailbox.address.like(f"%{inside}", escape="/"))
+    senders = select(MailboxSender.address).where(MailboxSender.address.like(f"%{inside}", escape="/"))
+    posts = select(Domain.name).where(Domain.postmaster.like(f"%{inside}", escape="/"))
+    dependents = [
+        *(f"mailbox {address}" for address in session.scalars(boxes.order_by(Mailbox.address))),
+        *(f"sender {address}" for address in session.scalars(senders.order_by(MailboxSender.address))),
+        *(f"postmaster of {domain}" for domain in session.scalars(posts.order_by(Domain.name))),
+    ]
     if dependents:
         raise InUse(
-            f"mail is delivered to addresses in {name}; a domain of ours can't hold mailboxes. "
-            "Use a subdomain for the aliases, or change these first",
+            f"mail is delivered to, or replied from, addresses in {name}; a domain of ours can't hold "
+            "mailboxes. Use a subdomain for the aliases, or change these first",
             dependents[:_LISTED],
         )
 
