@@ -2,7 +2,8 @@
 
 It reads the routing tables and what was deleted from them, adds contacts, reverse aliases, replay
 marks, events and bounces, counts, notes that its node is alive, and pauses a mailbox. It can't confirm
-a mailbox, read a confirmation code, change an alias, say what is to be done with a contact, or see what happened before.
+a mailbox, read a confirmation code, change an alias, say what is to be done with a contact, or see
+what happened before.
 """
 
 from __future__ import annotations
