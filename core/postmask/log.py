@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ VALUE_LIMIT = 500
 """Characters of one value; a reason or a remote server's reply fits, a header field doesn't."""
 
 _MESSAGE_LIMIT = 4000
+_TO_QUOTE = re.compile('[ "=]')
 _PLACES = 6
 _WORDS = {logging.WARNING: "warning: ", logging.ERROR: "error: ", logging.CRITICAL: "fatal: "}
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -112,7 +114,7 @@ def _value(value: object) -> str:
             text = printable(value, VALUE_LIMIT)
         case _:
             text = printable(str(value), VALUE_LIMIT)
-    if text and not any(character in ' "=' for character in text):
+    if text and not _TO_QUOTE.search(text):
         return text
     return '"' + text.replace('"', '\\"') + '"'
 

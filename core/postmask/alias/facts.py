@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postmask.address import Address, AddressError, parse_loose, split_detail
-from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
+from postmask.directory.lookup import ABSENT, Absent, Found, Lookup, Unavailable
 from postmask.directory.records import Alias, Directory, Domain, ReverseAlias, SenderRule
 from postmask.keys import Keyring
 from postmask.tokens import Reserved, Reverse, read
@@ -47,8 +47,10 @@ def gather(directory: Directory, keys: Keyring, today: int, recipient: Address, 
     "" for the null sender.
     """
     domain = directory.domain(recipient.domain)
-    if not isinstance(domain, Found):
+    if isinstance(domain, Absent):
         return Facts(domain, subdomain=_below_ours(directory, recipient.domain))
+    if isinstance(domain, Unavailable):
+        return Facts(domain)
     reserved = read(keys, recipient.local, today)
     if isinstance(reserved, Reverse):
         return Facts(domain, reserved=reserved, reverse=directory.reverse_alias(reserved.token))
