@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from postmask.spool.entries import (
     ReplayUsedError,
     SpoolError,
 )
+from postmask.spool.readers import Readers
 from postmask.spool.writer import Writer
 
 _SCHEMA = """
@@ -70,24 +70,25 @@ class Spool:
         self._path = path
         self._clock = clock
         self._timeout = timeout
-        self._local = threading.local()
         try:
             connection = self._connect()
             connection.executescript(_SCHEMA)
             connection.close()
         except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"can't open the spool {path}: {error}") from error
-        self._writer = Writer(self._connect)
+        self._readers = Readers(self._connect)
+        self._writer = Writer(self._connect, on_failure=self._readers.drop)
 
     def close(self) -> None:
         """Finish all writes and close."""
         self._writer.close()
+        self._readers.drop()
 
     # ---- the ledger -----------------------------------------------------------------------------
 
     def row(self, key: bytes) -> LedgerRow | None:
         """The ledger's row for a copy, None if there is none."""
-        rows = self._read(
+        rows = self._readers.fetch(
             "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
             " FROM ledger WHERE key = ?",
             (key,),
@@ -146,12 +147,14 @@ class Spool:
 
     def contact_by_token(self, token: str) -> LocalContact | None:
         """The contact that this node gave a reverse alias to."""
-        rows = self._read("SELECT token, alias_id, address, name FROM contact WHERE token = ?", (token,))
+        rows = self._readers.fetch(
+            "SELECT token, alias_id, address, name FROM contact WHERE token = ?", (token,)
+        )
         return LocalContact(*rows[0]) if rows else None
 
     def contact(self, alias_id: int, address: str) -> LocalContact | None:
         """The contact of an alias, if it was first met on this node."""
-        rows = self._read(
+        rows = self._readers.fetch(
             "SELECT token, alias_id, address, name FROM contact WHERE alias_id = ? AND address = ?"
             " ORDER BY at DESC LIMIT 1",
             (alias_id, address),
@@ -167,7 +170,7 @@ class Spool:
 
     def outbox(self, limit: int) -> list[tuple[int, Entry]]:
         """The oldest entries that are not set aside, with their sequence numbers."""
-        rows = self._read(
+        rows = self._readers.fetch(
             "SELECT seq, id, kind, payload FROM outbox WHERE error IS NULL ORDER BY seq LIMIT ?", (limit,)
         )
         return [(seq, Entry(ident, kind, json.loads(payload))) for seq, ident, kind, payload in rows]
@@ -191,7 +194,9 @@ class Spool:
 
     def outbox_state(self) -> tuple[int, int]:
         """How many entries wait, and how many are set aside."""
-        rows = self._read("SELECT count(*) FILTER (WHERE error IS NULL), count(error) FROM outbox", ())
+        rows = self._readers.fetch(
+            "SELECT count(*) FILTER (WHERE error IS NULL), count(error) FROM outbox", ()
+        )
         waiting, aside = rows[0]
         return waiting, aside
 
@@ -212,7 +217,7 @@ class Spool:
 
     def due_notices(self, limit: int) -> list[Notice]:
         """Notices that are to be tried now, oldest first."""
-        rows = self._read(
+        rows = self._readers.fetch(
             "SELECT id, sender, recipient, kind, subject, text, tries FROM notice"
             " WHERE sent_at IS NULL AND next_at <= ? ORDER BY id LIMIT ?",
             (self._clock.now(), limit),
@@ -221,7 +226,7 @@ class Spool:
 
     def notices_since(self, recipient: str, kind: str, since: float) -> int:
         """How many notices of a kind a recipient was written since then: the limit's measure."""
-        rows = self._read(
+        rows = self._readers.fetch(
             "SELECT count(*) FROM notice WHERE recipient = ? AND kind = ? AND at >= ?",
             (recipient, kind, since),
         )
@@ -249,7 +254,7 @@ class Spool:
 
     def pending(self, older_than: float) -> int:
         """Ledger rows whose copy has been on its way for more than that many seconds."""
-        rows = self._read(
+        rows = self._readers.fetch(
             "SELECT count(*) FROM ledger WHERE outcome = 'pending' AND at < ?",
             (self._clock.now() - older_than,),
         )
@@ -257,7 +262,7 @@ class Spool:
 
     def troubled(self, limit: int) -> list[LedgerRow]:
         """Copies whose last attempt failed, each with the reason, the newest first."""
-        rows = self._read(
+        rows = self._readers.fetch(
             "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
             " FROM ledger WHERE outcome = 'pending' AND reason <> '' ORDER BY at DESC LIMIT ?",
             (limit,),
@@ -284,19 +289,6 @@ class Spool:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         return connection
-
-    def _read(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        """All rows, each typed by the schema above and not by Python."""
-        connection = getattr(self._local, "connection", None)
-        try:
-            if connection is None:
-                connection = self._local.connection = self._connect()
-            return connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            if connection is not None:
-                connection.close()
-            self._local.connection = None
-            raise SpoolError(f"spool: {error}") from error
 
 
 def _claim(connection: sqlite3.Connection, mark: ReplayMark, now: float) -> None:

@@ -59,10 +59,14 @@ class _Job(Generic[T]):
 
 
 class Writer:
-    """The thread that owns the writing connection."""
+    """The thread that owns the writing connection.
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    on_failure: called when the file or its disk failed, before those who asked are told.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], on_failure: Callable[[], None]) -> None:
         self._connect = connect
+        self._on_failure = on_failure
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
@@ -93,6 +97,7 @@ class Writer:
             except (sqlite3.Error, OSError, SpoolError) as error:
                 _drop(connection)
                 connection = None
+                self._on_failure()
                 for job in batch:
                     job.fail(SpoolError(f"spool: {error}"))
         _drop(connection)
