@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import Watch, await_flow, message
+from faults import Watch, await_flow, main_cf, message
 from service import Service
 
 MODULE = "postmask_pipe.py"
@@ -202,7 +202,7 @@ def test_an_overrun_time_limit(faulty_pipe: Service, what: str) -> None:
     owned = faulty_pipe.alias()
     recipient = owned.alias.replace("@", f"+{what}@")
     watch = Watch(faulty_pipe.lab)
-    with replaced_client(faulty_pipe) as client, _time_limit(faulty_pipe, "2s"):
+    with replaced_client(faulty_pipe) as client, main_cf(faulty_pipe, postmask_time_limit="2s"):
         client.write_text(ACTOR.format(lines=LINES), encoding="utf-8")
         _forget_bytecode(client)
         said = faulty_pipe.send("bob@example.com", [recipient], message(owned.alias, "late"))
@@ -210,22 +210,6 @@ def test_an_overrun_time_limit(faulty_pipe: Service, what: str) -> None:
         assert watch.lines(said.queue_id, "Command time limit exceeded")
     assert watch.bounced() == []
     assert await_flow(faulty_pipe, owned.mailbox, 1) == ["late"]
-
-
-@contextlib.contextmanager
-def _time_limit(service: Service, value: str) -> Iterator[None]:
-    postfix = str(service.lab.postfix)
-    shown = service.lab.run("postconf", "-c", postfix, "-h", "postmask_time_limit").stdout.strip()
-
-    def put(value: str) -> None:
-        service.lab.run("postconf", "-c", postfix, "-e", f"postmask_time_limit={value}")
-        service.lab.run("postfix", "-c", postfix, "reload")
-
-    put(value)
-    try:
-        yield
-    finally:
-        put(shown)
 
 
 def _await_deferral(service: Service, watch: Watch, alias: str, name: str) -> None:

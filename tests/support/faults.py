@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lab import Lab
+from postmask_postfix.instance import cool
 from service import Service
 
 _numbers = itertools.count(1)
@@ -98,6 +99,38 @@ def frozen(service: Service, program: str) -> Iterator[None]:
         yield
     finally:
         service.lab.send_signal(program, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def untouched(service: Service, program: str) -> Iterator[None]:
+    """For comparison with the two above."""
+    yield
+
+
+@contextlib.contextmanager
+def main_cf(service: Service, **parameters: str) -> Iterator[None]:
+    """Other values in main.cf; as before at the end."""
+    before = {name: _postconf(service, "-h", name).strip() for name in parameters}
+    _set_main_cf(service, parameters)
+    try:
+        yield
+    finally:
+        _set_main_cf(service, before)
+
+
+def _set_main_cf(service: Service, parameters: Mapping[str, str]) -> None:
+    _postconf(service, "-e", *(f"{name}={value}" for name, value in parameters.items()))
+    reload(service)
+
+
+def _postconf(service: Service, *arguments: str) -> str:
+    return service.lab.run("postconf", "-c", str(service.lab.postfix), *arguments).stdout
+
+
+def reload(service: Service) -> None:
+    """Postfix reads its files again, at once."""
+    cool(service.lab.postfix / "main.cf")
+    service.lab.run("postfix", "-c", str(service.lab.postfix), "reload")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,50 @@
+"""Local submission, with the site's milters also asked for it: nothing may stay in maildrop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from faults import await_flow, frozen, killed, main_cf, message, subjects, untouched
+from service import Service
+
+FOREIGN = "you@elsewhere.test"
+SUBMITTER = "local-submitter@host.test"
+
+
+@pytest.fixture
+def asked(faulty: Service) -> Iterator[Service]:
+    """A service whose Postfix asks the milters about local submissions too."""
+    with main_cf(faulty, non_smtpd_milters="$smtpd_milters"):
+        yield faulty
+
+
+def test_an_unknown_alias_and_a_foreign_address(asked: Service) -> None:
+    """The foreign one gets it, the submitter hears of the other."""
+    known = len(asked.mail_for(FOREIGN)), len(asked.mail_for(SUBMITTER))
+    unknown = "nobody-here@alias.test"
+    asked.lab.submit("-i", "-f", SUBMITTER, unknown, FOREIGN, content=message(unknown))
+    asked.await_mail_for(FOREIGN, known[0] + 1)
+    bounce = asked.await_mail_for(SUBMITTER, known[1] + 1)[-1]
+    assert b"Status: 5.1.1\r\n" in bounce.content
+    asked.lab.await_empty_queue()
+    assert _maildrop(asked) == []
+
+
+@pytest.mark.parametrize("how", [untouched, killed, frozen])
+def test_an_alias_and_a_foreign_address(asked: Service, how: object) -> None:
+    """Whatever state the milter is in."""
+    owned = asked.alias()
+    known = len(asked.mail_for(FOREIGN))
+    assert callable(how)
+    with how(asked, "milter-alias"):
+        asked.lab.submit("-i", "-f", SUBMITTER, owned.alias, FOREIGN, content=message(owned.alias, "local"))
+        asked.await_mail_for(FOREIGN, known + 1)
+        asked.lab.wait_for(lambda: not _maildrop(asked), "an empty maildrop")
+    assert await_flow(asked, owned.mailbox, 1) == ["local"]
+    assert subjects(asked, owned.mailbox) == ["local"]
+
+
+def _maildrop(service: Service) -> list[str]:
+    return [entry["queue_id"] for entry in service.lab.queue() if entry["queue_name"] == "maildrop"]
