@@ -1,6 +1,6 @@
 """What every program that runs in the background needs: its end, its sockets, its word to systemd."""
 
-from postmask.daemon.sockets import SocketError, connect_unix, existing_group, listen_unix, peer_uid
+from postmask.daemon.sockets import SocketError, connect_unix, listen_unix, peer_uid
 from postmask.daemon.stop import Stop, block_signals
 from postmask.daemon.systemd import notify
 
@@ -9,7 +9,6 @@ __all__ = [
     "Stop",
     "block_signals",
     "connect_unix",
-    "existing_group",
     "listen_unix",
     "notify",
     "peer_uid",

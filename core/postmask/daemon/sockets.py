@@ -71,13 +71,6 @@ def listen_unix(
         raise SocketError(error.errno or 0, path, f"can't be listened on: {error.strerror}") from None
 
 
-def existing_group(name: str) -> str | None:
-    """The group's name if the machine has such a group: for groups that come with another program."""
-    with contextlib.suppress(KeyError):
-        return grp.getgrnam(name).gr_name
-    return None
-
-
 def connect_unix(path: Path, timeout: float) -> socket.socket:
     """A stream socket connected to the path; the time-out (seconds) holds for its later use as well.
 

@@ -20,7 +20,6 @@ from postmask.daemon import (
     SocketError,
     Stop,
     connect_unix,
-    existing_group,
     listen_unix,
     notify,
     peer_uid,
@@ -67,12 +66,8 @@ class TestListening:
             assert path.stat().st_gid == NOBODY
 
     def test_unknown_group(self, path: Path) -> None:
-        assert existing_group("no-such-group") is None
         assert refusal(path, group="no-such-group").endswith("no-such-group, which does not exist")
         assert not list(path.parent.iterdir())
-
-    def test_existing_group(self) -> None:
-        assert existing_group("root") == "root"
 
     def test_a_path_beyond_the_kernel_s_limit(self, tmp_path: Path) -> None:
         folder = tmp_path / ("d" * 120) / ("e" * 120)
