@@ -65,9 +65,15 @@ class Truth:
 @contextmanager
 def made(url: str) -> Iterator[Truth]:
     """The schema made at this URL; the engine is closed afterwards."""
-    clock = ManualClock()
-    schema.init(url, clock)
-    truth = Truth(url, make_engine(url), clock)
+    schema.init(url, ManualClock())
+    with opened(url) as truth:
+        yield truth
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Truth]:
+    """The same where it has been made before."""
+    truth = Truth(url, make_engine(url), ManualClock())
     try:
         yield truth
     finally:
