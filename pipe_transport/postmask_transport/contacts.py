@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from postmask.address import Address
 from postmask.directory.lookup import Found, Unavailable
-from postmask.directory.records import Alias, Contact, Directory
+from postmask.directory.records import Alias, Contact, ContactRule, Directory
 from postmask.keys import Keyring
 from postmask.message.mailboxes import NamedAddress
 from postmask.spool import LocalContact
@@ -27,11 +27,16 @@ class UnknownNowError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """reverse: address key → reverse alias. fresh: contacts that were met for the first time."""
+    """What is known of the addresses in a message.
+
+    reverse: address key → reverse alias. tokens: address key → the token in it.
+    fresh:   contacts that were met for the first time. blocked: keys of those that the owner blocks.
+    """
 
     reverse: dict[str, Address]
     tokens: dict[str, str]
     fresh: tuple[LocalContact, ...]
+    blocked: frozenset[str]
 
 
 class ContactBook:
@@ -46,6 +51,7 @@ class ContactBook:
         reverse: dict[str, Address] = {}
         tokens: dict[str, str] = {}
         fresh: list[LocalContact] = []
+        blocked: set[str] = set()
         for named in wanted:
             key = named.address.key
             if key in reverse:
@@ -53,13 +59,15 @@ class ContactBook:
             contact = self.find(alias.id, key)
             if contact is None:
                 token = reverse_token(self._keys, alias.id, key)
-                fresh.append(LocalContact(token, alias.id, key, named.name))
+                fresh.append(LocalContact(token, alias.id, key, named.name, str(named.address)))
             else:
                 token = contact.token
+                if contact.rule is ContactRule.BLOCK:
+                    blocked.add(key)
             tokens[key] = token
             local = reverse_local_part(named.address, named.name, token)
             reverse[key] = Address(local, alias.domain)
-        return Mapped(reverse, tokens, tuple(fresh))
+        return Mapped(reverse, tokens, tuple(fresh), frozenset(blocked))
 
     def find(self, alias_id: int, key: str) -> Contact | None:
         """The contact of an alias. Raises UnknownNowError."""

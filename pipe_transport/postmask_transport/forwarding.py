@@ -18,7 +18,7 @@ from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import find_alias
 from postmask.clock import DAY, Clock
 from postmask.directory.lookup import Found
-from postmask.directory.records import Alias, ContactRule, Directory, Domain, Mailbox, MailboxState
+from postmask.directory.records import Alias, Directory, Domain, Mailbox, MailboxState
 from postmask.keys import Keyring
 from postmask.message import forward as rewriting
 from postmask.message.headers import fold
@@ -97,9 +97,10 @@ class Forwarding:
         own = _OwnAliases(self._with.directory, alias.account_id)
         wanted = rewriting.wanted(incoming.headers, address, own, sender, self._with.mapped_addresses)
         author = wanted[0].address.key if wanted else ""
-        if author and self._is_blocked(alias, author):
-            return discard("contact blocked")
         mapped = self._with.contacts.map(alias, wanted)
+        if author in mapped.blocked:
+            # The owner's block of the header From acts here: the message is discarded with a record.
+            return discard("contact blocked")
         context = rewriting.ForwardContext(
             alias=address,
             sender=sender,
@@ -161,11 +162,6 @@ class Forwarding:
         sender = self._with.bounce_address(domain.name, BounceKind.FORWARD, 0, "", 0)
         copy = Copy(row, sender, domain.postmaster, trace + incoming.headers.to_bytes(), incoming.body)
         return Consignment([copy])
-
-    def _is_blocked(self, alias: Alias, author: str) -> bool:
-        """The owner's block of the header From acts here: the message is discarded with a record."""
-        contact = self._with.contacts.find(alias.id, author)
-        return contact is not None and contact.rule is ContactRule.BLOCK
 
     def _has_been_here(self, incoming: Incoming, alias: Alias) -> bool:
         for field in incoming.headers.get_all(TRACE_FIELD):

@@ -34,7 +34,7 @@ class Outgoing:
     def copy(self, incoming: Incoming, recipient: Address, to: ReverseAlias, mailbox_id: int) -> Copy:
         """The copy for the contact behind a reverse alias. mailbox_id: whose reply it is, 0: unproven."""
         alias = to.alias
-        contact = NamedAddress(to.contact_name, parse_loose(to.contact))
+        contact = NamedAddress(to.contact_name, parse_loose(to.deliver_to))
         lookup = _RealAddresses(self._with, alias)
         contacts = lookup.in_header(incoming.headers)
         contacts[recipient.key] = contact
@@ -112,4 +112,4 @@ class _RealAddresses:
             raise UnknownNowError(found.reason)
         if not isinstance(found, Found) or found.value.alias.account_id != self._alias.account_id:
             return None
-        return NamedAddress(found.value.contact_name, parse_loose(found.value.contact))
+        return NamedAddress(found.value.contact_name, parse_loose(found.value.deliver_to))

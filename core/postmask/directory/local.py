@@ -61,7 +61,7 @@ class LocalDirectory:
         alias = self._inner.alias_by_id(local.alias_id)
         if isinstance(alias, Absent | Unavailable):
             return alias
-        return Found(ReverseAlias(token, alias.value, local.address, local.name))
+        return Found(ReverseAlias(token, alias.value, local.address, local.name, local.written))
 
     def contact(self, alias_id: int, address: str) -> Lookup[Contact]:
         found = self._inner.contact(alias_id, address)

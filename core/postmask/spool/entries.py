@@ -61,12 +61,16 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True)
 class LocalContact:
-    """A contact that was first met on this node and may not be known to the truth yet."""
+    """A contact that was first met on this node and may not be known to the truth yet.
+
+    address: its key; written: as it wrote it, for delivery.
+    """
 
     token: str
     alias_id: int
     address: str
     name: str | None
+    written: str
 
 
 @dataclass(frozen=True, slots=True)

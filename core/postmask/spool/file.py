@@ -44,7 +44,8 @@ CREATE TABLE IF NOT EXISTS outbox (
     payload TEXT NOT NULL, error TEXT
 );
 CREATE TABLE IF NOT EXISTS contact (
-    token TEXT PRIMARY KEY, alias_id INTEGER NOT NULL, address TEXT NOT NULL, name TEXT, at REAL NOT NULL
+    token TEXT PRIMARY KEY, alias_id INTEGER NOT NULL, address TEXT NOT NULL, name TEXT,
+    written TEXT NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS contact_address ON contact (alias_id, address);
 CREATE TABLE IF NOT EXISTS replay (
@@ -148,14 +149,14 @@ class Spool:
     def contact_by_token(self, token: str) -> LocalContact | None:
         """The contact that this node gave a reverse alias to."""
         rows = self._readers.fetch(
-            "SELECT token, alias_id, address, name FROM contact WHERE token = ?", (token,)
+            "SELECT token, alias_id, address, name, written FROM contact WHERE token = ?", (token,)
         )
         return LocalContact(*rows[0]) if rows else None
 
     def contact(self, alias_id: int, address: str) -> LocalContact | None:
         """The contact of an alias, if it was first met on this node."""
         rows = self._readers.fetch(
-            "SELECT token, alias_id, address, name FROM contact WHERE alias_id = ? AND address = ?"
+            "SELECT token, alias_id, address, name, written FROM contact WHERE alias_id = ? AND address = ?"
             " ORDER BY at DESC LIMIT 1",
             (alias_id, address),
         )
@@ -308,11 +309,11 @@ def _claim(connection: sqlite3.Connection, mark: ReplayMark, now: float) -> None
 def _keep_contact(connection: sqlite3.Connection, contact: LocalContact, now: float) -> None:
     """Keep a new contact here, and tell the truth of it once."""
     made = connection.execute(
-        "INSERT INTO contact VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (contact.token, contact.alias_id, contact.address, contact.name, now),
+        "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (contact.token, contact.alias_id, contact.address, contact.name, contact.written, now),
     )
     if made.rowcount:
-        told: dict[str, Json] = {"alias_id": contact.alias_id, "address": contact.address}
+        told: dict[str, Json] = {"alias_id": contact.alias_id, "address": contact.written}
         _put(connection, [Entry.new("contact", **told, name=contact.name, token=contact.token, at=now)])
 
 

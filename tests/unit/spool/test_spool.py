@@ -59,12 +59,13 @@ def test_begin_again_does_not_undo_what_is_done(spool: Spool) -> None:
 
 
 def test_a_new_contact_is_told_once(spool: Spool) -> None:
-    contact = LocalContact("t" * 24, 7, "bob@example.com", "Bob")
+    contact = LocalContact("t" * 24, 7, "bob@example.com", "Bob", "Bob@example.com")
     spool.begin([row()], [contact])
     spool.begin([row(key=b"l" * 32)], [contact])
     assert spool.contact(7, "bob@example.com") == contact
     assert spool.contact_by_token("t" * 24) == contact
-    assert [entry.kind for _, entry in spool.outbox(10)] == ["contact"]
+    ((_, entry),) = spool.outbox(10)
+    assert (entry.kind, entry.payload["address"]) == ("contact", "Bob@example.com")
 
 
 def test_a_proof_is_good_for_one_message_and_its_retries(spool: Spool) -> None:
@@ -73,7 +74,11 @@ def test_a_proof_is_good_for_one_message_and_its_retries(spool: Spool) -> None:
     spool.begin([row()], marks=[mark])
     other = ReplayMark("m", b"x" * 32, "t" * 24)
     with pytest.raises(ReplayUsedError):
-        spool.begin([row(key=b"x" * 32)], [LocalContact("u" * 24, 7, "eve@example.com", None)], [other])
+        spool.begin(
+            [row(key=b"x" * 32)],
+            [LocalContact("u" * 24, 7, "eve@example.com", None, "eve@example.com")],
+            [other],
+        )
     assert spool.row(b"x" * 32) is None
     assert spool.contact(7, "eve@example.com") is None
 
