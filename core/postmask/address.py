@@ -20,6 +20,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -91,6 +92,7 @@ def parse(text: str) -> Address:
     return _within_limit(text, address)
 
 
+@lru_cache(maxsize=1024)  # one message names the same few addresses again and again
 def parse_loose(text: str) -> Address:
     """As parse, for addresses that came with mail. Raises AddressError.
 

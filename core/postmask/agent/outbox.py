@@ -33,11 +33,11 @@ class OutboxCarrier:
         self._engine = engine
         self._node = node
 
-    def carry(self) -> int:
-        """Carry one batch; how many entries it had. Raises StoreError and SpoolError."""
+    def carry(self) -> bool:
+        """Carry one batch; whether it was a full one. Raises StoreError and SpoolError."""
         batch = self._spool.outbox(BATCH)
         if not batch:
-            return 0
+            return False
         with transaction(self._engine) as session:
             left_out = intake.apply(session.connection(), self._node, [entry for _, entry in batch])
         reasons = {one.entry.id: one.reason for one in left_out}
@@ -53,4 +53,4 @@ class OutboxCarrier:
                 )
                 self._spool.set_aside(number, reasons[entry.id])
         self._spool.sent([number for number, entry in batch if entry.id not in reasons])
-        return len(batch)
+        return len(batch) == BATCH

@@ -19,7 +19,8 @@ from postmask.store.errors import StoreError
 _log = logging.getLogger(__name__)
 
 IDLE = 0.5
-"""Seconds between two looks into an empty outbox."""
+"""Seconds between two looks into the outbox while it isn't full. In a busy time that gathers entries: a
+batch costs the truth a transaction, however small it is."""
 
 LEDGER_KEPT = 6 * DAY
 """Longer than Postfix keeps trying (maximal_queue_lifetime, 5 days), by a day."""
@@ -29,9 +30,9 @@ _PURGE_EVERY = 3_600.0
 
 
 class Carrier(Protocol):
-    """Takes one batch to the truth and says how many entries it had."""
+    """Takes one batch to the truth and says whether it was a full one, so that more will be waiting."""
 
-    def carry(self) -> int: ...
+    def carry(self) -> bool: ...
 
 
 class Rounds:
@@ -50,10 +51,10 @@ class Rounds:
         wait = IDLE
         while not self._stop.requested:
             try:
-                carried = self._carrier.carry()
+                more = self._carrier.carry()
                 self._purge()
                 self._well()
-                wait = 0.0 if carried else IDLE
+                wait = 0.0 if more else IDLE
             except (StoreError, SpoolError) as error:
                 self._unwell(str(error))
                 wait = min(_LONGEST_WAIT, max(1.0, wait * 2))

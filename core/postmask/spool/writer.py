@@ -15,7 +15,6 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from postmask.spool.entries import SpoolError
@@ -27,13 +26,15 @@ _BATCH = 64
 class _Job(Generic[T]):
     """One change and whoever waits for it."""
 
-    __slots__ = ("_change", "_error", "_result", "future")
+    __slots__ = ("_change", "_error", "_result", "_settled")
 
     def __init__(self, change: Callable[[sqlite3.Connection], T]) -> None:
         self._change = change
         self._result: list[T] = []
         self._error: BaseException | None = None
-        self.future: Future[T] = Future()
+        # A bare lock, held until it is settled: a Future costs as much as the change itself.
+        self._settled = threading.Lock()
+        self._settled.acquire()
 
     def apply(self, connection: sqlite3.Connection) -> None:
         """Run the change in a savepoint. A failing disk is everybody's trouble and is raised."""
@@ -47,15 +48,18 @@ class _Job(Generic[T]):
             connection.execute("ROLLBACK TO change")
         connection.execute("RELEASE change")
 
-    def settle(self) -> None:
-        """Tell the waiting one, after the commit."""
-        if self._error is not None:
-            self.future.set_exception(self._error)
-        else:
-            self.future.set_result(self._result[0])
+    def settle(self, error: BaseException | None = None) -> None:
+        """Tell the waiting one, after the commit, or that it failed."""
+        self._error = error or self._error
+        self._settled.release()
 
-    def fail(self, error: BaseException) -> None:
-        self.future.set_exception(error)
+    def result(self, timeout: float) -> T:
+        """Wait for it. Raises SpoolError when it takes longer, or what went wrong."""
+        if not self._settled.acquire(timeout=timeout):
+            raise SpoolError(f"the spool did not take a change within {timeout:g} s")
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
 
 
 class Writer:
@@ -78,10 +82,7 @@ class Writer:
         """
         job: _Job[T] = _Job(change)
         self._jobs.put(job)  # type: ignore[arg-type]  # the queue doesn't care what a job returns
-        try:
-            return job.future.result(timeout)
-        except TimeoutError:
-            raise SpoolError(f"the spool did not take a change within {timeout:g} s") from None
+        return job.result(timeout)
 
     def close(self) -> None:
         """Finish what was asked, then end."""
@@ -99,7 +100,7 @@ class Writer:
                 connection = None
                 self._on_failure()
                 for job in batch:
-                    job.fail(SpoolError(f"spool: {error}"))
+                    job.settle(SpoolError(f"spool: {error}"))
         _drop(connection)
 
     def _take(self) -> list[_Job[object]] | None:

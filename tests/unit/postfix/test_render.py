@@ -84,7 +84,7 @@ def test_an_unknown_placeholder_is_a_mistake():
 def test_the_client_s_command_is_one_word_each():
     entry = next(render.entry(service, CONTEXT) for service in SERVICES if service.name == "postmask")
     argv = entry[entry.index("argv=") :]
-    assert argv.startswith("argv=/usr/bin/python3 -I -S -c {import sys; ")
+    assert argv.startswith("argv=/usr/bin/python3 -I -S -c {import posix, sys; ")
     assert "} -- socket=postmask/forwarder.sock stamp=postmask/pipe/stamp queue_id=${queue_id} " in argv
     assert argv.endswith("sender=${sender} recipient=${recipient}\n")
 
