@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
 
-from faults import Passage, Watch, await_flow, message, passage
-from postmask_postfix import processes
+from faults import Passage, Watch, await_flow, kill_daemons, message, passage
 from service import Service
 
 SIZE = 20_000_000
@@ -30,13 +28,13 @@ def test_whoever_dies_in_the_middle_the_whole_message_arrives_once(faulty: Servi
         passed.stop(after=SIZE // 3)
         faulty.send("bob@example.com", [owned.alias], message(owned.alias, body=body))
         _await_pause(faulty, passed)
-        _kill(faulty, faulty.lab.described["door"])
+        kill_daemons(faulty, faulty.lab.described["door"])
         _pass_the_rest(faulty, passed)
 
         # So near the end that pipe(8) has written all of it.
         passed.stop(after=SIZE - 20_000)
         _await_pause(faulty, passed)
-        _kill(faulty, faulty.lab.described["door"])
+        kill_daemons(faulty, faulty.lab.described["door"])
         _pass_the_rest(faulty, passed)
 
         passed.stop(after=SIZE // 2)
@@ -67,7 +65,7 @@ def test_the_deliverer_killed_while_the_forwarder_has_it(faulty: Service) -> Non
         passed.stop(at=b"queued as")
         faulty.send("bob@example.com", [owned.alias], message(owned.alias, "once"))
         _await_pause(faulty, passed)
-        _kill(faulty, faulty.lab.described["door"])
+        kill_daemons(faulty, faulty.lab.described["door"])
         passed.go_on()
         assert await_flow(faulty, owned.mailbox, 1) == ["once"]
 
@@ -87,18 +85,9 @@ def test_the_forwarder_killed_before_it_heard_that_the_copy_was_taken(faulty: Se
     assert faulty.lab.program_log("forwarder")[logged:].count(" resend ") == 1
 
 
-def _kill(faulty: Service, name: str) -> None:
-    """SIGKILL to Postfix's daemons of that name. The doors are called as what is behind them."""
-    master = faulty.lab.described["pids"]["postfix"][0]
-    victims = [pid for pid in processes.children(master) if processes.name(pid) == name]
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
-    faulty.lab.wait_for(lambda: not any(map(processes.alive, victims)), f"the end of {name}")
-
-
 def _drop_kept_connections(faulty: Service) -> None:
     """Let the forwarder come by new connections for its next messages."""
-    _kill(faulty, "smtpd")
+    kill_daemons(faulty, "smtpd")
 
 
 def _await_pause(faulty: Service, passed: Passage) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 import signal
 import socket
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lab import Lab
+from postmask_postfix import processes
 from postmask_postfix.instance import cool
 from service import Service
 
@@ -131,6 +133,15 @@ def reload(service: Service) -> None:
     """Postfix reads its files again, at once."""
     cool(service.lab.postfix / "main.cf")
     service.lab.run("postfix", "-c", str(service.lab.postfix), "reload")
+
+
+def kill_daemons(service: Service, name: str) -> None:
+    """SIGKILL to Postfix's daemons of that name. The doors are called as what is behind them."""
+    master = service.lab.described["pids"]["postfix"][0]
+    victims = [pid for pid in processes.children(master) if processes.name(pid) == name]
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    service.lab.wait_for(lambda: not any(map(processes.alive, victims)), f"the end of {name}")
 
 
 @contextlib.contextmanager
