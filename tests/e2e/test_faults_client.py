@@ -180,9 +180,9 @@ def test_every_exit_status_and_every_line_that_is_not_ours(faulty_pipe: Service)
     owned = faulty_pipe.alias()
     name = owned.alias.partition("@")[0]
     whats = [f"exit.{code}" for code in range(1, 256)]
-    whats += [f"say.{number}.{code}" for number in range(len(LINES)) for code in (1, 67, 75, 77)]
-    whats += [f"kill.{number}" for number in (1, 2, 6, 9, 11, 13, 15)]
-    whats += ["raise.0", "grandchild.1", "grandchild.75", "grandchild.67"]
+    whats += [f"say.{number}.{code}" for number in range(len(LINES)) for code in (1, 67)]
+    whats += [f"kill.{number}" for number in (1, 6, 9, 11)]
+    whats += ["raise.0", "grandchild.1", "grandchild.67"]
     recipients = [f"{name}+{what}@alias.test" for what in whats]
     watch = Watch(faulty_pipe.lab)
     with replaced_client(faulty_pipe) as client:

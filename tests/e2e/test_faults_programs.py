@@ -42,33 +42,35 @@ def _pass_foreign(faulty: Service, seconds: float) -> None:
         faulty.await_mail_for(FOREIGN, known + 1)
 
 
-def test_gate_and_milter_killed(faulty: Service) -> None:
-    owned = faulty.alias()
-    with _session(faulty) as session:
+def test_gate_and_milter_killed(faulty_pipe: Service) -> None:
+    owned = faulty_pipe.alias()
+    with _session(faulty_pipe) as session:
         assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [250, 550, 250]
-        with killed(faulty, "milter-alias"):
+        with killed(faulty_pipe, "milter-alias"):
             assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
-            with _session(faulty) as other:
+            with _session(faulty_pipe) as other:
                 assert _codes(other, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
-            _pass_foreign(faulty, 0)
+            _pass_foreign(faulty_pipe, 0)
         # The milter is lost to this session, the gate isn't.
         assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [250, 550, 250]
-    _flows(faulty, owned)
+    _flows(faulty_pipe, owned)
 
 
-def test_gate_and_milter_frozen(faulty: Service) -> None:
-    owned = faulty.alias()
-    with _session(faulty) as session:
+def test_gate_and_milter_frozen(faulty_pipe: Service) -> None:
+    owned = faulty_pipe.alias()
+    with _session(faulty_pipe) as session:
         assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [250, 550, 250]
-        with frozen(faulty, "milter-alias"):
+        with frozen(faulty_pipe, "milter-alias"):
             with within(MILTER_SECONDS + SLACK, "a foreign recipient"):
                 assert _codes(session, FOREIGN) == [250]
             with within(GATE_SECONDS + SLACK, "a recipient of ours"):
                 assert _codes(session, owned.alias) == [451]
             assert _codes(session, UNKNOWN) == [451]
-            _pass_foreign(faulty, MILTER_SECONDS)
-        faulty.lab.wait_for(lambda: _codes(session, owned.alias, UNKNOWN) == [250, 550], "the gate's return")
-    _flows(faulty, owned)
+            _pass_foreign(faulty_pipe, MILTER_SECONDS)
+        faulty_pipe.lab.wait_for(
+            lambda: _codes(session, owned.alias, UNKNOWN) == [250, 550], "the gate's return"
+        )
+    _flows(faulty_pipe, owned)
 
 
 def test_forwarder_killed(faulty: Service) -> None:
