@@ -17,6 +17,9 @@ from service import Owned, Service
 MILTER_SECONDS = 2.0
 """command_timeout: what a milter that doesn't answer costs a session before EHLO, and again in it."""
 
+CONTENT_SECONDS = 3.0
+"""content_timeout: the same from DATA on."""
+
 GATE_SECONDS = 3.0
 SLACK = 4.0
 UNKNOWN = "nobody-of-this-name@alias.test"
@@ -51,9 +54,11 @@ def test_gate_and_milter_killed(faulty_pipe: Service) -> None:
             with _session(faulty_pipe) as other:
                 assert _codes(other, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
             _pass_foreign(faulty_pipe, 0)
+            assert session.data(message(owned.alias, "accepted before"))[0] == 250
         # The milter is lost to this session, the gate isn't.
+        assert session.mail("bob@example.com")[0] == 250
         assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [250, 550, 250]
-    _flows(faulty_pipe, owned)
+    assert _flows(faulty_pipe, owned) == 2
 
 
 def test_gate_and_milter_frozen(faulty_pipe: Service) -> None:
@@ -67,10 +72,34 @@ def test_gate_and_milter_frozen(faulty_pipe: Service) -> None:
                 assert _codes(session, owned.alias) == [451]
             assert _codes(session, UNKNOWN) == [451]
             _pass_foreign(faulty_pipe, MILTER_SECONDS)
+            with within(MILTER_SECONDS + SLACK, "a message"):
+                assert session.data(message(owned.alias, "accepted before"))[0] == 250
+            assert session.mail("bob@example.com")[0] == 250
         faulty_pipe.lab.wait_for(
             lambda: _codes(session, owned.alias, UNKNOWN) == [250, 550], "the gate's return"
         )
-    _flows(faulty_pipe, owned)
+    assert _flows(faulty_pipe, owned) == 2
+
+
+def test_milter_frozen_between_the_recipients_and_the_message(faulty_pipe: Service) -> None:
+    owned = faulty_pipe.alias()
+    with _session(faulty_pipe) as session:
+        assert _codes(session, owned.alias, FOREIGN) == [250, 250]
+        with frozen(faulty_pipe, "milter-alias"), within(MILTER_SECONDS + CONTENT_SECONDS + SLACK, "it"):
+            assert session.data(message(owned.alias, "in time"))[0] == 250
+    assert await_flow(faulty_pipe, owned.mailbox, 1) == ["in time"]
+
+
+def test_postfix_itself_killed_with_the_sink(faulty: Service) -> None:
+    """Every process of it, while mail waits and while mail flows."""
+    owned = faulty.alias()
+    names = [f"{number:02d}" for number in range(20)]
+    with faulty.lab.client() as session:
+        for name in names:
+            session.sendmail("bob@example.com", [owned.alias], message(owned.alias, name))
+    with killed(faulty, "postfix", "sink"):
+        pass
+    assert sorted(set(await_flow(faulty, owned.mailbox, len(names)))) == names
 
 
 def test_forwarder_killed(faulty: Service) -> None:
