@@ -7,14 +7,17 @@ caller answer.
 DIAGNOSTICS
     Before the first copy is sent a failing spool defers the recipient. After Postfix's 250 a failing
     spool is logged and the recipient is still answered 2xx: a full disk must not become a stream of
-    duplicates. A copy that Postfix refuses, for whatever reason, is deferred, never bounced, and its
-    ledger row keeps the answer for `postmask status`. A connection lost after the final dot leaves
-    the row pending: the next try may send a duplicate, and its log line says so.
+    duplicates; the outcome is kept in memory and recorded before anything else is sent. A copy that
+    Postfix refuses, for whatever reason, is deferred, never bounced, and its ledger row keeps the
+    answer for `postmask status`. A connection lost after the final dot leaves the row pending: the
+    next try may send a duplicate, and its log line says so.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -65,12 +68,15 @@ class Courier:
         self._spool = spool
         self._reinject = reinject
         self._hold = hold
+        self._late: deque[tuple[LedgerRow, Sequence[Entry]]] = deque()
+        self._recording = threading.Lock()
 
     def send(self, incoming: Incoming, consignment: Consignment) -> Verdict:
         """Send what the ledger lacks.
 
         Raises SpoolError and ReplayUsedError, both before anything was sent.
         """
+        self.record_late()
         todo = [copy for copy in consignment.copies if not self._is_done(copy.row.key)]
         if not todo:
             return deliver("already sent, according to the ledger")
@@ -86,8 +92,18 @@ class Courier:
 
     def conclude(self, row: LedgerRow, entries: Iterable[Entry]) -> None:
         """Record the outcome of a recipient that nothing is sent for. Raises SpoolError."""
+        self.record_late()
         if not self._is_done(row.key):
             self._spool.finish([row], entries)
+
+    def record_late(self) -> None:
+        """Record what was sent while the spool could not be written. Raises SpoolError if it still can't."""
+        if self._late:
+            with self._recording:
+                while self._late:
+                    row, told = self._late[0]
+                    self._spool.finish([row], told)
+                    self._late.popleft()
 
     def _is_done(self, key: bytes) -> bool:
         row = self._spool.row(key)
@@ -129,6 +145,8 @@ class Courier:
         try:
             self._spool.finish([row], told)
         except SpoolError as error:
+            if row.outcome is not Outcome.PENDING:
+                self._late.append((row, told))
             line(
                 _log,
                 logging.ERROR,

@@ -319,7 +319,8 @@ def _keep_contact(connection: sqlite3.Connection, contact: LocalContact, now: fl
 
 def _put(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
     connection.executemany(
-        "INSERT INTO outbox (id, kind, payload) VALUES (?, ?, ?)",
+        # Again with the same id: a write that was given up may have come through after all.
+        "INSERT INTO outbox (id, kind, payload) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
         [(entry.id, entry.kind, json.dumps(entry.payload)) for entry in entries],
     )
 

@@ -203,6 +203,19 @@ def test_a_spool_that_fails_after_the_250_changes_no_answer(
     assert len(rig.out.sent) == 1
 
 
+def test_what_was_sent_while_the_disk_was_full_is_recorded_later(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(rig.spool, "finish", failing)
+        rig.deliver()
+        assert rig.deliver(content=PLAIN + b"more\r\n").kind is Kind.DEFER, "the disk is still full"
+    assert rig.outcomes() == ["pending"]
+    assert rig.deliver().kind is Kind.DELIVER, "the same message, tried again"
+    assert len(rig.out.sent) == 1
+    assert (rig.outcomes(), rig.events()) == (["delivered"], ["forwarded"])
+
+
 def failing(*_: object, **__: object) -> None:
     raise SpoolError("disk full")
 
