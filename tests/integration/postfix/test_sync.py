@@ -126,7 +126,6 @@ def test_a_missing_folder(tmp_path):
 
 
 def test_postfix_need_not_wait_for_a_file_to_cool_down(bare):
-    begun = time.monotonic()
+    """Its programs pause at start until main.cf is two seconds old: so it is written with an older date."""
     sync_domains(bare.postfix, ["alias.test", "quick.test"])
-    sync_domains(bare.postfix, ["alias.test"])
-    assert time.monotonic() - begun < 3.0, "each reload waited for main.cf to be two seconds old"
+    assert time.time() - (bare.postfix / "main.cf").stat().st_mtime > 2.0
