@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +168,7 @@ def test_a_full_disk(faulty: Service, disk: Path) -> None:
     filler.unlink()
     assert await_flow(faulty, owned.mailbox, 2) == ["after", "before"]
     assert watch.bounced() == []
+    assert _outcomes(disk / "spool.db") == {"delivered": 2}
 
 
 def test_a_disk_that_is_read_only(faulty_pipe: Service) -> None:
@@ -186,6 +188,29 @@ def test_a_disk_that_is_read_only(faulty_pipe: Service) -> None:
         faulty_pipe.lab.run("mount", "-o", "remount,rw", str(disk))
         assert await_flow(faulty_pipe, owned.mailbox, 1) == ["waits"]
         assert watch.bounced() == []
+
+
+def test_a_spool_that_somebody_keeps_locked(faulty_pipe: Service) -> None:
+    """As when another program is frozen in the middle of a write."""
+    owned = faulty_pipe.alias()
+    watch = Watch(faulty_pipe.lab)
+    with contextlib.closing(sqlite3.connect(_spool(faulty_pipe), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        said = faulty_pipe.send("bob@example.com", [owned.alias, UNKNOWN], message(owned.alias, "waits"))
+        assert said.recipients[UNKNOWN].startswith("550 5.1.1")
+        watch.await_lines(1, said.queue_id, "status=deferred", "4.3.0")
+        _pass_foreign(faulty_pipe)
+    assert await_flow(faulty_pipe, owned.mailbox, 1) == ["waits"]
+
+
+def _spool(service: Service) -> Path:
+    return service.lab.directory / "spool.db"
+
+
+def _outcomes(spool: Path) -> dict[str, int]:
+    """How many rows of the ledger are what."""
+    with contextlib.closing(sqlite3.connect(spool)) as connection:
+        return dict(connection.execute("SELECT outcome, count(*) FROM ledger GROUP BY outcome"))
 
 
 def _pass_foreign(faulty: Service) -> None:
