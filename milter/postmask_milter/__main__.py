@@ -75,17 +75,15 @@ def wire(settings: Settings, signals: Signals) -> Service:
     from postmask import daemon, keys
     from postmask.alias.rcpt import Decider
     from postmask.clock import SystemClock
-    from postmask.directory.local import LocalDirectory
+    from postmask.directory.opening import open_directory
     from postmask.spool import Spool
-    from postmask.store.directory import SqlDirectory
-    from postmask.store.engine import Use, make_engine
     from postmask_milter import service
     from postmask_milter.recording import SpoolRecorder
 
     clock = SystemClock()
     keyring = keys.load(settings.keys.file)
     spool = Spool(settings.spool.path, clock)
-    directory = LocalDirectory(SqlDirectory(make_engine(settings.database.url, Use.DIRECTORY)), spool)
+    directory = open_directory(settings, spool, clock)
     listen = partial(daemon.listen_unix, group=socket_group(settings.postfix.mail_owner))
     return service.assemble(
         Decider(directory, keyring, clock),

@@ -17,10 +17,8 @@ from postmask import daemon, keys, log
 from postmask.auth.dns import Resolver
 from postmask.clock import Clock, SystemClock
 from postmask.config import Settings
-from postmask.directory.local import LocalDirectory
+from postmask.directory.opening import open_directory
 from postmask.spool import Spool
-from postmask.store.directory import SqlDirectory
-from postmask.store.engine import Use, make_engine
 from postmask_transport.bounces import Bounces
 from postmask_transport.contacts import ContactBook
 from postmask_transport.courier import Courier
@@ -75,7 +73,7 @@ def assemble(settings: Settings) -> Forwarder:
     keyring = keys.load(settings.keys.file)
     mail_owner = _uid(settings.postfix.mail_owner, "postfix.mail_owner")
     spool = Spool(settings.spool.path, clock)
-    directory = LocalDirectory(SqlDirectory(make_engine(settings.database.url, Use.DIRECTORY)), spool)
+    directory = open_directory(settings, spool, clock)
     reinject = _reinjector(settings, clock, settings.reinject.socket)
     courier = Courier(spool, reinject, _reinjector(settings, clock, settings.reinject.hold_socket))
     stationery = Stationery(

@@ -28,7 +28,10 @@ from typing import Any
 
 from click.testing import CliRunner
 
+import replicas
 from postmask.cli.program import program
+from postmask.config import load
+from postmask.store.engine import make_engine
 from postmask_postfix import lab as labs
 from postmask_postfix import processes
 
@@ -124,13 +127,21 @@ class Lab:
     def postmask(self, *arguments: str, check: bool = True) -> Any:
         """The command line with --json, in this process; what it printed, decoded.
 
-        Not checked: the whole result, as click's test runner gives it.
+        Not checked: the whole result, as click's test runner gives it. With a replica, what was changed
+        is in it on return.
         """
         done = CliRunner().invoke(program, ["--json", "--config", str(self.config), *arguments])
+        self.await_replica()
         if not check:
             return done
         assert done.exit_code == 0, f"postmask {' '.join(arguments)}: {done.stderr}"
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def await_replica(self) -> None:
+        """Until the replica has all of the truth; at once where there is none, or nobody to keep it."""
+        settings = load(self.config, {})
+        if (self.directory / "directory").is_dir() and labs.status(self.directory)["pids"]["agent"]:
+            replicas.await_current(settings.replica.directory, make_engine(settings.database.owner_url))
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A command that must succeed."""

@@ -1,4 +1,5 @@
-"""postmask-agent: carries what this node learned (contacts, events, bounces) to the truth.
+"""postmask-agent: carries what this node learned (contacts, events, bounces) to the truth, and on
+Postgres keeps the node's replica of the directory.
 
     postmask-agent [--config FILE]
 
@@ -14,9 +15,19 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from postmask.clock import Clock
+    from postmask.config import Settings
+    from postmask.daemon import Stop
+
+_LAST_SECONDS = 3.0
+"""For what the replica's thread has in hand when the program ends."""
 
 
 @click.command()
@@ -54,9 +65,28 @@ def main(config: Path | None) -> None:
         click.echo(f"postmask-agent: {error}", err=True)
         sys.exit(os.EX_IOERR)
     daemon.notify("READY=1")
+    following = follow(settings, clock, stop)
     Rounds(OutboxCarrier(spool, engine, settings.node.name), spool, clock, stop).run()
     daemon.notify("STOPPING=1")
+    if following is not None:
+        following.join(_LAST_SECONDS)
     spool.close()
+
+
+def follow(settings: Settings, clock: Clock, stop: Stop) -> threading.Thread | None:
+    """Keep the replica from now on, in a thread of its own; None: with SQLite there is none."""
+    from postmask.agent.replica.follower import Follower
+    from postmask.store.engine import Use, make_engine, sqlite_path
+    from postmask.store.replica.folder import Folder
+
+    url = settings.database.url
+    if sqlite_path(url) is not None:
+        return None
+    folder = Folder(settings.replica.directory)
+    follower = Follower(make_engine(url, Use.FEED), folder, clock, stop, settings.replica.poll)
+    thread = threading.Thread(target=follower.run, name="replica", daemon=True)
+    thread.start()
+    return thread
 
 
 if __name__ == "__main__":

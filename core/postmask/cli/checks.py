@@ -15,6 +15,7 @@ from postmask.cli.output import moment
 from postmask.cli.runtime import Runtime
 
 _SILENT = 600.0
+_OLD_REPLICA = 30.0
 _STUCK = 300.0
 _SHOWN = 20
 _CONNECT_SECONDS = 2.0
@@ -35,6 +36,7 @@ def all_checks(runtime: Runtime) -> Iterator[Check]:
     yield Check("configuration", True, f"{file} is in order")
     yield from _guarded("keys", _keys, runtime)
     yield from _guarded("database", _database, runtime)
+    yield from _guarded("replica", _replica, runtime)
     yield from _guarded("spool", _spool, runtime)
     yield from _guarded("programs", _programs, runtime)
     yield from _guarded("postfix", _postfix, runtime)
@@ -75,6 +77,29 @@ def _database(runtime: Runtime) -> Iterator[Check]:
         silent = now - node.last_seen > _SILENT
         advice = "; is its postmask-agent running?" if silent else ""
         yield Check("node", not silent, f"{node.name} was last heard of at {moment(node.last_seen)}{advice}")
+
+
+def _replica(runtime: Runtime) -> Iterator[Check]:
+    """With SQLite there is none."""
+    from postmask.store.engine import sqlite_path
+    from postmask.store.replica.folder import Folder
+
+    if sqlite_path(runtime.settings.database.url) is not None:
+        return
+    state = Folder(runtime.settings.replica.directory).read_state()
+    if state is None:
+        where = runtime.settings.replica.directory
+        yield Check("replica", False, f"there is none in {where}; is postmask-agent running?")
+        return
+    age = max(0.0, runtime.clock.now() - state.synced_at)
+    if not state.file:
+        yield Check("replica", False, state.trouble)
+        return
+    what = f"{state.file}, change {state.change}, is {age:.0f} s old"
+    if age <= max(_OLD_REPLICA, 2 * runtime.settings.replica.poll):
+        yield Check("replica", True, what)
+    else:
+        yield Check("replica", False, f"{what}: {state.trouble or 'is postmask-agent running?'}")
 
 
 def _spool(runtime: Runtime) -> Iterator[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -31,20 +32,18 @@ if TYPE_CHECKING:
 def resolve(ctx: click.Context, runtime: Runtime, address: str, sender: str, explain: bool) -> None:
     """Show what a sender would be answered, by which rule, and where the mail would go.
 
-    Asks the database as the programs do. Exit status 75 if it can't be told now.
+    Asks as this node's programs do. Exit status 75 if it can't be told now.
     """
     from postmask.address import parse
     from postmask.cli.explanation import explained
-    from postmask.store.directory import SqlDirectory
-    from postmask.store.engine import Use, make_engine
+    from postmask.directory.opening import open_directory
+    from postmask.spool import Spool
 
     recipient = parse(address)
-    engine = make_engine(runtime.settings.database.owner_url, Use.DIRECTORY)
-    try:
-        directory = SqlDirectory(engine, runtime.clock)
+    path = runtime.settings.spool.path
+    with closing(Spool(path, runtime.clock)) if path.exists() else nullcontext() as spool:
+        directory = open_directory(runtime.settings, spool, runtime.clock)
         found = explained(directory, runtime.keys, runtime.clock, recipient, sender)
-    finally:
-        engine.dispose()
     if runtime.output.json:
         record = {
             "address": str(recipient),

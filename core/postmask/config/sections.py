@@ -93,6 +93,26 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """The node's own copy of the directory, by which mail flows while Postgres can't be reached.
+
+    With SQLite there is none: the database is on this machine anyway.
+    """
+
+    directory: Path = setting(
+        PATH,
+        "/var/lib/postmask/directory",
+        "The folder of the copy. postmask-agent writes it, postmask-milter and postmask-forwarder read it, "
+        "and all three must be able to write there. It belongs on a local disk.",
+    )
+    poll: float = setting(
+        seconds(0.1, 3600),
+        5.0,
+        "How often the database is asked for changes that it has not told of by itself.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Dns:
     """Whom to ask for the SPF and DKIM records of those who write."""
 
@@ -244,6 +264,7 @@ class Settings:
     database: Database
     keys: Keys
     spool: Spool
+    replica: Replica
     dns: Dns
     postfix: Postfix
     sockets: Sockets
@@ -263,6 +284,7 @@ SECTIONS = MappingProxyType(
         "database": Database,
         "keys": Keys,
         "spool": Spool,
+        "replica": Replica,
         "dns": Dns,
         "postfix": Postfix,
         "sockets": Sockets,

@@ -53,6 +53,14 @@ class SqlDirectory:
         self._prepared: dict[Executable, Prepared] = {}
         self._resting_until = float("-inf")
         self._last_reason = ""
+        self._closed = False
+
+    def close(self) -> None:
+        """Let go of the database; look-ups under way are finished first, by whoever asked."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().invalidate()
+        self._engine.dispose()
 
     def domain(self, name: str) -> Lookup[Domain]:
         """The domain of exactly this name."""
@@ -147,6 +155,8 @@ class SqlDirectory:
             connection.invalidate()
             raise
         self._idle.append(connection)
+        if self._closed:
+            self.close()
         return rows
 
     def _failed(self, error: Exception) -> Unavailable:

@@ -1,8 +1,9 @@
 """Connections to the truth: one place that knows how SQLite and Postgres want to be opened.
 
-Three uses, which differ in patience and rights:
+Four uses, which differ in patience and rights:
     ADMIN      the CLI and migrations: waits for locks, writes in one immediate transaction
     INTAKE     the agent carrying the outbox: as ADMIN, under the nodes' role
+    FEED       the agent copying the directory: read-only, one connection that stays
     DIRECTORY  look-ups in a message's way: autocommit, read-only, gives up within a second
 
 A URL is SQLAlchemy's: sqlite:////var/lib/postmask/postmask.db or
@@ -47,6 +48,7 @@ class Use(enum.StrEnum):
 
     ADMIN = "admin"
     INTAKE = "intake"
+    FEED = "feed"
     DIRECTORY = "directory"
 
 
@@ -148,6 +150,8 @@ def _postgres_engine(url: URL, use: Use) -> Engine:
     if lookup:
         milliseconds = int(LOOKUP_SECONDS * 1000)
         settings["options"] = f"-c default_transaction_read_only=on -c statement_timeout={milliseconds}"
+    if use is Use.FEED:
+        settings["options"] = "-c default_transaction_read_only=on"
     return create_engine(
         url,
         connect_args=settings,

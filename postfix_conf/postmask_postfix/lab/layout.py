@@ -49,6 +49,10 @@ class Layout:
         return self.directory / "spool.db"
 
     @property
+    def replica(self) -> Path:
+        return self.directory / "directory"
+
+    @property
     def pipe(self) -> Path:
         return self.directory / "pipe"
 

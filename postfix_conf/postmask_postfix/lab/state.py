@@ -73,6 +73,7 @@ def configuration(layout: Layout, made: Made, owner: str, node: str) -> str:
         "database": {"url": node, "owner_url": owner},
         "keys": {"file": str(layout.keys)},
         "spool": {"path": str(layout.spool)},
+        "replica": {"directory": str(layout.replica)},
         "dns": dns,
         "postfix": {"config_dir": str(layout.instance.etc), "door": made.door, "pipe_user": "nobody"},
         "sockets": {"directory": str(layout.sockets)},

@@ -1,0 +1,1 @@
+"""The agent's replica of the directory (Postgres only): copied in full, then followed."""

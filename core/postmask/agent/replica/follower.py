@@ -1,0 +1,225 @@
+"""Keeps the node's replica a copy of the truth.
+
+Woken by Postgres at each change, and looking by itself every few seconds, it brings the current
+replica up to date. A full copy is made aside, and then pointed to, when there is no replica, when it
+is damaged, when the truth is another one than that which was copied (restored, moved, promoted,
+upgraded), and once a day in any case.
+
+DIAGNOSTICS
+    Nothing here stops the agent, or is in a message's way: what goes wrong is said in the log once per
+    reason and in the folder's state, and tried again. A truth whose schema this program can't follow
+    is left alone: the replica serves as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from postmask.agent.replica.copying import Copying
+from postmask.clock import DAY, Clock
+from postmask.daemon import Stop
+from postmask.log import line
+from postmask.store.errors import StoreError
+from postmask.store.replica.feed import Feed, IncompatibleError, Standing
+from postmask.store.replica.file import ReplicaDamagedError, ReplicaFile
+from postmask.store.replica.folder import Folder, State
+
+_log = logging.getLogger(__name__)
+
+_SLICE = 0.25
+"""Seconds between two looks at readers' complaints, finished copies and the end of the program."""
+
+_LONGEST_WAIT = 10.0
+_STATE_EVERY = 1.0
+
+
+class Follower:
+    """Runs until it is told to stop, in a thread of its own. poll: seconds between two looks unasked."""
+
+    def __init__(self, engine: Engine, folder: Folder, clock: Clock, stop: Stop, poll: float) -> None:
+        """engine: made for Use.FEED."""
+        self._engine = engine
+        self._folder = folder
+        self._clock = clock
+        self._stop = stop
+        self._poll = poll
+        self._copying = Copying(engine, folder, clock, stop)
+        self._replica: ReplicaFile | None = None
+        self._previous: Path | None = None
+        self._synced_at = 0.0
+        self._owner = False
+        self._written_at = float("-inf")
+        self._trouble = ""
+        self._wait = 0.0
+
+    def run(self) -> None:
+        """One connection to the truth after the other."""
+        while not self._stop.requested:
+            try:
+                with self._folder.owned():
+                    self._owner = True
+                    self._open()
+                    self._connected()
+            except (StoreError, OSError, sqlite3.Error) as error:
+                self._unwell(error)
+            finally:
+                self._owner = False
+                self._close()
+            self._wait = min(_LONGEST_WAIT, max(1.0, self._wait * 2))
+            self._stop.wait(self._wait)
+
+    def _connected(self) -> None:
+        """Follow, and connect again when the connection fails; the folder stays ours."""
+        while not self._stop.requested:
+            try:
+                with Feed(self._engine) as feed:
+                    feed.listen()
+                    self._follow(feed)
+            except ReplicaDamagedError as error:
+                self._discard(error)
+                continue
+            except StoreError as error:
+                self._unwell(error)
+            self._wait = min(_LONGEST_WAIT, max(1.0, self._wait * 2))
+            self._stop.wait(self._wait)
+
+    def _follow(self, feed: Feed) -> None:
+        while not self._stop.requested:
+            standing = feed.standing()
+            reason = self._reason_to_copy(standing)
+            if reason:
+                self._copying.start(reason)
+            self._take_over(feed, standing)
+            self._catch_up(feed, standing)
+            self._report(standing)
+            self._wait = 0.0
+            self._await_change(feed)
+
+    def _await_change(self, feed: Feed) -> None:
+        """Until there is something to do, or it is time to look."""
+        until = self._clock.monotonic() + self._poll
+        copying = self._copying.running
+        while not self._stop.requested and (left := until - self._clock.monotonic()) > 0:
+            if feed.wait(min(_SLICE, left)):
+                return
+            if self._complained() or (copying and not self._copying.running):
+                return
+            if self._replica is not None:
+                self._replica.glance()
+
+    def _reason_to_copy(self, standing: Standing) -> str:
+        """Why the current replica won't do, or won't do for much longer; "" if it will."""
+        if self._replica is None:
+            return "there is none"
+        if self._complained():
+            self._replica.check()
+            self._folder.settle(self._replica.path)
+        mine = self._replica.standing
+        if others := mine.identity.differences(standing.identity):
+            return f"the database is another one: {', '.join(others)}"
+        if mine.change > standing.number:
+            return "the database has gone back"
+        if not 0 <= self._clock.now() - mine.copied_at < DAY:
+            return "it is a day old"
+        return ""
+
+    def _follows(self, standing: Standing) -> bool:
+        """Whether the replica's change number means anything in this truth."""
+        if self._replica is None:
+            return False
+        mine = self._replica.standing
+        return mine.identity == standing.identity and mine.change <= standing.number
+
+    def _catch_up(self, feed: Feed, standing: Standing) -> None:
+        if self._replica is None or not self._follows(standing):
+            return
+        now = self._clock.now()
+        if standing.number > self._replica.standing.change:
+            with feed.snapshot() as snapshot:
+                self._replica.apply(snapshot)
+        self._synced_at = now
+
+    def _take_over(self, feed: Feed, standing: Standing) -> None:
+        """Bring a finished copy up to date, and let the readers have it."""
+        made = self._copying.take()
+        if made is None:
+            return
+        before, self._replica = self._replica, ReplicaFile(made)
+        if not self._follows(standing):
+            # The truth has been exchanged again since.
+            self._replica.close()
+            self._replica = before
+            return
+        self._catch_up(feed, standing)
+        self._folder.point(made)
+        line(_log, logging.INFO, "replica.current", file=made.name, change=self._replica.standing.change)
+        if before is not None:
+            before.close()
+            self._previous = before.path
+        self._folder.tidy(made, self._previous)
+
+    def _open(self) -> None:
+        """The replica that the pointer names, if it is whole."""
+        path = self._folder.current()
+        self._folder.tidy(path)
+        if path is None:
+            return
+        try:
+            replica = ReplicaFile(path)
+            self._replica = replica
+            replica.check()
+        except ReplicaDamagedError as error:
+            self._discard(error)
+
+    def _discard(self, error: ReplicaDamagedError) -> None:
+        """Readers go on as they can with the file, until there is another."""
+        line(_log, logging.ERROR, "replica.damaged", reason=str(error))
+        self._close()
+
+    def _close(self) -> None:
+        if self._replica is not None:
+            self._replica.close()
+        self._replica = None
+
+    def _complained(self) -> bool:
+        return self._replica is not None and self._folder.complained(self._replica.path)
+
+    def _report(self, standing: Standing) -> None:
+        """All went well, unless a copy is still wanted."""
+        trouble = self._copying.trouble
+        if not trouble and not self._follows(standing):
+            trouble = "a full copy is being made"
+        elif self._trouble and not trouble:
+            line(_log, logging.WARNING, "replica.follows", after=self._trouble)
+        if trouble != self._trouble or self._clock.monotonic() - self._written_at >= _STATE_EVERY:
+            self._trouble = trouble
+            self._write_state()
+
+    def _unwell(self, error: Exception) -> None:
+        reason = str(error)
+        if reason != self._trouble:
+            serves = "the replica serves as it is" if self._replica is not None else "there is no replica"
+            event = "replica.incompatible" if isinstance(error, IncompatibleError) else "replica.waits"
+            line(_log, logging.ERROR, event, reason=reason, note=serves)
+            self._trouble = reason
+            if self._owner:
+                self._write_state()
+
+    def _write_state(self) -> None:
+        self._written_at = self._clock.monotonic()
+        current = self._replica
+        state = State(
+            file=current.path.name if current else "",
+            change=current.standing.change if current else 0,
+            copied_at=current.standing.copied_at if current else 0.0,
+            synced_at=self._synced_at,
+            trouble=self._trouble,
+        )
+        try:
+            self._folder.write_state(state)
+        except OSError as error:
+            line(_log, logging.ERROR, "replica.state", reason=str(error))

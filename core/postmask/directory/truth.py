@@ -1,0 +1,105 @@
+"""Asking the truth what the replica doesn't know, so that a truth in trouble holds up nobody.
+
+A few questions at a time, each with the deadline of the directory that answers them. After failures
+in a row nobody is kept waiting: for a while all are told at once that it can't be said, then one
+question finds out whether it can again. That something isn't there is remembered for a moment, since
+whoever tries addresses tries them more than once.
+
+DIAGNOSTICS
+    Unavailable, with the reason: too many questions at once, the last ones failed, or the truth's own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from postmask.clock import Clock
+from postmask.directory.lookup import ABSENT, Absent, Lookup, Unavailable
+
+T = TypeVar("T")
+
+IN_FLIGHT = 8
+ABSENT_SECONDS = 0.5
+"""A new alias must be known everywhere within a second."""
+
+_REMEMBERED = 10_000
+
+
+class Breaker:
+    """Opens after failures in a row; then lets one try through now and then. Shared by threads."""
+
+    FAILURES = 2
+    FIRST_REST = 1.0
+    LONGEST_REST = 5.0
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._rest = self.FIRST_REST
+        self._closed_from = float("-inf")
+
+    def allows(self) -> bool:
+        """Whether to try now. After failures: True once, when the rest is over."""
+        with self._lock:
+            if self._failures < self.FAILURES:
+                return True
+            now = self._clock.monotonic()
+            if now < self._closed_from:
+                return False
+            # The others wait for what this one finds, a rest's length at most.
+            self._closed_from = now + self._rest
+            return True
+
+    def succeeded(self) -> None:
+        """A try went well."""
+        with self._lock:
+            self._failures = 0
+            self._rest = self.FIRST_REST
+
+    def failed(self) -> None:
+        """A try did not."""
+        with self._lock:
+            self._failures += 1
+            if self._failures > self.FAILURES:
+                self._rest = min(self.LONGEST_REST, self._rest * 2)
+            self._closed_from = self._clock.monotonic() + self._rest
+
+
+class Asker:
+    """Puts questions to the truth. Shared by threads."""
+
+    def __init__(self, clock: Clock, in_flight: int = IN_FLIGHT) -> None:
+        self._clock = clock
+        self._places = threading.BoundedSemaphore(in_flight)
+        self._breaker = Breaker(clock)
+        self._absent: dict[Hashable, float] = {}
+        self._last_reason = ""
+
+    def ask(self, key: Hashable, question: Callable[[], Lookup[T]]) -> Lookup[T]:
+        """The answer to a question. key: what is asked, for remembering that it isn't there."""
+        if self._clock.monotonic() < self._absent.get(key, float("-inf")):
+            return ABSENT
+        if not self._places.acquire(blocking=False):
+            return Unavailable("too many look-ups wait for the database")
+        try:
+            if not self._breaker.allows():
+                return Unavailable(self._last_reason)
+            answer = question()
+        finally:
+            self._places.release()
+        if isinstance(answer, Unavailable):
+            self._last_reason = answer.reason
+            self._breaker.failed()
+        else:
+            self._breaker.succeeded()
+        if isinstance(answer, Absent):
+            self._remember(key)
+        return answer
+
+    def _remember(self, key: Hashable) -> None:
+        if len(self._absent) >= _REMEMBERED:
+            self._absent.clear()
+        self._absent[key] = self._clock.monotonic() + ABSENT_SECONDS

@@ -1,0 +1,196 @@
+"""The replica follows the truth: copied once, then every change, in order, whoever made it and how."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from sqlalchemy import text
+
+from postgres import Cluster
+from postmask.directory.lookup import ABSENT, Found
+from postmask.directory.records import AliasState
+from postmask.store.admin import aliases
+from postmask.store.engine import make_engine, parse_url
+from postmask.store.replica.tables import COPIED
+from replica_node import POLL, ReplicaNode, wait_for
+from truth import KEYS, Truth
+
+
+def add(truth: Truth, address: str) -> None:
+    truth.do(aliases.add, KEYS, address, ["bob@real.test"], now=1.0)
+
+
+def same(truth: Truth, node: ReplicaNode) -> bool:
+    """Whether every copied table holds the same rows on both sides."""
+    alone = node.alone()
+    try:
+        with truth.engine.connect() as there, alone._engine.connect() as here:
+            for table in COPIED:
+                rows = f"SELECT {', '.join(table.columns)} FROM {table.name}"
+                left, right = (
+                    sorted(str([bytes(v) if isinstance(v, memoryview) else v for v in row]) for row in rows)
+                    for rows in (there.execute(text(rows)), here.execute(text(rows)))
+                )
+                if [row.replace("False", "0").replace("True", "1") for row in left] != right:
+                    return False
+    finally:
+        alone.close()
+    return True
+
+
+def test_the_first_copy_has_everything(truth: Truth, node: ReplicaNode) -> None:
+    assert same(truth, node)
+    found = node.alone().alias("shop@alias.test")
+    assert isinstance(found, Found)
+    assert found.value.mailboxes[0].address == "bob@real.test"
+    state = node.folder.read_state()
+    assert state is not None
+    assert state.trouble == ""
+
+
+def test_changes_are_followed_within_a_second(truth: Truth, node: ReplicaNode) -> None:
+    add(truth, "new@alias.test")
+    node.await_current(truth, 1.0)
+    assert isinstance(node.alone().alias("new@alias.test"), Found)
+    truth.do(aliases.disable, "new@alias.test")
+    node.await_current(truth, 1.0)
+    found = node.alone().alias("new@alias.test")
+    assert isinstance(found, Found)
+    assert found.value.state is AliasState.DISABLED
+    with truth.engine.begin() as connection:
+        connection.execute(text("DELETE FROM alias WHERE address = 'new@alias.test'"))
+    node.await_current(truth, 1.0)
+    assert node.alone().alias("new@alias.test") == ABSENT
+    assert node.number() == 1
+    assert same(truth, node)
+
+
+def test_an_address_that_goes_to_another_row(truth: Truth, node: ReplicaNode) -> None:
+    """Deleted and made anew, and swapped between two rows, in one transaction."""
+    add(truth, "other@alias.test")
+    with truth.engine.begin() as connection:
+        for statement in (
+            "UPDATE alias SET address = 'x@alias.test' WHERE address = 'shop@alias.test'",
+            "UPDATE alias SET address = 'shop@alias.test' WHERE address = 'other@alias.test'",
+            "UPDATE alias SET address = 'other@alias.test' WHERE address = 'x@alias.test'",
+            "DELETE FROM mailbox_sender",
+        ):
+            connection.execute(text(statement))
+    node.await_current(truth)
+    assert same(truth, node)
+
+
+def test_a_primary_key_that_changes(truth: Truth, node: ReplicaNode) -> None:
+    with truth.engine.begin() as connection:
+        connection.execute(text("INSERT INTO mailbox_sender SELECT id, 'a@x.test' FROM mailbox"))
+        connection.execute(text("UPDATE mailbox_sender SET address = 'b@x.test'"))
+    node.await_current(truth)
+    assert same(truth, node)
+
+
+def test_a_late_commit_is_not_missed(truth: Truth, node: ReplicaNode) -> None:
+    """Who writes later waits for it, so its number is lower than any that is seen before it."""
+    late = make_engine(truth.url).connect()
+    late.execute(text("UPDATE alias SET note = 'late'"))
+    done = threading.Event()
+
+    def write() -> None:
+        add(truth, "after@alias.test")
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert not done.wait(POLL + 1)
+    assert node.alone().alias("after@alias.test") == ABSENT
+    late.commit()
+    late.close()
+    writer.join(20)
+    assert done.is_set()
+    node.await_current(truth)
+    assert isinstance(node.alone().alias("after@alias.test"), Found)
+    assert same(truth, node)
+
+
+def test_a_forgotten_transaction_is_ended(truth: Truth, node: ReplicaNode) -> None:
+    """With a shorter time-out than the roles have."""
+    idle = make_engine(truth.url).connect()
+    idle.execute(text("SET idle_in_transaction_session_timeout = '500ms'"))
+    idle.execute(text("UPDATE alias SET note = 'forgotten'"))
+    begun = time.monotonic()
+    add(truth, "after@alias.test")
+    assert time.monotonic() - begun < 20
+    idle.invalidate()
+    node.await_current(truth)
+    assert same(truth, node)
+
+
+def test_the_roles_do_not_idle_in_transactions(truth: Truth, node: ReplicaNode) -> None:
+    for url in (truth.url, node.url):
+        engine = make_engine(url)
+        with engine.connect() as connection:
+            assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) in ("1min", "10s")
+        engine.dispose()
+
+
+def test_changes_by_hand_under_session_replication_role(
+    truth: Truth, node: ReplicaNode, postgres: Cluster
+) -> None:
+    """The superuser switches ordinary triggers off; ours fire always."""
+    database = str(parse_url(truth.url).database)
+    engine = make_engine(postgres.url(database))
+    with engine.begin() as connection:
+        connection.execute(text("SET session_replication_role = replica"))
+        connection.execute(text("UPDATE alias SET state = 'disabled'"))
+        connection.execute(text("DELETE FROM mailbox WHERE address = 'ann@real.test'"))
+    engine.dispose()
+    node.await_current(truth, 1.0)
+    found = node.alone().alias("shop@alias.test")
+    assert isinstance(found, Found)
+    assert found.value.state is AliasState.DISABLED
+    assert same(truth, node)
+
+
+def test_without_being_told_it_looks_by_itself(truth: Truth, node: ReplicaNode) -> None:
+    with truth.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE alias DISABLE TRIGGER change_90_tell"))
+        connection.execute(text("UPDATE alias SET note = 'quietly'"))
+    node.await_current(truth, POLL + 5)
+    assert same(truth, node)
+
+
+def test_a_node_that_was_away_catches_up_without_a_new_copy(truth: Truth, node: ReplicaNode) -> None:
+    node.stop()
+    add(truth, "meanwhile@alias.test")
+    truth.do(aliases.remove, "shop@alias.test", now=2.0)
+    node.follow()
+    node.await_current(truth)
+    assert node.number() == 1
+    assert same(truth, node)
+
+
+def test_many_writers_at_once(truth: Truth, node: ReplicaNode) -> None:
+    def write(part: int) -> None:
+        for number in range(15):
+            add(truth, f"a{part}-{number}@alias.test")
+
+    writers = [threading.Thread(target=write, args=(part,)) for part in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    node.await_current(truth)
+    assert same(truth, node)
+    assert isinstance(node.alone().alias("a3-14@alias.test"), Found)
+
+
+def test_only_one_agent_keeps_a_replica(
+    truth: Truth, node: ReplicaNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ReplicaNode(node.url, node.folder.path) as second:
+        second.follow()
+        wait_for(lambda: "another postmask-agent" in caplog.text, "the second's complaint")
+    state = node.folder.read_state()
+    assert state is not None
+    assert state.trouble == ""
