@@ -1,0 +1,121 @@
+"""What the programs are told, with the truth there, stopped, frozen, or ahead of the replica."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+import postgres as server
+from postgres import Cluster
+from postmask.directory.lookup import ABSENT, Absent, Found, Unavailable
+from postmask.directory.records import Alias, Domain
+from postmask.store.admin import aliases, domains
+from replica_node import ReplicaNode, node_url, wait_for
+from truth import KEYS, Truth, made
+
+SLACK = 1.0
+OUTAGES: dict[str, Callable[[Cluster], AbstractContextManager[None]]] = {
+    "stopped": lambda cluster: cluster.stopped(),
+    "frozen": lambda cluster: cluster.frozen(),
+}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A server that may be stopped."""
+    with server.running() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def shaky(cluster: Cluster) -> Iterator[Truth]:
+    with made(cluster.fresh()) as truth:
+        truth.furnish()
+        yield truth
+
+
+@pytest.fixture
+def follower(shaky: Truth, tmp_path: Path) -> Iterator[ReplicaNode]:
+    with ReplicaNode(node_url(shaky), tmp_path / "directory") as node:
+        node.follow()
+        node.await_current(shaky)
+        yield node
+
+
+def known(node: ReplicaNode) -> tuple[Alias, Domain]:
+    directory = node.directory()
+    alias, domain = directory.alias("shop@alias.test"), directory.domain("alias.test")
+    assert isinstance(alias, Found)
+    assert isinstance(domain, Found)
+    return alias.value, domain.value
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_without_the_truth(shaky: Truth, follower: ReplicaNode, cluster: Cluster, outage: str) -> None:
+    """All that a message to a known alias needs is there at once, also for a contact met first now."""
+    directory = follower.directory()
+    alias, domain = known(follower)
+    with OUTAGES[outage](cluster):
+        begun = time.monotonic()
+        for _ in range(200):
+            assert isinstance(directory.alias("shop@alias.test"), Found)
+            assert isinstance(directory.alias_by_id(alias.id), Found)
+            assert isinstance(directory.domain("alias.test"), Found)
+            assert isinstance(directory.sender_rule("bob@example.com", alias, domain), Absent)
+            assert isinstance(directory.contact(alias.id, "new@example.com"), Absent)
+            assert isinstance(directory.account_addresses(alias.account_id), Found)
+            assert isinstance(directory.dkim_keys("alias.test"), Found)
+        assert time.monotonic() - begun < 1.0 + SLACK
+        for number in range(5):
+            begun = time.monotonic()
+            assert isinstance(directory.alias(f"nobody{number}@alias.test"), Unavailable)
+            assert isinstance(directory.reverse_alias("a" * 24), Unavailable)
+            assert time.monotonic() - begun < 2.0 + SLACK
+    wait_for(lambda: directory.alias("nobody@alias.test") == ABSENT, "the truth's return")
+    shaky.engine.dispose()
+    shaky.do(aliases.add, KEYS, "later@alias.test", ["bob@real.test"], now=1.0)
+    follower.await_current(shaky, 30.0)
+
+
+def test_what_the_replica_does_not_know_yet(truth: Truth, node: ReplicaNode) -> None:
+    """Accepted at once by asking the truth, with all that belongs to it."""
+    node.stop()
+    directory = node.directory()
+    truth.do(domains.add, "second.test", "ops@real.test", now=1.0)
+    truth.do(aliases.add, KEYS, "new@second.test", ["bob@real.test"], now=1.0)
+    domain, alias = directory.domain("second.test"), directory.alias("new@second.test")
+    assert isinstance(domain, Found)
+    assert isinstance(alias, Found)
+    assert isinstance(directory.alias_by_id(alias.value.id), Found)
+    assert directory.sender_rule("bob@example.com", alias.value, domain.value) == ABSENT
+    assert directory.contact(alias.value.id, "bob@example.com") == ABSENT
+    assert directory.dkim_keys("second.test") == Found(())
+    addresses = directory.account_addresses(alias.value.account_id)
+    assert isinstance(addresses, Found)
+    assert "bob@real.test" in addresses.value
+    assert directory.alias("nobody@alias.test") == ABSENT
+
+
+def test_without_a_replica_everything_is_asked(truth: Truth, tmp_path: Path) -> None:
+    node = ReplicaNode(node_url(truth), tmp_path / "never made")
+    directory = node.directory()
+    assert isinstance(directory.alias("shop@alias.test"), Found)
+    assert directory.alias("nobody@alias.test") == ABSENT
+
+
+def test_an_alias_made_and_disabled_elsewhere(truth: Truth, node: ReplicaNode) -> None:
+    """Also when somebody has just been told that there is no such alias."""
+    directory = node.directory()
+    assert directory.alias("new@alias.test") == ABSENT
+    truth.do(aliases.add, KEYS, "new@alias.test", ["bob@real.test"], now=1.0)
+    begun = time.monotonic()
+    wait_for(lambda: isinstance(directory.alias("new@alias.test"), Found), "the new alias")
+    assert time.monotonic() - begun < 1.0 + SLACK
+    truth.do(aliases.remove, "new@alias.test", now=2.0)
+    begun = time.monotonic()
+    wait_for(lambda: directory.alias("new@alias.test") == ABSENT, "its removal")
+    assert time.monotonic() - begun < 1.0 + SLACK
