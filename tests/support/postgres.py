@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg2
@@ -122,6 +122,29 @@ class Cluster:
     def stop(self) -> None:
         """Ends the server at once, dropping its connections."""
         self._control("stop", "-w", "-m", "immediate")
+
+    def promoted_standby(self, folder: Path) -> Cluster:
+        """A standby, as if it had got no change from now on, made ready to be started in our place.
+
+        It takes our port; `start` it when we are stopped, and it is promoted: timeline 2.
+        """
+        folder.mkdir(mode=0o755)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        standby = replace(self, data=folder / "data")
+        source = f"host=127.0.0.1 port={self.port} user=postgres password={self.password}"
+        _as_postgres(
+            str(self.bin / "pg_basebackup"), "-D", str(standby.data), "-d", source, "-X", "fetch",
+            "--checkpoint", "fast", "--no-sync",
+        )  # fmt: skip
+        # Our socket lies in the data, and its lock was copied.
+        (standby.data / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
+        (standby.data / "standby.signal").touch()
+        return standby
+
+    def promote(self) -> None:
+        """Let a standby become a server of its own; it takes writes on return."""
+        self._control("promote", "-w")
 
     @contextlib.contextmanager
     def _superuser(self) -> Iterator[psycopg2.extensions.cursor]:

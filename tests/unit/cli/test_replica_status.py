@@ -1,0 +1,58 @@
+"""What `postmask status` says of the replica, by the state that the agent left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from postmask.cli.checks import Check, _replica
+from postmask.cli.runtime import Runtime
+from postmask.clock import ManualClock
+from postmask.store.replica.folder import Folder, State
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Runtime:
+    file = tmp_path / "postmask.toml"
+    file.write_text(
+        f'[database]\nurl = "postgresql://n:p@192.0.2.1/d"\n[replica]\ndirectory = "{tmp_path}/directory"\n'
+    )
+    runtime = Runtime(ManualClock(at=1000.0))
+    runtime.config_file = file
+    return runtime
+
+
+def said(runtime: Runtime, tmp_path: Path, state: State | None) -> Check:
+    if state is not None:
+        (tmp_path / "directory").mkdir()
+        Folder(tmp_path / "directory").write_state(state)
+    (check,) = _replica(runtime)
+    return check
+
+
+def test_none_yet(runtime: Runtime, tmp_path: Path) -> None:
+    check = said(runtime, tmp_path, None)
+    assert not check.ok
+    assert "is postmask-agent running?" in check.what
+
+
+def test_current(runtime: Runtime, tmp_path: Path) -> None:
+    check = said(runtime, tmp_path, State("directory.3.db", 77, 900.0, 998.0, ""))
+    assert check == Check("replica", True, "directory.3.db, change 77, is 2 s old")
+
+
+def test_old(runtime: Runtime, tmp_path: Path) -> None:
+    check = said(runtime, tmp_path, State("directory.3.db", 77, 100.0, 300.0, "connection refused"))
+    assert check == Check("replica", False, "directory.3.db, change 77, is 700 s old: connection refused")
+
+
+def test_the_first_copy_fails(runtime: Runtime, tmp_path: Path) -> None:
+    check = said(runtime, tmp_path, State("", 0, 0.0, 0.0, "no space left on device"))
+    assert check == Check("replica", False, "no space left on device")
+
+
+def test_with_sqlite_there_is_none(runtime: Runtime, tmp_path: Path) -> None:
+    assert runtime.config_file is not None
+    runtime.config_file.write_text("")
+    assert list(_replica(runtime)) == []
