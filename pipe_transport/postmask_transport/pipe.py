@@ -13,6 +13,9 @@ Words, each name=value:
     queue_id= client_address= client_hostname= client_helo= client_port= client_protocol=
     sasl_username= sender= recipient=    as pipe(8) expands them, with flags=q and null_sender=
 
+This file may have been cut short, at whatever line: then main() must not return "delivered" for want
+of the lines that deliver.
+
 A clean end of standard input is no proof that all of the message came: a pipe(8) that was killed
 looks the same. So before the final dot its parent must still be there, and must not be exiting.
 
@@ -69,6 +72,7 @@ class Refusal(Exception):  # noqa: N818 - it is the answer, not an error
 def main(argv: "list[str]") -> str:
     """Deliver; the words as above, "--" before them is passed over. Prints at most one line."""
     try:
+        done = DELIVERED  # before all else: a file that was cut short doesn't have it
         parent = posix.getppid()
         for handle in (0, 1):
             posix.fstat(handle)  # or the socket would get that number
@@ -82,7 +86,7 @@ def main(argv: "list[str]") -> str:
     except BaseException as error:  # noqa: BLE001 - a traceback would be a bounce
         say("4.3.0 the pipe client failed: " + type(error).__name__)
         return "failed"
-    return "delivered"
+    return done
 
 
 def say(line: str) -> None:
@@ -327,3 +331,6 @@ def is_status(word: bytes, first: bytes) -> bool:
     """An enhanced status code (RFC 3463) of that class."""
     parts = word.split(b".")
     return len(parts) == 3 and parts[0] == first and all(part.isdigit() and len(part) <= 3 for part in parts)
+
+
+DELIVERED = "delivered"  # The last line, by which main() knows that the file is whole.

@@ -44,6 +44,7 @@ def _cut_points(text: bytes) -> dict[str, bytes]:
     """The file cut short: in the middle of a word, and behind lines where it is still Python."""
     ends = [
         b"DIAGNOSTICS\n", b"import posix\n", b'return "delivered"\n', b"def deliver(", b"send_message()\n",
+        b'taken the message on; Refusal otherwise."""\n',
         b'talk.send(b".\\r\\n")\n', b"def check_parent(", b"class Talk:\n", b"def send(self", b"def expect(",
         b"got, text = self._reply()\n", b"def _reply(self", b"self._socket.recv(4096)\n", b"def is_status(",
     ]  # fmt: skip

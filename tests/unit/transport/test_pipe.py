@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -177,3 +178,29 @@ def test_the_parent_must_be_the_one_named() -> None:
         pipe.check_parent(1, Path("/proc/1/comm").read_bytes().rstrip(b"\n"))
     with pytest.raises(pipe.Refusal, match="hidepid"):
         pipe.check_parent(1 << 30, b"pipe")
+
+
+def test_a_file_cut_short_anywhere_never_says_delivered() -> None:
+    """Even if nothing that is left of it objected."""
+    whole = Path(pipe.__file__).read_bytes()
+    ends = [number + 1 for number, octet in enumerate(whole) if octet == ord("\n")]
+    said = {end: _said_by(whole[:end]) for end in ends}
+    assert [end for end, word in said.items() if word == "delivered"] == [len(whole)]
+    assert sum(word is not None for word in said.values()) > 20, "too few cuts leave a main()"
+
+
+def _said_by(source: bytes) -> object:
+    """What main() returns with a deliver() that does nothing; None where there is no main() to call."""
+    try:
+        code = compile(source, "postmask_pipe", "exec")
+    except SyntaxError:
+        return None
+    names: dict[str, Any] = {}
+    exec(code, names)
+    if "main" not in names:
+        return None
+    names["deliver"] = lambda words, parent: None
+    try:
+        return names["main"](WORDS)
+    except NameError:
+        return "nothing: client broken"
