@@ -64,6 +64,20 @@ class AliasMilter(Milter.Base):
         self._session = Session(answer)
         self._running = running
 
+    def negotiate(self, opts: list[int]) -> int:
+        """The stages and macros that are named below; no right to change anything."""
+        answer = super().negotiate(opts)
+        opts[0] &= Milter.SETSYMLIST
+        return answer
+
+    def setsymlist(self, stage: int, *macros: str) -> None:
+        """In place of pymilter's own, whose octets libmilter's side refuses.
+
+        pymilter then gives up the whole negotiation without a word, and every message is sent here
+        in full.
+        """
+        self._ctx.setsymlist(stage, " ".join(macros))
+
     @Milter.symlist("i")
     def connect(self, hostname: str, family: int, hostaddr: object) -> int:  # noqa: ARG002
         """Let emulated sessions through."""
