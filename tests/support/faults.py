@@ -219,7 +219,7 @@ class FakeForwarder(_Listener):
         recipients = 0
         self._say(connection, "CONNECT", b"220 fake LMTP")
         while line := lines.readline():
-            verb = line.split()[0].decode("latin-1").upper()
+            verb = line.partition(b" ")[0].strip().decode("latin-1").upper()
             usual = b"250-fake\r\n250-8BITMIME\r\n250 SMTPUTF8" if verb == "LHLO" else b"250 2.0.0 ok"
             if verb == "DATA":
                 usual = b"354 go on"
