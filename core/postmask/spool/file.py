@@ -72,9 +72,7 @@ class Spool:
         self._clock = clock
         self._timeout = timeout
         try:
-            connection = self._connect()
-            connection.executescript(_SCHEMA)
-            connection.close()
+            self._connect().close()
         except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"can't open the spool {path}: {error}") from error
         self._readers = Readers(self._connect)
@@ -284,11 +282,14 @@ class Spool:
     # ---- connections ----------------------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection:
+        """A connection to the file, which is made with its tables if it is missing: at the start, or
+        because it went away under a running program."""
         connection = sqlite3.connect(
             self._path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(_SCHEMA)
         return connection
 
 

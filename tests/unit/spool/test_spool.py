@@ -148,6 +148,14 @@ def test_a_second_process_sees_what_was_committed(spool: Spool, tmp_path: Path, 
     other.close()
 
 
+def test_a_file_that_went_away_is_made_again(spool: Spool, tmp_path: Path) -> None:
+    for file in tmp_path.glob("spool.db*"):
+        file.unlink()
+    assert spool.row(b"k" * 32) is None
+    spool.begin([row()])
+    assert spool.row(b"k" * 32) is not None
+
+
 def test_a_place_that_cannot_be_written_is_said_clearly(tmp_path: Path, clock: ManualClock) -> None:
     with pytest.raises(SpoolError, match="can't open the spool"):
         Spool(tmp_path / "nowhere" / "spool.db", clock)
