@@ -159,7 +159,9 @@ def test_interrupted_is_130_and_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "postmask.cli", "-c", str(config)]
     for words in (["keys", "init"], ["db", "init"]):
         subprocess.run([*command, *words], check=True, capture_output=True)
-    run = subprocess.Popen([*command, "alias", "import", str(fifo)], stderr=subprocess.PIPE, text=True)
+    # The tests may themselves run in the background, where a shell has SIGINT ignored.
+    interruptible = ["env", "--default-signal=INT", *command, "alias", "import", str(fifo)]
+    run = subprocess.Popen(interruptible, stderr=subprocess.PIPE, text=True)
     with fifo.open("w"):
         until = time.monotonic() + 120
         while "pipe_read" not in Path(f"/proc/{run.pid}/wchan").read_text() and time.monotonic() < until:

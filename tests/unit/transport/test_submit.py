@@ -143,9 +143,10 @@ def test_one_recipient_refused_refuses_all(tmp_path: Path) -> None:
 
     def script(peer: Peer) -> None:
         peer.open()
-        for reply in (b"250 x", b"250 mail", b"250 first", b"550 5.1.1 second", b"354 go on"):
+        replies = (b"250 x", b"250 mail", b"250 first", b"550 5.1.1 second", b"354 go on", b"")
+        for _ in replies[:-1]:
             peer.read_line()
-            peer.say(reply + b"\r\n")
+        peer.say(b"\r\n".join(replies))
         rest.append(peer.await_hangup())
 
     with scripted_peer(tmp_path / "s", script) as server:
