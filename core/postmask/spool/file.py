@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ CREATE TABLE IF NOT EXISTS notice (
 );
 """
 _BUSY_MS = 5_000
+_BUSY_TRIES, _BUSY_PAUSE = 50, 0.02
 _REPLAY_KEPT = 6 * 86_400.0
 
 
@@ -283,14 +285,32 @@ class Spool:
 
     def _connect(self) -> sqlite3.Connection:
         """A connection to the file, which is made with its tables if it is missing: at the start, or
-        because it went away under a running program."""
-        connection = sqlite3.connect(
-            self._path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
-        )
+        because it went away under a running program.
+
+        When several programs make it at once SQLite refuses all but one without any wait, so they
+        come again.
+        """
+        tries = 1
+        while True:
+            try:
+                return _open(self._path)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or tries == _BUSY_TRIES:
+                    raise
+            tries += 1
+            time.sleep(_BUSY_PAUSE)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(_SCHEMA)
-        return connection
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _claim(connection: sqlite3.Connection, mark: ReplayMark, now: float) -> None:

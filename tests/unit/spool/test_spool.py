@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.synchronize
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -170,3 +172,22 @@ def test_a_locked_spool_is_an_error_not_a_wait_for_ever(tmp_path: Path, clock: M
     blocker.execute("ROLLBACK")
     blocker.close()
     spool.close()
+
+
+def test_programs_that_start_at_once_make_one_file(tmp_path: Path) -> None:
+    """SQLite refuses the change to WAL at once while another makes it."""
+    processes = multiprocessing.get_context("fork")
+    for number in range(10):
+        path = tmp_path / f"{number}.db"
+        together = processes.Barrier(4)
+        programs = [processes.Process(target=_open_and_close, args=(path, together)) for _ in range(4)]
+        for program in programs:
+            program.start()
+        for program in programs:
+            program.join()
+        assert [program.exitcode for program in programs] == [0] * 4
+
+
+def _open_and_close(path: Path, together: multiprocessing.synchronize.Barrier) -> None:
+    together.wait(60)
+    Spool(path, ManualClock()).close()
