@@ -8,6 +8,7 @@ STANDARDS
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 from itertools import groupby
@@ -79,7 +80,7 @@ def page() -> str:
 def _settings() -> Iterator[str]:
     for section, settings in groupby(declared(SECTIONS), key=lambda setting: setting.section):
         yield f".SH [{section}]"
-        yield text((SECTIONS[section].__doc__ or "").strip())
+        yield text(inspect.getdoc(SECTIONS[section]) or "")
         for setting in settings:
             yield from tagged(setting.attribute, [setting.doc, *_facts(setting)])
 

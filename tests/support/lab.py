@@ -190,7 +190,9 @@ class Lab:
         pids = labs.status(self.directory)["pids"][program]
         assert pids, f"{program} isn't running"
         for pid in pids:
-            os.kill(pid, number)
+            # One of Postfix's may have ended by itself.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
         if number is signal.SIGKILL:
             self.wait_for(lambda: not any(map(processes.alive, pids)), f"the end of {program}")
 
