@@ -23,7 +23,7 @@ from postmask.auth.dns import Resolver
 from postmask.auth.examine import examine
 from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven
 from postmask.clock import DAY
-from postmask.directory.lookup import Absent, Unavailable
+from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import Alias, MailboxState, ReverseAlias
 from postmask.spool import LedgerRow, LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
 from postmask.tokens import reverse_token
@@ -157,6 +157,12 @@ class Replying:
     ) -> Verdict:
         copy = self._outgoing.copy(incoming, recipient, reverse, proof.mailbox.id)
         marks = [ReplayMark(mark, copy.row.key, reverse.token) for mark in proof.marks]
+        for mark in marks:
+            match self._with.directory.replay_mark(mark.mark, mark.reverse_token):
+                case Unavailable(reason):
+                    return unavailable(reason)
+                case Found(key) if key != mark.ledger_key:
+                    return self._replayed(incoming, recipient, reverse)
         kind = "held" if copy.hold else "replied"
         event = self._with.event(
             kind, reverse.alias, incoming, contact=reverse.contact, mailbox_id=proof.mailbox.id

@@ -48,6 +48,7 @@ class MemoryDirectory:
     domains: dict[str, Domain] = field(default_factory=dict)
     aliases: dict[str, Alias] = field(default_factory=dict)
     reverse_aliases: dict[str, ReverseAlias] = field(default_factory=dict)
+    marks: dict[tuple[str, str], bytes] = field(default_factory=dict)
     contacts: dict[tuple[int, str], Contact] = field(default_factory=dict)
     rules: dict[str, SenderRule] = field(default_factory=dict)
     keys: dict[str, tuple[DkimKey, ...]] = field(default_factory=dict)
@@ -83,6 +84,9 @@ class MemoryDirectory:
 
     def dkim_keys(self, domain: str) -> Lookup[tuple[DkimKey, ...]]:
         return self._look("dkim_keys", self.keys.get(domain))
+
+    def replay_mark(self, mark: str, token: str) -> Lookup[bytes]:
+        return self._look("replay_mark", self.marks.get((mark, token)))
 
     def _look(self, what: str, value: object) -> Lookup:  # type: ignore[type-arg]
         self.asked.append(what)

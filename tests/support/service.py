@@ -44,13 +44,17 @@ class Said:
 
 
 class Service:
-    """A lab that is an alias service. name: which door and database it stands for."""
+    """A lab that is an alias service. name: which door and database it stands for.
 
-    def __init__(self, name: str, running: Lab, nameserver: Nameserver) -> None:
+    add_domain: not so for a second node on the same database.
+    """
+
+    def __init__(self, name: str, running: Lab, nameserver: Nameserver, *, add_domain: bool = True) -> None:
         self.name = name
         self.lab = running
         self.nameserver = nameserver
-        running.postmask("domain", "add", DOMAIN, "--postmaster", "postmaster@host.test")
+        if add_domain:
+            running.postmask("domain", "add", DOMAIN, "--postmaster", "postmaster@host.test")
         self.publish_keys()
 
     def publish_keys(self) -> None:

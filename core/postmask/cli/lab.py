@@ -40,12 +40,21 @@ def lab() -> None:
     examples=(
         "postmask lab up /tmp/lab",
         "postmask lab up /tmp/lab --door lmtp --database postgresql://owner:secret@127.0.0.1/postmask",
+        "postmask lab up /tmp/mx2 --node mx2 --keys /tmp/lab/keys"
+        " --database postgresql://owner:secret@127.0.0.1/postmask",
         "postmask lab up /tmp/lab --smtp 2525 --sink 127.0.0.1:2526 --exec agent='sleep infinity'",
     ),
 )
 @click.argument("directory", type=_DIRECTORY)
 @click.option(
     "--database", metavar="URL", help="The owner's URL of a Postgres database; default: SQLite in DIRECTORY."
+)
+@click.option("--node", metavar="NAME", help="The node's name among labs on one database; default: lab.")
+@click.option(
+    "--keys",
+    type=click.Path(dir_okay=False, resolve_path=True, path_type=Path),
+    metavar="FILE",
+    help="Another node's master secrets, to be copied; default: new ones.",
 )
 @click.option(
     "--door", type=click.Choice(["pipe", "lmtp"]), help="How Postfix reaches the forwarder; default: pipe."

@@ -1,7 +1,7 @@
-"""The directory together with the contacts that this node met first.
+"""The directory together with what this node learned first: contacts, and the marks of used proofs.
 
 A reverse alias goes out before its contact has travelled to the truth: whoever answers by it within
-that time is known here already.
+that time is known here already. A proof that was used here is this node's word, whatever another says.
 
 DIAGNOSTICS
     A spool that can't be read makes the look-up Unavailable where its word was needed.
@@ -47,6 +47,13 @@ class LocalDirectory:
 
     def dkim_keys(self, domain: str) -> Lookup[tuple[DkimKey, ...]]:
         return self._inner.dkim_keys(domain)
+
+    def replay_mark(self, mark: str, token: str) -> Lookup[bytes]:
+        try:
+            local = self._spool.replay_mark(mark)
+        except SpoolError as error:
+            return Unavailable(str(error))
+        return self._inner.replay_mark(mark, token) if local is None else Found(local)
 
     def reverse_alias(self, token: str) -> Lookup[ReverseAlias]:
         found = self._inner.reverse_alias(token)

@@ -176,3 +176,6 @@ class Directory(Protocol):
 
     def dkim_keys(self, domain: str) -> Lookup[tuple[DkimKey, ...]]:
         """The domain's signing keys, RSA first."""
+
+    def replay_mark(self, mark: str, token: str) -> Lookup[bytes]:
+        """The ledger key of the message for which a proof was used, at the reverse alias of this token."""

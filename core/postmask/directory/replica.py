@@ -155,6 +155,12 @@ class ReplicaDirectory:
                 return found
         return self._ask_truth(("keys", domain), lambda one: one.dkim_keys(domain))
 
+    def replay_mark(self, mark: str, token: str) -> Lookup[bytes]:
+        found = self._replica.ask(lambda one: one.replay_mark(mark, token))
+        if found is not None:
+            return found
+        return self._ask_truth(("replay mark", mark, token), lambda one: one.replay_mark(mark, token))
+
     def _either(self, key: Hashable, question: Callable[[Directory], Lookup[T]]) -> Lookup[T]:
         """Found here; else what the truth says."""
         found = self._replica.ask(question)

@@ -162,6 +162,13 @@ class Spool:
         )
         return LocalContact(*rows[0]) if rows else None
 
+    # ---- replay marks ---------------------------------------------------------------------------
+
+    def replay_mark(self, mark: str) -> bytes | None:
+        """The ledger key of the message for which this node used a proof."""
+        rows = self._readers.fetch("SELECT ledger_key FROM replay WHERE mark = ?", (mark,))
+        return bytes(rows[0][0]) if rows else None
+
     # ---- the outbox -----------------------------------------------------------------------------
 
     def put(self, entries: Iterable[Entry]) -> None:

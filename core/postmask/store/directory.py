@@ -105,6 +105,10 @@ class SqlDirectory:
         """The domain's active signing keys, RSA first; Found(()) for a domain without."""
         return self._ask(reading.DKIM_KEYS, {"domain": domain}, reading.dkim_keys)
 
+    def replay_mark(self, mark: str, token: str) -> Lookup[bytes]:
+        """The ledger key of the message for which a proof was used, at the reverse alias of this token."""
+        return self._ask(reading.REPLAY_MARK, {"mark": mark, "token": token}, reading.replay_mark)
+
     def _ask(
         self,
         statement: Executable,

@@ -35,6 +35,7 @@ from postmask.store.models import (
     Domain,
     Mailbox,
     MailboxSender,
+    ReplayMark,
     ReverseAlias,
     SenderRule,
 )
@@ -157,6 +158,10 @@ DKIM_KEYS = (
     .order_by(case((DkimKey.algorithm == Algorithm.RSA.value, 0), else_=1), DkimKey.created.desc())
 )
 
+REPLAY_MARK = select(ReplayMark.ledger_key).where(
+    ReplayMark.mark == bindparam("mark"), ReplayMark.reverse_token == bindparam("token")
+)
+
 _NARROWNESS = {
     scope: rank
     for rank, scope in enumerate(
@@ -230,6 +235,11 @@ def account_addresses(rows: Rows) -> tuple[str, ...]:
 def dkim_keys(rows: Rows) -> tuple[records.DkimKey, ...]:
     """From DKIM_KEYS."""
     return tuple(records.DkimKey(row[0], row[1], row[2], bytes(row[3])) for row in rows)
+
+
+def replay_mark(rows: Rows) -> bytes | None:
+    """From REPLAY_MARK."""
+    return bytes.fromhex(rows[0][0]) if rows else None
 
 
 def _mailboxes(rows: Rows) -> tuple[records.Mailbox, ...]:

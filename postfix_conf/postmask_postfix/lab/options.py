@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from postmask.address import AddressError, parse_domain
 from postmask_postfix.lab.errors import LabError
 
 PROGRAMS = ("sink", "milter-alias", "forwarder", "agent")
@@ -27,6 +28,8 @@ class LabOptions:
 
     directory:  the lab's folder.
     database:   owner's URL of a Postgres database; None for SQLite in the folder.
+    node:       the node's name where several labs share a database; "lab" by default.
+    keys:       file of master secrets that is copied, another lab's; None for new ones.
     door:       "pipe" (default) or "lmtp".
     smtp:       port of the SMTP listener on 127.0.0.1; by default a free one.
     sink:       "HOST:PORT" that takes all outgoing mail; None for a sink of the lab's own.
@@ -37,6 +40,8 @@ class LabOptions:
 
     directory: Path
     database: str | None = None
+    node: str | None = None
+    keys: Path | None = None
     door: str | None = None
     smtp: int | None = None
     sink: str | None = None
@@ -48,6 +53,8 @@ class LabOptions:
             raise _usage(f"--door is pipe or lmtp, not {self.door!r}")
         if self.smtp is not None and not 1 <= self.smtp <= 65535:
             raise _usage(f"--smtp is a port from 1 to 65535, not {self.smtp}")
+        if self.node is not None:
+            _check_node(self.node)
         for name, value in (("--sink", self.sink), ("--nameserver", self.nameserver)):
             if value is not None:
                 endpoint(name, value)
@@ -56,6 +63,13 @@ class LabOptions:
                 raise _usage(f"--exec knows {', '.join(REPLACEABLE)}, not {program!r}")
             if not words(command):
                 raise _usage(f"--exec {program}= needs a command")
+
+
+def _check_node(name: str) -> None:
+    try:
+        parse_domain(name)
+    except AddressError as error:
+        raise _usage(f"--node is a host's name: {error}") from error
 
 
 def endpoint(name: str, value: str) -> tuple[str, int]:
@@ -87,6 +101,10 @@ class Made:
         return self.options.door or DOORS[0]
 
     @property
+    def node(self) -> str:
+        return self.options.node or "lab"
+
+    @property
     def relay(self) -> str:
         """Where Postfix sends all outgoing mail, "HOST:PORT"."""
         return self.options.sink or f"127.0.0.1:{self.sink_port}"
@@ -96,6 +114,8 @@ class Made:
         options = self.options
         record: dict[str, Any] = {
             "database": options.database,
+            "node": self.node,
+            "keys": str(options.keys) if options.keys else None,
             "door": self.door,
             "smtp": options.smtp,
             "sink": options.sink,
@@ -114,6 +134,8 @@ class Made:
             options = LabOptions(
                 directory,
                 database=record["database"],
+                node=record["node"],
+                keys=Path(record["keys"]) if record["keys"] else None,
                 door=record["door"],
                 smtp=record["smtp"],
                 sink=record["sink"],
@@ -129,9 +151,11 @@ class Made:
 
     def agree(self, asked: LabOptions) -> None:
         """Refuse options that differ from what the lab was made with; what isn't said agrees."""
-        made = replace(self.options, door=self.door, smtp=self.smtp_port)
+        made = replace(self.options, door=self.door, smtp=self.smtp_port, node=self.node)
         pairs = (
             ("--database", made.database, asked.database),
+            ("--node", made.node, asked.node),
+            ("--keys", made.keys, asked.keys),
             ("--door", made.door, asked.door),
             ("--smtp", made.smtp, asked.smtp),
             ("--sink", made.sink, asked.sink),

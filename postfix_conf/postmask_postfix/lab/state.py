@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 
 from postmask import keys
 from postmask.clock import Clock
@@ -21,7 +22,7 @@ from postmask_postfix.lab.options import Made, endpoint
 def make(layout: Layout, made: Made, clock: Clock) -> None:
     """Make what is missing: keys, database, configuration file (last, for it names the others)."""
     if not layout.keys.exists():
-        keys.init(layout.keys, clock)
+        _keys(layout.keys, made.options.keys, clock)
     if layout.config.exists():
         return
     owner, node = _database(layout, made, clock)
@@ -31,6 +32,20 @@ def make(layout: Layout, made: Made, clock: Clock) -> None:
     temporary.touch(mode=0o600)
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(layout.config)
+
+
+def _keys(file: Path, other: Path | None, clock: Clock) -> None:
+    """New master secrets, or those of another lab."""
+    if other is None:
+        keys.init(file, clock)
+        return
+    try:
+        keys.load(other)
+        secrets_of_other = other.read_bytes()
+    except (keys.KeyFileError, OSError) as error:
+        raise LabError(f"--keys: {error}", os.EX_NOINPUT) from error
+    file.touch(mode=0o600)
+    file.write_bytes(secrets_of_other)
 
 
 def _database(layout: Layout, made: Made, clock: Clock) -> tuple[str, str]:
@@ -69,7 +84,7 @@ def configuration(layout: Layout, made: Made, owner: str, node: str) -> str:
     nameserver = made.options.nameserver
     dns = {"nameservers": [":".join(map(str, endpoint("--nameserver", nameserver)))]} if nameserver else {}
     sections: dict[str, Mapping[str, object]] = {
-        "node": {"name": "lab"},
+        "node": {"name": made.node},
         "database": {"url": node, "owner_url": owner},
         "keys": {"file": str(layout.keys)},
         "spool": {"path": str(layout.spool)},

@@ -42,6 +42,7 @@ def every_look_up(directory: SqlDirectory) -> list[Callable[[], Lookup[object]]]
         lambda: directory.sender_rule("c@x.test", None, DOMAIN),
         lambda: directory.account_addresses(5),
         lambda: directory.dkim_keys("alias.test"),
+        lambda: directory.replay_mark("m", "a" * 24),
     ]
 
 

@@ -22,6 +22,7 @@ HERE = Path("/tmp/lab")
         {"sink": ":25"},
         {"sink": "host:0"},
         {"nameserver": "host:x"},
+        {"node": "two words"},
         {"programs": {"postgres": "true"}},
         {"programs": {"agent": ""}},
         {"programs": {"agent": "'unbalanced"}},
@@ -43,7 +44,14 @@ def made(**options):
 
 
 def test_memory_survives_being_written():
-    full = made(door="lmtp", sink="127.0.0.1:9", nameserver="127.0.0.1:53", programs={"agent": "sleep 1"})
+    full = made(
+        door="lmtp",
+        node="mx2",
+        keys=HERE / "keys",
+        sink="127.0.0.1:9",
+        nameserver="127.0.0.1:53",
+        programs={"agent": "sleep 1"},
+    )
     again = Made.from_json(HERE, full.to_json())
     assert again == full
     assert again.relay == "127.0.0.1:9"
@@ -65,6 +73,8 @@ def test_the_same_again_agrees():
         {"sink": "127.0.0.1:9"},
         {"nameserver": "127.0.0.1:53"},
         {"database": "postgresql://owner:secret@/x"},
+        {"node": "mx2"},
+        {"keys": HERE / "keys"},
         {"programs": {"agent": "sleep 1"}},
     ],
 )
