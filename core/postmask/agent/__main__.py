@@ -43,6 +43,7 @@ def main(config: Path | None) -> None:
     """
     # Imported here: --help needs none of it.
     from postmask import daemon, log
+    from postmask.agent.housekeeping import Housekeeping
     from postmask.agent.outbox import OutboxCarrier
     from postmask.agent.rounds import Rounds
     from postmask.clock import SystemClock
@@ -66,7 +67,9 @@ def main(config: Path | None) -> None:
         sys.exit(os.EX_IOERR)
     daemon.notify("READY=1")
     following = follow(settings, clock, stop)
-    Rounds(OutboxCarrier(spool, engine, settings.node.name), spool, clock, stop).run()
+    node = settings.node.name
+    housekeeping = Housekeeping(spool, engine, node, settings.retention.events_days, clock)
+    Rounds(OutboxCarrier(spool, engine, node), housekeeping, stop).run()
     daemon.notify("STOPPING=1")
     if following is not None:
         following.join(_LAST_SECONDS)

@@ -1,4 +1,4 @@
-"""The agent's day: carry the outbox, forget what is past its time, and start again.
+"""The agent's day: carry the outbox, keep house, and start again.
 
 DIAGNOSTICS
     A round that fails is logged once per change of its reason, and tried again after a wait that grows
@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from postmask.clock import DAY, Clock
+from postmask.agent.housekeeping import Housekeeping
 from postmask.daemon import Stop
 from postmask.log import line
-from postmask.spool import Spool, SpoolError
+from postmask.spool import SpoolError
 from postmask.store.errors import StoreError
 
 _log = logging.getLogger(__name__)
@@ -22,11 +22,7 @@ IDLE = 0.5
 """Seconds between two looks into the outbox while it isn't full. In a busy time that gathers entries: a
 batch costs the truth a transaction, however small it is."""
 
-LEDGER_KEPT = 6 * DAY
-"""Longer than Postfix keeps trying (maximal_queue_lifetime, 5 days), by a day."""
-
 _LONGEST_WAIT = 60.0
-_PURGE_EVERY = 3_600.0
 
 
 class Carrier(Protocol):
@@ -38,12 +34,10 @@ class Carrier(Protocol):
 class Rounds:
     """Runs until it is told to stop."""
 
-    def __init__(self, carrier: Carrier, spool: Spool, clock: Clock, stop: Stop) -> None:
+    def __init__(self, carrier: Carrier, housekeeping: Housekeeping, stop: Stop) -> None:
         self._carrier = carrier
-        self._spool = spool
-        self._clock = clock
+        self._housekeeping = housekeeping
         self._stop = stop
-        self._purged = float("-inf")
         self._trouble = ""
 
     def run(self) -> None:
@@ -52,19 +46,14 @@ class Rounds:
         while not self._stop.requested:
             try:
                 more = self._carrier.carry()
-                self._purge()
                 self._well()
                 wait = 0.0 if more else IDLE
             except (StoreError, SpoolError) as error:
                 self._unwell(str(error))
                 wait = min(_LONGEST_WAIT, max(1.0, wait * 2))
+            self._housekeeping.do()
             if wait:
                 self._stop.wait(wait)
-
-    def _purge(self) -> None:
-        if self._clock.monotonic() - self._purged >= _PURGE_EVERY:
-            self._spool.purge(LEDGER_KEPT)
-            self._purged = self._clock.monotonic()
 
     def _well(self) -> None:
         if self._trouble:

@@ -1,9 +1,9 @@
 """The nodes' role on Postgres: what a program in a message's way may do, and nothing else.
 
 It reads the routing tables and what was deleted from them, adds contacts, reverse aliases, replay
-marks, events and bounces, counts, notes that its node is alive, and pauses a mailbox. It can't confirm
-a mailbox, read a confirmation code, change an alias, say what is to be done with a contact, or see
-what happened before.
+marks, events and bounces, counts, notes that its node is alive, pauses a mailbox, and has what is past
+its time forgotten. It can't confirm a mailbox, read a confirmation code, change an alias, say what is
+to be done with a contact, or see what happened before.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ _GRANTS = (
     "SELECT, INSERT, UPDATE (count, last_at) ON counter",
     "SELECT, INSERT, UPDATE (last_seen, schema) ON node",
     "SELECT ON SEQUENCE change_number",
+    "EXECUTE ON FUNCTION forget_past(integer)",
 )
 
 

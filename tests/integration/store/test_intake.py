@@ -177,17 +177,6 @@ def test_a_batch_is_whole_or_nothing(furnished: Truth, monkeypatch: pytest.Monke
     assert (count(furnished, Event), count(furnished, Counter)) == (0, 0)
 
 
-def test_forgetting(furnished: Truth) -> None:
-    day = 86400.0
-    apply(furnished, event(furnished, at=0.0), event(furnished, at=10 * day))
-    apply(furnished, Entry.new("replay", mark="m", reverse_token="t", ledger_key="k", at=9 * day))
-    assert furnished.do(events.prune, days=14, now=15 * day) == 1
-    assert furnished.do(events.prune, days=14, now=15.1 * day) == 1
-    assert (count(furnished, Event), count(furnished, ReplayMark)) == (1, 0)
-    shown: Any = furnished.do(aliases.get, SHOP)
-    assert shown.counters == {"forwarded": 2}
-
-
 def test_two_nodes_at_once_with_the_same_contacts(furnished: Truth) -> None:
     """In opposite order: they must wait for each other, not in a circle."""
     entries = [contact(furnished, f"c{n}@firm.test") for n in range(40)]

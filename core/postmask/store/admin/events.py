@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from postmask import address as addresses
 from postmask.store.admin import accounts, aliases
 from postmask.store.admin.views import BounceView, EventView
 from postmask.store.errors import Refused
-from postmask.store.models import Account, Alias, Bounce, Event, Mailbox, ReplayMark
+from postmask.store.models import Account, Alias, Bounce, Event, Mailbox
 from postmask.store.vocabulary import EventKind
-
-DAY = 86400.0
-
-REPLAY_DAYS = 6
-"""How long a used signature is remembered: longer than the five days for which one proves anything."""
 
 
 def listing(
@@ -93,19 +88,6 @@ def bounces(
         )
         for bounce, alias_address, mailbox in session.execute(query.limit(limit))
     ]
-
-
-def prune(session: Session, *, days: int, now: float) -> int:
-    """Forget events and bounces older than so many days, and replay marks past their use; how many."""
-    limits = (
-        (Event, Event.at, now - days * DAY),
-        (Bounce, Bounce.at, now - days * DAY),
-        (ReplayMark, ReplayMark.at, now - REPLAY_DAYS * DAY),
-    )
-    gone = 0
-    for table, at, limit in limits:
-        gone += len(session.scalars(delete(table).where(at < limit).returning(at)).all())
-    return gone
 
 
 def _kind(text: str) -> str:

@@ -1,0 +1,79 @@
+"""What the agent does now and then: say that its node is alive, and forget what is past its time.
+
+DIAGNOSTICS
+    What can't be done now is logged once for each reason, and tried again when it is next due. The
+    outbox doesn't wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from postmask.clock import DAY, Clock
+from postmask.log import line
+from postmask.spool import Spool, SpoolError
+from postmask.store import intake, retention
+from postmask.store.errors import StoreError
+from postmask.store.session import transaction
+
+_log = logging.getLogger(__name__)
+
+SEEN_EVERY = 60.0
+FORGET_EVERY = 3_600.0
+
+LEDGER_KEPT = 6 * DAY
+"""Longer than Postfix keeps trying (maximal_queue_lifetime, 5 days), by a day."""
+
+
+@dataclass(slots=True)
+class _Duty:
+    """Something that is due every so many seconds. trouble: why it wasn't done; "" if it was."""
+
+    name: str
+    every: float
+    do: Callable[[], object]
+    due: float = float("-inf")
+    trouble: str = ""
+
+
+class Housekeeping:
+    """events_days: how long events are kept. node: this node's name."""
+
+    def __init__(self, spool: Spool, engine: Engine, node: str, events_days: int, clock: Clock) -> None:
+        self._spool = spool
+        self._engine = engine
+        self._node = node
+        self._events_days = events_days
+        self._clock = clock
+        self._duties = (
+            _Duty("seen", SEEN_EVERY, self._seen),
+            _Duty("spool.forget", FORGET_EVERY, lambda: spool.purge(LEDGER_KEPT)),
+            _Duty("truth.forget", FORGET_EVERY, self._forget),
+        )
+
+    def do(self) -> None:
+        """All that is due."""
+        for duty in self._duties:
+            if self._clock.monotonic() < duty.due:
+                continue
+            duty.due = self._clock.monotonic() + duty.every
+            try:
+                duty.do()
+                duty.trouble = ""
+            except (StoreError, SpoolError) as error:
+                if str(error) != duty.trouble:
+                    line(_log, logging.ERROR, "housekeeping", duty=duty.name, reason=str(error))
+                duty.trouble = str(error)
+
+    def _seen(self) -> None:
+        with transaction(self._engine) as session:
+            intake.seen(session.connection(), self._node, self._clock.now())
+
+    def _forget(self) -> None:
+        gone = retention.forget(self._engine, days=self._events_days, now=self._clock.now())
+        if gone:
+            line(_log, logging.INFO, "truth.forgot", rows=gone)

@@ -1,0 +1,124 @@
+"""What is past its time is forgotten, by nodes that may delete nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select, text
+
+from postmask.agent.housekeeping import FORGET_EVERY, SEEN_EVERY, Housekeeping
+from postmask.clock import DAY, ManualClock
+from postmask.directory.lookup import Found
+from postmask.spool import Entry, Spool
+from postmask.store import intake, retention, schema
+from postmask.store.engine import Use, make_engine, parse_url
+from postmask.store.errors import StoreError
+from postmask.store.models import Base, Bounce, Counter, Event, ReplayMark
+from truth import Truth
+
+NOW = time.time()
+"""Postgres goes by its own clock."""
+
+
+@pytest.fixture
+def node(furnished: Truth) -> Iterator[Engine]:
+    """As the agent has it: on Postgres in the nodes' role."""
+    url = furnished.url
+    if furnished.engine.dialect.name == "postgresql":
+        role = f"{parse_url(url).username}_node"
+        schema.grant_node_role(furnished.engine, role, "secret")
+        url = parse_url(url).set(username=role, password="secret").render_as_string(hide_password=False)
+    engine = make_engine(url, Use.INTAKE)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def old_and_new(furnished: Truth) -> Truth:
+    """An event and a bounce of 15 and of 13 days ago, a mark of 7 and of 5 days ago."""
+    alias = furnished.directory().alias("shop@alias.test")
+    assert isinstance(alias, Found)
+    number, box = alias.value.id, alias.value.mailboxes[0].id
+    entries = []
+    for days in (15, 13):
+        at = NOW - days * DAY
+        entries += [
+            Entry.new("event", at=at, account_id=alias.value.account_id, alias_id=number, kind="forwarded"),
+            Entry.new(
+                "bounce", at=at, alias_id=number, contact_token="0" * 16, mailbox_id=box, kind="forward",
+                action="failed", status="5.1.1", reason="",
+            ),
+        ]  # fmt: skip
+    for days in (7, 5):
+        at = NOW - days * DAY
+        entries.append(Entry.new("replay", mark=f"{days}", reverse_token="t", ledger_key="00", at=at))
+    with furnished.engine.begin() as connection:
+        assert intake.apply(connection, "mx1", entries) == ()
+    return furnished
+
+
+def counts(truth: Truth, *tables: type[Base]) -> list[int]:
+    with truth.session() as session:
+        return [session.scalar(select(func.count()).select_from(table)) or 0 for table in tables]
+
+
+def test_only_what_is_past_its_time(old_and_new: Truth, node: Engine) -> None:
+    assert retention.forget(node, days=14, now=NOW) == 3
+    assert counts(old_and_new, Event, Bounce, ReplayMark) == [1, 1, 1]
+    assert retention.forget(node, days=14, now=NOW) == 0
+    with old_and_new.session() as session:
+        assert session.scalars(select(Counter.count)).all() == [2]
+
+
+def test_a_node_whose_clock_is_ahead(old_and_new: Truth, node: Engine) -> None:
+    """With a database of its own clock it forgets nothing before its time; on SQLite there is one clock."""
+    gone = retention.forget(node, days=14, now=NOW + 100 * DAY)
+    assert gone == (3 if node.dialect.name == "postgresql" else 6)
+
+
+def test_events_are_kept_for_a_day_at_least(old_and_new: Truth, node: Engine) -> None:
+    if node.dialect.name == "postgresql":
+        with pytest.raises(StoreError, match="a day at least"):
+            retention.forget(node, days=0, now=NOW)
+    else:
+        assert retention.forget(node, days=1, now=NOW) == 5
+
+
+@pytest.fixture
+def keeping(furnished: Truth, node: Engine, tmp_path: Path) -> Iterator[tuple[Housekeeping, ManualClock]]:
+    clock = ManualClock(at=NOW)
+    spool = Spool(tmp_path / "spool.db", clock)
+    yield Housekeeping(spool, node, "mx1", 14, clock), clock
+    spool.close()
+
+
+def test_the_agent_sees_to_it(old_and_new: Truth, keeping: tuple[Housekeeping, ManualClock]) -> None:
+    housekeeping, clock = keeping
+    housekeeping.do()
+    assert counts(old_and_new, Event, Bounce, ReplayMark) == [1, 1, 1]
+    (told,) = schema.status(old_and_new.url).nodes
+    assert (told.name, told.last_seen) == ("mx1", NOW)
+    clock.advance(SEEN_EVERY - 1)
+    housekeeping.do()
+    assert schema.status(old_and_new.url).nodes[0].last_seen == NOW
+    clock.advance(1)
+    housekeeping.do()
+    assert schema.status(old_and_new.url).nodes[0].last_seen == NOW + SEEN_EVERY
+
+
+def test_what_fails_is_said_once_and_tried_again(
+    old_and_new: Truth,
+    keeping: tuple[Housekeeping, ManualClock],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    housekeeping, clock = keeping
+    with old_and_new.engine.begin() as connection:
+        connection.execute(text("DROP TABLE event"))
+    for _ in range(3):
+        housekeeping.do()
+        clock.advance(FORGET_EVERY)
+    said = [record for record in caplog.records if "truth.forget" in record.getMessage()]
+    assert len(said) == 1
