@@ -2,7 +2,7 @@
 #
 #   make demo [KEEP=1]      the whole way of a message, shown in a lab of its own
 #   make test [WHEEL=1]     linters, types, layers, all tests; WHEEL=1: against the built wheel
-#   make test TESTS=tests/unit
+#   make test TESTS=tests/unit PYTEST_ARGS=-x
 #   make lint               linters, types and layers only
 #   make bench              throughput and CPU, ours beside the limit
 #   make wheel              the wheel, into dist/
@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 BIN := .venv/bin
 TESTS ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 .PHONY: help demo test lint checks bench wheel lock clean
 .DEFAULT_GOAL := help
