@@ -12,7 +12,6 @@ from functools import partial
 from postmask.address import Address, parse_loose
 from postmask.directory.lookup import Found, Unavailable
 from postmask.directory.records import Alias, ReverseAlias
-from postmask.message.finder import ReverseAliases
 from postmask.message.headers import Headers
 from postmask.message.mailboxes import NamedAddress
 from postmask.message.msgid import Direction, carry
@@ -48,7 +47,7 @@ class Outgoing:
                 contacts=contacts,
                 owners=frozenset(self._owners(alias)),
                 map_id=partial(self._contact_id, alias),
-                reverse=ReverseAliases((alias.domain,), lookup.real),
+                reverse=lookup.real,
             ),
         )
         signature = self._with.signer.sign(alias.domain, finished.headers, finished.body)
@@ -105,11 +104,14 @@ class _RealAddresses:
 
     def _find(self, address: Address) -> NamedAddress | None:
         reserved = read(self._with.keys, address.local, 0)
-        if address.domain != self._alias.domain or not isinstance(reserved, Reverse):
+        if not isinstance(reserved, Reverse):
             return None
         found = self._with.directory.reverse_alias(reserved.token)
         if isinstance(found, Unavailable):
             raise UnknownNowError(found.reason)
-        if not isinstance(found, Found) or found.value.alias.account_id != self._alias.account_id:
+        if not isinstance(found, Found):
+            return None
+        alias = found.value.alias
+        if alias.account_id != self._alias.account_id or alias.domain != address.domain:
             return None
         return NamedAddress(found.value.contact_name, parse_loose(found.value.deliver_to))

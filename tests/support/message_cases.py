@@ -13,7 +13,6 @@ import re
 from postmask.address import Address, AddressError, parse_loose
 from postmask.keys import Keyring, Secret
 from postmask.message import forward, headers, msgid, reply, trace
-from postmask.message.finder import ReverseAliases
 from postmask.message.mailboxes import NamedAddress
 
 KEYS = Keyring([Secret(1, "2026-01-01", b"k" * 32)])
@@ -79,7 +78,7 @@ def replied(data: bytes, contacts: tuple[NamedAddress, ...] = (CONTACT,)) -> rep
         contacts=known,
         owners=OWNERS,
         map_id=to_contact,
-        reverse=ReverseAliases({ALIAS.domain}, _REAL.get),
+        reverse=_REAL.get,
     )
     return reply.reply(header, body, context)
 

@@ -11,7 +11,7 @@ STANDARDS
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,15 +37,9 @@ _REVERSE = re.compile(_REVERSE_LOCAL.pattern + _AT + rb"([a-z0-9.-]{1,253})")
 _TOKEN = re.compile(rb"\.[a-z2-7]{24}[@%& (\[]")
 
 
-@dataclass(frozen=True, slots=True)
-class ReverseAliases:
-    """Reverse aliases that aren't known beforehand. domains: where they can be, as A-labels.
-
-    real: the contact's address for a reverse alias, or None for one that isn't ours.
-    """
-
-    domains: Collection[str]
-    real: Callable[[str], str | None]
+ReverseAliases = Callable[[str], str | None]
+"""For reverse aliases that aren't known beforehand: what looks like one → what stands for it, or None for
+one that isn't ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +81,16 @@ class Finder:
         return _without_overlaps(found)
 
     def _reverse_hits(self, lowered: bytes) -> list[Hit]:
-        if self._reverse is None or not any(d.encode() in lowered for d in self._reverse.domains):
+        if self._reverse is None:
             return []
         found = []
         for token in _TOKEN.finditer(lowered):
             match = _at_token(lowered, token.start())
-            if not match or match[1].rstrip(b".-").decode() not in self._reverse.domains:
+            if not match:
                 continue
             local = match[0][: token.start() - match.start() + 25].decode()
             domain = match[1].rstrip(b".-").decode()
-            real = self._reverse.real(f"{local}@{domain}")
+            real = self._reverse(f"{local}@{domain}")
             if real is not None:
                 found.append(Hit(match.start(), match.start(1) + len(domain), real.encode("utf-8")))
         return found

@@ -97,10 +97,10 @@ def _reverse(context: ReplyContext) -> ReverseAliases | None:
         return None
 
     def real(reverse_alias: str) -> str | None:
-        found = known.real(reverse_alias)
+        found = known(reverse_alias)
         return None if found is None else str(_visible(parse_loose(found), context))
 
-    return ReverseAliases(known.domains, real)
+    return real
 
 
 @dataclass(slots=True)

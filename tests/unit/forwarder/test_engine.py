@@ -314,3 +314,20 @@ def test_a_first_contact_is_known_to_the_next_message_before_the_truth_has_it(ri
     verdict = rig.deliver(f"bob.{known.token}@alias.test")
     assert verdict.kind is Kind.HOLD
     assert [recipient for _, recipient, _ in rig.held.sent] == ["bob@example.com"]
+
+
+def test_reverse_aliases_quoted_in_a_reply_are_replaced_in_every_domain_of_the_account(rig: Rig) -> None:
+    """Those of another account say nothing about this one, and whom they stand for is nobody's to know."""
+    rig.directory.with_domain("second.test").with_domain("neighbour.test")
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(login="me"),))
+    rig.directory.aliases["post@second.test"] = alias("post@second.test", id=8)
+    rig.directory.aliases["its@neighbour.test"] = alias("its@neighbour.test", id=9, account_id=2)
+    known = {}
+    for name, number in (("shop@alias.test", 7), ("post@second.test", 8), ("its@neighbour.test", 9)):
+        rig.deliver(name)
+        known[number] = f"bob-at-example-com.{rig.spool.contact(number, 'bob@example.com').token}"  # type: ignore[union-attr]
+    quoted = f"{known[8]}@second.test, {known[8]}@alias.test, {known[9]}@neighbour.test"
+    content = f"From: me@real.test\r\nTo: {known[7]}@alias.test\r\n\r\n{quoted}\r\n".encode()
+    assert rig.deliver(f"{known[7]}@alias.test", content, "me@real.test", LOGGED_IN).kind is Kind.DELIVER
+    body = rig.out.sent[-1][2].partition(b"\r\n\r\n")[2]
+    assert body.decode() == f"bob@example.com, {known[8]}@alias.test, {known[9]}@neighbour.test\r\n"

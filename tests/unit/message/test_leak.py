@@ -181,7 +181,7 @@ _TOKEN = "a2b3c4d5" * 3
 )
 def test_reverse_aliases_that_were_not_named(text: str, expected: str) -> None:
     real = {f"bob-at-example-com.{_TOKEN}@alias.test": "bob@example.com"}.get
-    finder = Finder({}, ReverseAliases(("alias.test",), real))
+    finder = Finder({}, real)
     data = text.encode()
     assert replace(data, finder.hits(data)).decode() == expected
 
