@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faults import Watch, await_flow, fake_forwarder, message, put_aside, subjects
+from faults import Watch, await_flow, message, subjects
 from lmtp_service import lmtp_service
 from postmask.clock import Deadline
 from postmask.verdict import Verdict, deliver
 from postmask_transport.lmtp import Client, Envelope
 from service import Service
+from stand_ins import fake_forwarder, put_aside
 
 NONSENSE: dict[str, dict[str, bytes]] = {
     "connect-500": {"CONNECT": b"500 no"},

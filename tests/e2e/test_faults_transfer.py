@@ -6,8 +6,9 @@ import random
 import signal
 import time
 
-from faults import Passage, Watch, await_flow, kill_daemons, message, passage
+from faults import Watch, await_flow, kill_daemons, message
 from service import Service
+from stand_ins import Passage, passage
 
 SIZE = 20_000_000
 _LINE = 78

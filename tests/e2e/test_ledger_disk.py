@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from faults import Watch, await_flow, message, mounted, passage, subjects
+from faults import Watch, await_flow, message, mounted, subjects
 from postmask_postfix import lab as labs
 from service import Service
+from stand_ins import passage
 
 FOREIGN = "you@elsewhere.test"
 UNKNOWN = "nobody-of-this-name@alias.test"

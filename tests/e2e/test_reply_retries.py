@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from conversation import OWNERS_HOST, Conversation, answer, publish, settled, signed, start
-from faults import kill_daemons, passage, put_aside
+from faults import kill_daemons
 from service import Service
+from stand_ins import passage, put_aside
 
 
 @pytest.fixture

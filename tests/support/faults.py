@@ -1,7 +1,6 @@
-"""Faults on demand: what stands in for a part that is broken, and what is watched meanwhile.
+"""Faults on demand: what is done to the parts, which are real, and what is watched meanwhile.
 
-The parts themselves are real. Only what the real thing won't do when asked, an answer out of place or
-a pause in the middle of a message, is played here, at the sockets between them.
+What the real thing won't do when asked, an answer out of place say, is played by stand_ins.
 """
 
 from __future__ import annotations
@@ -11,14 +10,15 @@ import itertools
 import os
 import re
 import signal
-import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lab import Lab
+from postmask.clock import SystemClock
+from postmask.config import load
+from postmask.spool import Spool
 from postmask_postfix import processes
 from postmask_postfix.instance import cool
 from service import Service
@@ -57,6 +57,13 @@ def await_flow(service: Service, mailbox: str, count: int, seconds: float = 60.0
 
     service.lab.wait_for(done, f"an empty queue and {count} messages for {mailbox}", seconds)
     return subjects(service, mailbox)
+
+
+def await_empty_outbox(service: Service) -> None:
+    """Until the agent has taken all that the node learned to the truth."""
+    clock = SystemClock()
+    with contextlib.closing(Spool(load(service.lab.config, {}).spool.path, clock)) as spool:
+        service.lab.wait_for(lambda: spool.outbox_state() == (0, 0), "an empty outbox")
 
 
 class Watch:
@@ -135,189 +142,28 @@ def reload(service: Service) -> None:
     service.lab.run("postfix", "-c", str(service.lab.postfix), "reload")
 
 
-def kill_daemons(service: Service, name: str) -> None:
-    """SIGKILL to Postfix's daemons of that name. The doors are called as what is behind them."""
+def kill_daemons(service: Service, name: str) -> int:
+    """SIGKILL to Postfix's daemons of that name, and how many there were.
+
+    name: as ps(1) shows it; "door" for the one that delivers to us, "client" for postmask-pipe.
+    """
     master = service.lab.described["pids"]["postfix"][0]
-    victims = [pid for pid in processes.children(master) if processes.name(pid) == name]
+    children = {pid: processes.name(pid) for pid in processes.children(master)}
+    if name == "master":
+        victims = [master]
+    elif name == "client":
+        victims = [pid for one in children if children[one] == "pipe" for pid in processes.children(one)]
+    else:
+        wanted = service.lab.described["door"] if name == "door" else name
+        victims = [pid for pid in children if children[pid] == wanted]
+    hit = 0
     for pid in victims:
-        os.kill(pid, signal.SIGKILL)
+        # It may have ended by itself.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            hit += 1
     service.lab.wait_for(lambda: not any(map(processes.alive, victims)), f"the end of {name}")
-
-
-@contextlib.contextmanager
-def put_aside(path: Path) -> Iterator[Path]:
-    """Another may listen at the socket's path; yields where the socket lies meanwhile."""
-    aside = path.with_name(f"{path.name}.aside")
-    path.rename(aside)
-    try:
-        yield aside
-    finally:
-        aside.replace(path)
-
-
-def _listening(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    path.chmod(0o666)
-    listener.listen(128)
-    return listener
-
-
-class _Listener:
-    """Serves each connection in a thread of its own until it is closed."""
-
-    def __init__(self, path: Path) -> None:
-        self._socket = _listening(path)
-        self.open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def serve(self, connection: socket.socket) -> None:
-        raise NotImplementedError
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
-
-    def _run(self, connection: socket.socket) -> None:
-        self.open.add(connection)
-        try:
-            self.serve(connection)
-        except (OSError, EOFError):
-            pass  # the other side left
-        finally:
-            self.open.discard(connection)
-            connection.close()
-
-    def close(self) -> None:
-        """Nobody listens, and everybody is cut off."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        for connection in list(self.open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-class FakeForwarder(_Listener):
-    """An LMTP server that answers each verb as it is told, else as it should, and keeps nothing.
-
-    answers: verb (CONNECT, LHLO, MAIL, RCPT, DATA, "." or any) → reply without line end; b"" hangs up.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.answers: Mapping[str, bytes] = {}
-        super().__init__(path)
-
-    def serve(self, connection: socket.socket) -> None:
-        connection.settimeout(60)
-        lines = connection.makefile("rb")
-        recipients = 0
-        self._say(connection, "CONNECT", b"220 fake LMTP")
-        while line := lines.readline():
-            verb = line.partition(b" ")[0].strip().decode("latin-1").upper()
-            usual = b"250-fake\r\n250-8BITMIME\r\n250 SMTPUTF8" if verb == "LHLO" else b"250 2.0.0 ok"
-            if verb == "DATA":
-                usual = b"354 go on"
-            said = self._say(connection, verb, usual)
-            recipients += verb == "RCPT" and said.startswith(b"250")
-            if verb == "DATA" and said.startswith(b"354"):
-                while lines.readline() not in (b".\r\n", b""):
-                    pass
-                for _ in range(recipients):
-                    self._say(connection, ".", b"250 2.0.0 ok")
-                recipients = 0
-
-    def _say(self, connection: socket.socket, verb: str, usual: bytes) -> bytes:
-        answer = self.answers.get(verb, usual)
-        if not answer:
-            raise EOFError
-        connection.sendall(answer + b"\r\n")
-        return answer
-
-
-class Passage(_Listener):
-    """Stands before a Unix socket and passes octets both ways; can be told to stop and to go on.
-
-    pause_after: octets of one connection towards the server after which nothing is passed any more.
-    pause_at: what in the server's answers isn't passed on, nor what follows it, until go_on().
-    """
-
-    def __init__(self, path: Path, target: Path) -> None:
-        self.pause_after: int | None = None
-        self.pause_at: bytes | None = None
-        self.paused = threading.Event()
-        self._going = threading.Event()
-        self._going.set()
-        self._target = target
-        super().__init__(path)
-
-    def stop(self, *, after: int | None = None, at: bytes | None = None) -> None:
-        """Arm the pause."""
-        self.paused.clear()
-        self._going.clear()
-        self.pause_after, self.pause_at = after, at
-
-    def go_on(self) -> None:
-        """Pass all that waits, and stop no more."""
-        self.pause_after = self.pause_at = None
-        self._going.set()
-
-    def serve(self, connection: socket.socket) -> None:
-        with socket.socket(socket.AF_UNIX) as server:
-            server.connect(str(self._target))
-            back = threading.Thread(target=self._pass_back, args=(server, connection), daemon=True)
-            back.start()
-            passed = 0
-            while chunk := connection.recv(16_384):
-                passed += len(chunk)
-                if self.pause_after is not None and passed > self.pause_after:
-                    self._wait()
-                server.sendall(chunk)
-            with contextlib.suppress(OSError):
-                server.shutdown(socket.SHUT_WR)
-            back.join()
-
-    def _pass_back(self, server: socket.socket, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := server.recv(16_384):
-                if self.pause_at is not None and self.pause_at in chunk:
-                    self._wait()
-                connection.sendall(chunk)
-            connection.shutdown(socket.SHUT_WR)
-
-    def _wait(self) -> None:
-        self.paused.set()
-        assert self._going.wait(120), "nobody told the passage to go on"
-
-
-@contextlib.contextmanager
-def fake_forwarder(service: Service) -> Iterator[FakeForwarder]:
-    """A FakeForwarder at the forwarder's socket; the real one runs on and is back at the end."""
-    path = Path(service.lab.described["sockets"]["forwarder"])
-    with put_aside(path):
-        fake = FakeForwarder(path)
-        try:
-            yield fake
-        finally:
-            fake.close()
-
-
-@contextlib.contextmanager
-def passage(service: Service, name: str) -> Iterator[Passage]:
-    """A Passage before one of the lab's sockets."""
-    path = Path(service.lab.described["sockets"][name])
-    with put_aside(path) as aside:
-        made = Passage(path, aside)
-        try:
-            yield made
-        finally:
-            made.go_on()
-            made.close()
+    return hit
 
 
 @contextlib.contextmanager
