@@ -31,6 +31,9 @@ from postmask.display import printable
 VALUE_LIMIT = 500
 """Characters of one value; a reason or a remote server's reply fits, a header field doesn't."""
 
+OURS = ("postmask", "postmask_milter", "postmask_transport", "postmask_postfix", "__main__")
+"""The loggers above all of ours."""
+
 _MESSAGE_LIMIT = 4000
 _TO_QUOTE = re.compile('[ "=]')
 _PLACES = 6
@@ -56,7 +59,7 @@ def setup(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    for name in ("postmask", "postmask_milter", "postmask_transport", "postmask_postfix", "__main__"):
+    for name in OURS:
         logging.getLogger(name).setLevel(level.upper())
 
 

@@ -6,7 +6,6 @@ Three listeners: both attached, gate only, milter only. Whatever is accepted is 
 import os
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from postmask_postfix import domains, render
 from postmask_postfix.instance import Instance
+from postmask_postfix.lab.postfix import free_port
 from postmask_postfix.lab.readiness import Notified
 from postmask_postfix.settings import SettingsContext
 
@@ -110,10 +110,7 @@ class MilterLab:
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for number in sockets:
-        number.bind(("127.0.0.1", 0))
-    ports = [number.getsockname()[1] for number in sockets]
-    for number in sockets:
-        number.close()
+    ports: list[int] = []
+    while len(ports) < count:
+        ports.append(free_port(*ports))
     return ports

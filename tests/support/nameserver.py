@@ -25,6 +25,8 @@ from pathlib import Path
 
 import pytest
 
+from postmask_postfix.lab import postfix as lab
+
 _STRING = 255
 _CONFIG = """\
 server:
@@ -160,12 +162,10 @@ class Nameserver:
 def free_port() -> int:
     """A loopback port on which, just now, nothing listens, by UDP nor TCP."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            udp.bind(("127.0.0.1", 0))
-            port = int(udp.getsockname()[1])
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, contextlib.suppress(OSError):
-                tcp.bind(("127.0.0.1", port))
-                return port
+        port = lab.free_port()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+            udp.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,8 @@ from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
+
+from postmask_postfix.lab.postfix import free_port
 
 _SETTINGS = {
     "fsync": "off",
@@ -106,6 +107,14 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
+    def disconnect_all(self) -> None:
+        """End every session but this one, whatever it is doing."""
+        with self._superuser() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
         """The server down; up again afterwards."""
@@ -170,7 +179,7 @@ def running() -> Iterator[Cluster]:
             postgres = pwd.getpwnam("postgres")
             os.chown(root, postgres.pw_uid, postgres.pw_gid)
         password = secrets.token_hex(8)
-        cluster = Cluster(programs, root / "data", _free_port(), password)
+        cluster = Cluster(programs, root / "data", free_port(), password)
         _initialise(cluster, root)
         cluster.start()
         try:
@@ -224,12 +233,6 @@ def _programs() -> Path:
     if on_path is None:
         raise PostgresMissing("no PostgreSQL server programs (apt-get install postgresql)")
     return Path(on_path).resolve().parent
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _children(pid: int) -> list[int]:

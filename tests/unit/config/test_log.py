@@ -23,10 +23,12 @@ LOGGER = logging.getLogger("postmask.test")
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    loggers = [root, *map(logging.getLogger, log.OURS)]
+    before, levels = root.handlers[:], [logger.level for logger in loggers]
     yield
     root.handlers[:] = before
-    root.setLevel(level)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def started(level: str = "info") -> io.StringIO:
