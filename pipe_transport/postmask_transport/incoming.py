@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from postmask.clock import Deadline
 from postmask.message.headers import Headers, split
-from postmask.message.identity import message_digest
+from postmask.message.identity import local_queue_id, message_digest
 from postmask_transport.lmtp import Envelope
 
 _AUTOMATIC_PRECEDENCE = frozenset({"bulk", "list", "junk", "auto_reply"})
@@ -17,8 +17,8 @@ class Incoming:
     """A message on its way through the forwarder.
 
     data: the whole message with CRLF line ends, as Postfix's queue holds it. digest: SHA-256, the same
-    after a requeue. authenticated: came by a SASL login or was submitted on this host. automatic: must
-    not be answered (RFC 3834 §2).
+    after a requeue. queue_id: "" if nobody says it. authenticated: came by a SASL login or was submitted
+    on this host. automatic: must not be answered (RFC 3834 §2).
     """
 
     envelope: Envelope
@@ -26,13 +26,10 @@ class Incoming:
     headers: Headers
     body: bytes
     digest: bytes
+    queue_id: str
     deadline: Deadline
     authenticated: bool
     automatic: bool
-
-    @property
-    def queue_id(self) -> str:
-        return self.envelope.client.queue_id or ""
 
     @property
     def may_bounce(self) -> bool:
@@ -49,6 +46,7 @@ def read(envelope: Envelope, data: bytes, deadline: Deadline, postfix_uid: int) 
         headers=headers,
         body=body,
         digest=message_digest(data, postfix_uid),
+        queue_id=envelope.client.queue_id or local_queue_id(headers),
         deadline=deadline,
         authenticated=is_authenticated(envelope),
         automatic=is_automatic(envelope, headers),

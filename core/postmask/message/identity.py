@@ -2,7 +2,8 @@
 
 `postsuper -r` gives a message a new queue id and prepends "Received: by … (Postfix, from userid N)".
 A local submission carries such a field too. So leading fields of that form are left out only where N
-is Postfix's own user: a re-queued message keeps its digest, two equal submissions have two.
+is Postfix's own user: a re-queued message keeps its digest, two equal submissions have two. It is also
+where the queue id of a message stands that has no client: lmtp(8) doesn't tell it.
 
 DIAGNOSTICS
     None: every message has a digest. A date that can't be read is None.
@@ -22,6 +23,9 @@ from postmask.message.headers import Field, Headers
 _REQUEUED = re.compile(
     rb"Received: by \S{1,255} \([^()\r\n]{1,100}, from userid (\d{1,10})\)\r?\n"
     rb"[ \t]+id [^\s;]{1,100}; [^\r\n]{1,100}\r?\n"
+)
+_WITHOUT_CLIENT = re.compile(
+    rb"Received: by \S{1,255} \([^()\r\n]{1,100}\)\r?\n[ \t]+id ([0-9A-Za-z]{1,100});", re.IGNORECASE
 )
 _DELIVERY = re.compile(
     rb"(?:Return-Path|X-Original-To|Delivered-To):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE
@@ -53,6 +57,13 @@ def first_received_date(headers: Headers, postfix_uid: int) -> int | None:
         if not _by_requeue(field, postfix_uid):
             return dates.parse(field.value.rpartition(b";")[2])
     return None
+
+
+def local_queue_id(headers: Headers) -> str:
+    """The queue id of a message without a client (submitted here, re-queued, a DSN); "" if it isn't said."""
+    newest = headers.get("received")
+    found = _WITHOUT_CLIENT.match(newest.raw) if newest else None
+    return found[1].decode("ascii") if found else ""
 
 
 def _by_requeue(field: Field, postfix_uid: int) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from postmask.message.dates import format as format_date
 from postmask.message.dates import parse
 from postmask.message.headers import split
-from postmask.message.identity import first_received_date, message_digest
+from postmask.message.identity import first_received_date, local_queue_id, message_digest
 
 _UID = 106
 _REQUEUED = (
@@ -92,3 +92,19 @@ def test_dates(value: bytes, expected: int | None) -> None:
 
 def test_a_date_written_is_read_again() -> None:
     assert parse(format_date(1_799_056_800.7).encode()) == 1_799_056_800
+
+
+@pytest.mark.parametrize(
+    ("field", "queue_id"),
+    [
+        (b"Received: by mx.test (Postfix, from userid 0)\r\n\tid 4C7B1Fz; now", "4C7B1Fz"),
+        (b"Received: by mx.test (Postfix)\r\n\tid ABC12; now", "ABC12"),
+        (b"Received: from by (x [192.0.2.1])\r\n\tby mx.test (Postfix) with ESMTP id ABC12; now", ""),
+        (b"Received: from a\r\n\tid FORGED; (x [192.0.2.1]) by mx.test (Postfix) id ABC12; now", ""),
+        (b"Subject: no such field", ""),
+    ],
+)  # fmt: skip
+def test_the_queue_id_of_what_has_no_client(field: bytes, queue_id: str) -> None:
+    older = b"Received: by old.test (Postfix, from userid 0)\r\n\tid OLDER1; Sun, 1 Nov 2026 00:00:00 +0000"
+    fields = [field, older] if queue_id or b"Received" in field else [field]
+    assert local_queue_id(split(b"\r\n".join(fields) + b"\r\n\r\n")[0]) == queue_id
