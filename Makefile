@@ -4,6 +4,8 @@
 #   make test [WHEEL=1]     linters, types, layers, all tests; WHEEL=1: against the built wheel
 #   make test TESTS=tests/unit PYTEST_ARGS=-x
 #   make lint               linters, types and layers only
+#   make soak [SOAK_MESSAGES=10000] [SOAK_SEED=1]
+#                           messages by the thousand while everything is killed at random
 #   make bench              throughput and CPU, ours beside the limit
 #   make wheel              the wheel, into dist/
 #   make lock               requirements.lock anew (needs uv)
@@ -15,7 +17,7 @@ BIN := .venv/bin
 TESTS ?=
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
-.PHONY: help demo test lint checks bench wheel lock clean
+.PHONY: help demo test lint checks soak bench wheel lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +44,11 @@ else
 test: lint
 	$(BIN)/pytest $(PYTEST_ARGS) $(TESTS)
 endif
+
+soak:
+	@scripts/bootstrap test
+	SOAK_MESSAGES=$(or $(SOAK_MESSAGES),10000) SOAK_SEED=$(or $(SOAK_SEED),0) \
+	  $(BIN)/pytest -q -s tests/e2e/test_soak.py
 
 bench:
 	@scripts/bootstrap test

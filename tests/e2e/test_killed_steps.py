@@ -14,7 +14,17 @@ from dataclasses import dataclass
 import pytest
 
 import fatal_steps
-from faults import Watch, await_empty_outbox, await_flow, frozen, kill_daemons, message, subjects
+from faults import (
+    PATIENT_MASTER,
+    Watch,
+    await_empty_outbox,
+    await_flow,
+    frozen,
+    kill_daemons,
+    main_cf,
+    message,
+    subjects,
+)
 from lab import lab
 from nameserver import Nameserver
 from postgres import Cluster
@@ -47,7 +57,9 @@ class Shared:
 def fatal_pipe(names: Nameserver) -> Iterator[Service]:
     """A service whose forwarder and agent can be told where to die; the pipe door, on SQLite."""
     with lab(door="pipe", nameserver=names.text, programs=fatal_steps.COMMANDS) as running:
-        yield Service("fatal-pipe", running, names)
+        made = Service("fatal-pipe", running, names)
+        with main_cf(made, **PATIENT_MASTER):
+            yield made
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +67,9 @@ def fatal_lmtp(names: Nameserver, postgres: Cluster) -> Iterator[Service]:
     """The same by the lmtp door, on Postgres."""
     database = postgres.fresh()
     with lab(door="lmtp", database=database, nameserver=names.text, programs=fatal_steps.COMMANDS) as running:
-        yield Service("fatal-lmtp", running, names)
+        made = Service("fatal-lmtp", running, names)
+        with main_cf(made, **PATIENT_MASTER):
+            yield made
 
 
 @pytest.fixture

@@ -23,6 +23,9 @@ from postmask_postfix import processes
 from postmask_postfix.instance import cool
 from service import Service
 
+PATIENT_MASTER = {"service_throttle_time": "1s"}
+"""For main_cf(): how long master(8) waits before it starts a service again whose process was killed."""
+
 _numbers = itertools.count(1)
 
 

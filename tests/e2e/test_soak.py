@@ -1,0 +1,94 @@
+"""Numbered messages while every program, Postfix's processes and the database are killed at random.
+
+    SOAK_MESSAGES=10000 SOAK_SEED=1 pytest tests/e2e/test_soak.py -s      what `make soak` does
+
+No message that was accepted is lost, no known alias refused for good, no unknown one accepted, and whatever
+comes twice has its cause in the logs. The truth has each event once.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import func, select
+
+from faults import PATIENT_MASTER, await_empty_outbox, main_cf
+from lab import lab
+from nameserver import Nameserver
+from postgres import Cluster
+from postmask.config import load as settings
+from postmask.store.engine import make_engine
+from postmask.store.models import Contact, Event
+from service import Service
+from soak import CONTACTS, Load, Senders, Storm, judge
+
+MESSAGES = int(os.environ.get("SOAK_MESSAGES", "150"))
+SEED = int(os.environ.get("SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+PATIENCE = 60.0 + MESSAGES / 5
+"""Seconds until the last one must have arrived."""
+
+
+@pytest.fixture(params=["pipe", "lmtp"])
+def stormy(request: pytest.FixtureRequest, names: Nameserver, faulty_cluster: Cluster) -> Iterator[Service]:
+    """A service by either door, with a database that may go away."""
+    with lab(door=str(request.param), database=faulty_cluster.fresh(), nameserver=names.text) as running:
+        made = Service("stormy", running, names)
+        with main_cf(made, **PATIENT_MASTER):
+            yield made
+
+
+def test_soak(stormy: Service, faulty_cluster: Cluster) -> None:
+    print(f"seed {SEED}, {MESSAGES} messages")
+    load = Load(_mailboxes(stormy))
+    storm = Storm(stormy, faulty_cluster, random.Random(SEED))
+    with Senders(stormy, load) as senders:
+        while len(load.accepted) < MESSAGES or not storm.complete:
+            storm.strike(senders)
+    _await_calm(stormy)
+    outcome = judge(stormy, load)
+    print(f"accepted {len(load.accepted)}, tries {load.tries}, answers {dict(load.told)}")
+    print(f"strikes {dict(storm.strikes)}; lost {outcome.lost}; twice {outcome.twice}")
+    assert load.wrong == []
+    assert outcome.lost == []
+    assert outcome.strangers == []
+    assert outcome.unexplained == []
+    _check_truth(stormy)
+
+
+def _mailboxes(service: Service) -> dict[str, tuple[str, ...]]:
+    """Two aliases, the second with two mailboxes."""
+    one, two = service.alias(), service.alias()
+    second = f"second-{two.mailbox}"
+    service.lab.postmask("mailbox", "add", second, "--verified")
+    service.lab.postmask("alias", "edit", two.alias, "--to", two.mailbox, "--to", second)
+    return {one.alias: (one.mailbox,), two.alias: (two.mailbox, second)}
+
+
+def _await_calm(service: Service) -> None:
+    """All is tried again until nothing is left."""
+
+    def empty() -> bool:
+        if service.lab.queue():
+            service.lab.flush()
+        return not service.lab.queue()
+
+    service.lab.wait_for(empty, "an empty queue", PATIENCE)
+    await_empty_outbox(service)
+
+
+def _check_truth(service: Service) -> None:
+    """One event for each message and recipient that the forwarder sent on, one row for each contact."""
+    done = {
+        (entry.split("recipient=")[1].split()[0], entry.split("queue_id=")[1].split()[0])
+        for entry in service.lab.program_log("forwarder").splitlines()
+        if " message " in entry and "verdict=deliver" in entry
+    }
+    engine = make_engine(settings(service.lab.config, {}).database.owner_url)
+    with engine.connect() as connection:
+        events = connection.scalar(select(func.count()).select_from(Event).where(Event.kind == "forwarded"))
+        contacts = connection.execute(select(Contact.alias_id, Contact.address)).all()
+    assert events == len(done)
+    assert len(contacts) == len(set(contacts)) <= 2 * CONTACTS
