@@ -19,6 +19,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +46,18 @@ class NotAttached(SyncError):  # noqa: N818 (a state rather than an error)
 def attached(config_dir: Path) -> bool:
     """Whether Postmask is attached to the Postfix with this configuration directory."""
     return DOMAINS in _settings(config_dir)
+
+
+def ours(config_dir: Path) -> re.Pattern[str]:
+    """Matches the end of an address in one of the domains that this Postfix takes for ours.
+
+    Raises NotAttached, SyncError.
+    """
+    settings = _settings(config_dir)
+    if DOMAINS not in settings:
+        raise NotAttached(f"Postmask isn't attached to the Postfix in {config_dir}")
+    parts = [value for name, value in settings.items() if name.startswith(f"{DOMAINS}_")]
+    return re.compile(f"@(?:{'|'.join(parts or [settings[DOMAINS]])})$", re.IGNORECASE)
 
 
 def sync_domains(config_dir: Path, domains: Iterable[str], patience: float = 20.0) -> bool:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from postmask.clock import DAY, Clock
+from postmask.clock import Clock
 from postmask.log import line
-from postmask.spool import Spool, SpoolError
+from postmask.spool import LEDGER_KEPT, Spool, SpoolError
 from postmask.store import intake, retention
 from postmask.store.errors import StoreError
 from postmask.store.session import transaction
@@ -24,9 +24,6 @@ _log = logging.getLogger(__name__)
 
 SEEN_EVERY = 60.0
 FORGET_EVERY = 3_600.0
-
-LEDGER_KEPT = 6 * DAY
-"""Longer than Postfix keeps trying (maximal_queue_lifetime, 5 days), by a day."""
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ def installed(config_dir: Path) -> bool:
 
 def parameters(config_dir: Path, *names: str) -> dict[str, str]:
     """Parameters by name, with what their values refer to filled in."""
-    lines = _run("postconf", "-c", str(config_dir), "-x", *names).splitlines()
+    lines = run("postconf", "-c", str(config_dir), "-x", *names).splitlines()
     pairs = (line.partition("=") for line in lines)
     return {name.strip(): value.strip() for name, _, value in pairs}
 
@@ -75,7 +75,8 @@ def _asked(config_dir: Path, table: str, domain: str) -> bool:
     return False
 
 
-def _run(*command: str) -> str:
+def run(*command: str) -> str:
+    """What a Postfix command says. Raises CommandError when it fails."""
     try:
         told = subprocess.run(
             command, capture_output=True, text=True, timeout=_SECONDS, env={**os.environ, "PATH": _path()}

@@ -28,6 +28,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "event": "postmask.cli.event",
         "resolve": "postmask.cli.resolve",
         "status": "postmask.cli.status",
+        "reconcile": "postmask.cli.reconcile",
         "config": "postmask.cli.config",
         "keys": "postmask.cli.keys",
         "db": "postmask.cli.db",

@@ -4,6 +4,7 @@ Nothing in a message's way writes anywhere else. The agent takes the outbox to t
 """
 
 from postmask.spool.entries import (
+    LEDGER_KEPT,
     Entry,
     LedgerRow,
     LocalContact,
@@ -16,6 +17,7 @@ from postmask.spool.entries import (
 from postmask.spool.file import Spool
 
 __all__ = [
+    "LEDGER_KEPT",
     "Entry",
     "LedgerRow",
     "LocalContact",

@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from postmask.clock import DAY
+
+LEDGER_KEPT = 6 * DAY
+"""Seconds; longer than Postfix keeps trying (maximal_queue_lifetime, 5 days), by a day."""
+
 Json: TypeAlias = str | int | float | bool | None
 
 

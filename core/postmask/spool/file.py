@@ -277,6 +277,15 @@ class Spool:
         )
         return [_ledger_row(row) for row in rows]
 
+    def ledger(self) -> list[LedgerRow]:
+        """All of it."""
+        rows = self._readers.fetch(
+            "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
+            " FROM ledger",
+            (),
+        )
+        return [_ledger_row(row) for row in rows]
+
     def purge(self, ledger_kept: float) -> None:
         """Forget what is past its time. ledger_kept: seconds."""
         now = self._clock.now()

@@ -1,0 +1,68 @@
+"""Postfix's log and queue, for the commands that account for messages.
+
+DIAGNOSTICS
+    LogError: no log. CommandError (78) where Postfix writes addresses so that a stranger's could pass for
+    the rest of a line, and (69) when one of its commands fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from postmask.cli import postfix_facts
+from postmask.cli.failure import CommandError
+from postmask.cli.runtime import Runtime
+from postmask.maillog import sources
+from postmask.maillog.lines import Line, LineReader
+from postmask.maillog.reckoning import Queued
+
+_FORMAT = "info_log_address_format"
+
+
+@dataclass(frozen=True, slots=True)
+class PostfixLog:
+    """config_dir: the Postfix's. named: the files that were given, if any."""
+
+    runtime: Runtime
+    config_dir: Path
+    named: Sequence[Path]
+
+    def lines(self, since: float, *, ours: bool = False) -> Iterator[Line]:
+        """What was said since then; ours: by our programs too, which may come last."""
+        facts = postfix_facts.parameters(self.config_dir, "maillog_file", "syslog_name", _FORMAT)
+        if facts[_FORMAT] != "external":
+            raise CommandError(
+                f"this Postfix logs addresses in the {facts[_FORMAT]} form, in which a sender can write what "
+                f"looks like the rest of a line; set it: postconf -e {_FORMAT}=external",
+                os.EX_CONFIG,
+            )
+        reader = LineReader(facts["syslog_name"], self.runtime.clock.now())
+        for text in sources.read(self.named, facts["maillog_file"], since, ours=ours):
+            line = reader.read(text)
+            if line is not None:
+                yield line
+
+    def queue(self) -> dict[str, Queued]:
+        """What lies in the queue now, by queue id."""
+        told = postfix_facts.run("postqueue", "-c", str(self.config_dir), "-j")
+        entries = map(json.loads, told.splitlines())
+        return {
+            entry["queue_id"]: Queued(
+                entry["queue_id"],
+                entry["queue_name"],
+                tuple(recipient["address"] for recipient in entry["recipients"]),
+            )
+            for entry in entries
+        }
+
+
+def open_log(runtime: Runtime, named: Sequence[Path]) -> PostfixLog:
+    """The log of this node's Postfix. Raises CommandError if there is none here."""
+    config_dir = runtime.settings.postfix.config_dir
+    if not postfix_facts.installed(config_dir):
+        raise CommandError(f"there is no Postfix in {config_dir}; see postfix.config_dir", os.EX_UNAVAILABLE)
+    return PostfixLog(runtime, config_dir, named)

@@ -1,0 +1,114 @@
+"""Where the log is read from: files, rotated ones too, or systemd's journal.
+
+DIAGNOSTICS
+    LogError: there is no log, or it can't be read; the message says what to do.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+SYSLOG = Path("/var/log/mail.log")
+
+_PROGRAMS = ("postmask-milter", "postmask-forwarder", "postmask-agent")
+_OURS = ("forwarder.log", "milter-alias.log", "agent.log")
+_JOURNAL = "journalctl"
+
+
+class LogError(Exception):
+    """There is nothing to read."""
+
+    exit_code = os.EX_NOINPUT
+
+
+def read(named: Sequence[Path], maillog_file: str, since: float, *, ours: bool = False) -> Iterator[str]:
+    """The lines of the log that may be younger than `since` (seconds since the epoch), oldest first.
+
+    named: files to read, and no others. maillog_file: where Postfix writes by itself, or "". ours: with
+    what our programs said, where that is kept apart. Raises LogError, at once.
+    """
+    if named:
+        return _files(_readable(named))
+    own = Path(maillog_file) if maillog_file else SYSLOG
+    if own.exists():
+        lines = _files(_readable([*_rotated(own, since), own]))
+        return _chained(lines, _apart(own, since)) if ours else lines
+    if shutil.which(_JOURNAL):
+        return _journal(since, ["SYSLOG_FACILITY=2", *(_said_by(_PROGRAMS, lead="+") if ours else ())])
+    raise LogError(f"{own} isn't there, nor a journal; name the log of Postfix: --log FILE")
+
+
+def _apart(own: Path, since: float) -> Iterator[str]:
+    """What our programs said: beside Postfix's log, as in a lab, or in the journal."""
+    beside = [own.with_name(name) for name in _OURS if own.with_name(name).exists()]
+    if beside:
+        return _files(_readable(beside))
+    return _journal(since, list(_said_by(_PROGRAMS))) if shutil.which(_JOURNAL) else iter(())
+
+
+def _said_by(programs: Iterable[str], lead: str = "") -> Iterator[str]:
+    for program in programs:
+        if lead:
+            yield lead
+        yield f"SYSLOG_IDENTIFIER={program}"
+
+
+def _rotated(path: Path, since: float) -> list[Path]:
+    """mail.log.1, mail.log.2.gz, mail.log-20260131 and the like that were written to since then."""
+    found = [p for p in path.parent.glob(f"{path.name}[.-]*") if p.is_file() and p.stat().st_mtime >= since]
+    return sorted(found, key=lambda p: p.stat().st_mtime)
+
+
+def _readable(paths: Sequence[Path]) -> Sequence[Path]:
+    for path in paths:
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise LogError(f"{path} can't be read: {error.strerror}") from error
+    return paths
+
+
+def _files(paths: Iterable[Path]) -> Iterator[str]:
+    for path in paths:
+        with _opened(path) as file:
+            try:
+                yield from file
+            except (OSError, EOFError, lzma.LZMAError) as error:
+                raise LogError(f"{path} can't be read: {error}") from error
+
+
+def _opened(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", encoding="utf-8", errors="replace")
+    return path.open(encoding="utf-8", errors="replace")
+
+
+def _journal(since: float, matches: Sequence[str]) -> Iterator[str]:
+    how = ["--quiet", "--no-pager", "--output=short-iso-precise", f"--since=@{int(since)}"]
+    with subprocess.Popen(
+        [_JOURNAL, *how, *matches],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as journal:
+        assert journal.stdout is not None
+        assert journal.stderr is not None
+        yield from journal.stdout
+        said = journal.stderr.read().strip()
+    if journal.returncode:
+        raise LogError(f"the journal can't be read: {said}")
+
+
+def _chained(*parts: Iterator[str]) -> Iterator[str]:
+    for part in parts:
+        yield from part
