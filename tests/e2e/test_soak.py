@@ -40,6 +40,7 @@ def stormy(request: pytest.FixtureRequest, names: Nameserver, faulty_cluster: Cl
             yield made
 
 
+@pytest.mark.timeout(300 + MESSAGES)
 def test_soak(stormy: Service, faulty_cluster: Cluster) -> None:
     print(f"seed {SEED}, {MESSAGES} messages")
     load = Load(_mailboxes(stormy))
