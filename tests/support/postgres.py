@@ -107,6 +107,11 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
+    def command(self, statement: str) -> None:
+        """One statement, as the superuser."""
+        with self._superuser() as cursor:
+            cursor.execute(statement)
+
     def disconnect_all(self) -> None:
         """End every session but this one, whatever it is doing."""
         with self._superuser() as cursor:
