@@ -234,9 +234,14 @@ class Session:
         if not self._greeted or self.in_transaction:
             self._fault("503 5.5.1 XFORWARD belongs between LHLO and MAIL")
             return
-        attributes = parse_attributes(argument)
-        if not attributes or not attributes.keys() <= _ATTRIBUTES.keys():
-            raise GrammarError("attribute not known")
+        try:
+            attributes = parse_attributes(argument)
+            if not attributes or not attributes.keys() <= _ATTRIBUTES.keys():
+                raise GrammarError("attribute not known")
+        except GrammarError as fault:
+            # lmtp(8) would go on without, and a stranger's mail would look like one from this host.
+            self.turn_away(f"421 4.3.0 XFORWARD: {fault}")
+            return
         given = {_ATTRIBUTES[name]: value for name, value in attributes.items()}
         self._client = replace(self._client, **given)
         self._reply("250 2.0.0 ok")

@@ -23,7 +23,7 @@ _ROUTE = re.compile(r"@[^:\"<>]*:")
 _MAILBOX = re.compile(r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s<>\"])+")
 _PATH = re.compile(rf"\s*<\s*((?:{_ROUTE.pattern})?(?:{_MAILBOX.pattern})?)\s*>(?:\s+(.*))?\s*", re.DOTALL)
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-_XTEXT = re.compile(rb"(?:[!-*,-<>-~\x80-\xff]|\+[0-9A-F]{2})*")
+_XTEXT = re.compile(rb"(?:[!-*,-~\x80-\xff]|\+[0-9A-F]{2})*")
 _HEX = re.compile(rb"\+([0-9A-F]{2})")
 _UNSAFE = re.compile(rb"[^!-*,-<>-~]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -90,7 +90,7 @@ def parse_attributes(argument: str) -> dict[str, str | None]:
 
 
 def decode_xtext(encoded: bytes) -> bytes:
-    """RFC 3461 §4 xtext, 8-bit octets let through as Postfix does."""
+    """RFC 3461 §4 xtext; with 8-bit octets and "=", which Postfix sends as they are."""
     if not _XTEXT.fullmatch(encoded):
         raise GrammarError("xtext expected")
     return _HEX.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), encoded)

@@ -6,7 +6,6 @@ The steps are the same behind either door, so the second door gets those at whic
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ from faults import (
 from lab import lab
 from nameserver import Nameserver
 from postgres import Cluster
-from postmask_postfix import processes
 from service import Service
 
 FLOWING = 60
@@ -85,7 +83,7 @@ def test_the_forwarder(fatal: Service, step: str) -> None:
     """Every step but those between the dot and the ledger's row: once. There: once or twice, and told."""
     shared, watch = _shared(fatal), Watch(fatal.lab)
     logged = len(fatal.lab.program_log("forwarder"))
-    with _dies(fatal, "forwarder", step):
+    with fatal_steps.dying(fatal.lab, "forwarder", step):
         fatal.send("bob@example.com", [shared.alias], message(shared.alias, step))
     for mailbox in shared.mailboxes:
         await_flow(fatal, mailbox, 1)
@@ -104,7 +102,7 @@ def test_the_agent(fatal: Service, step: str) -> None:
     """What it was about comes to the truth exactly once."""
     owned = fatal.alias()
     names = [f"{number:02d}" for number in range(5)]
-    with _dies(fatal, "agent", step):
+    with fatal_steps.dying(fatal.lab, "agent", step):
         for name in names:
             fatal.send("bob@example.com", [owned.alias], message(owned.alias, name))
     assert await_flow(fatal, owned.mailbox, len(names)) == names
@@ -144,18 +142,6 @@ def _shared(service: Service) -> Shared:
     service.lab.postmask("mailbox", "add", second, "--verified")
     service.lab.postmask("alias", "edit", owned.alias, "--to", owned.mailbox, "--to", second)
     return Shared(owned.alias, (owned.mailbox, second))
-
-
-@contextlib.contextmanager
-def _dies(service: Service, program: str, step: str) -> Iterator[None]:
-    """What the block sends leads the program to the step; it is dead, then back, at the end."""
-    fatal_steps.arm(service.lab.config, step)
-    yield
-    config = service.lab.config
-    service.lab.wait_for(lambda: not fatal_steps.armed(config), f"the {program} to come to {step}")
-    (pid,) = service.lab.described["pids"][program]
-    service.lab.wait_for(lambda: not processes.alive(pid), f"the end of the {program}")
-    service.lab.up()
 
 
 def _await_events(service: Service, alias: str, count: int) -> None:

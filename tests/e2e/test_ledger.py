@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 
-from faults import Watch, await_flow, frozen, killed, main_cf, message, reload, subjects
+from faults import Watch, await_flow, frozen, killed, main_cf, message, reload, requeue, subjects
 from service import Service
 
 # ---- tried again --------------------------------------------------------------------------------
@@ -42,8 +40,7 @@ def test_half_delivered_and_requeued(faulty: Service) -> None:
         watch.await_lines(1, queue_id, "status=deferred")
         for times in (1, 2):
             tried = len(watch.lines(f"to=<{owned.alias}>", "status=deferred"))
-            faulty.lab.run("postsuper", "-c", str(faulty.lab.postfix), "-r", "ALL")
-            faulty.lab.wait_for(partial(_wake_pickup, faulty), "pickup to be woken")
+            requeue(faulty)
             watch.await_lines(times, "postfix/pickup", "from=<bob@example.com>")
             watch.await_lines(tried + 1, f"to=<{owned.alias}>", "status=deferred")
         assert subjects(faulty, owned.mailbox) == ["both"]
@@ -52,12 +49,6 @@ def test_half_delivered_and_requeued(faulty: Service) -> None:
     assert subjects(faulty, owned.mailbox) == ["both"]
     assert subjects(faulty, second) == ["both"]
     assert watch.bounced() == []
-
-
-def _wake_pickup(service: Service) -> bool:
-    """Whether it worked: while master is busy, postkick may give up without a word."""
-    kick = ["postkick", "-c", str(service.lab.postfix), "public", "pickup", "W"]
-    return subprocess.run(kick, capture_output=True).returncode == 0
 
 
 @contextlib.contextmanager

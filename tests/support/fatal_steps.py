@@ -4,18 +4,24 @@
 
 It is the real program with its real parts, but for what stands around them here: each part says to which
 step it has come, and when that is the one named in the file `fatal-step` beside the configuration, the
-file is removed and the process kills itself. For `lab up --exec`; see COMMANDS and `arm()`.
+file is removed and the process kills itself. For `lab up --exec`; see COMMANDS and `dying()`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import runpy
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from postmask_postfix import processes
+
+if TYPE_CHECKING:
+    from lab import Lab
 
 _FILE = "fatal-step"
 
@@ -34,6 +40,17 @@ def arm(config: Path, step: str) -> None:
 def armed(config: Path) -> bool:
     """Whether nobody has come to the step yet."""
     return config.with_name(_FILE).exists()
+
+
+@contextlib.contextmanager
+def dying(running: Lab, program: str, step: str) -> Iterator[None]:
+    """What the block sends leads the program to the step; it is dead, then back, at the end."""
+    arm(running.config, step)
+    yield
+    running.wait_for(lambda: not armed(running.config), f"the {program} to come to {step}")
+    (pid,) = running.described["pids"][program]
+    running.wait_for(lambda: not processes.alive(pid), f"the end of the {program}")
+    running.up()
 
 
 def come_to(step: str) -> None:

@@ -92,6 +92,23 @@ class Watch:
         return self.lines(*texts)
 
 
+def postsuper(service: Service, *words: str) -> None:
+    """Postfix's postsuper, as root."""
+    service.lab.run("postsuper", "-c", str(service.lab.postfix), *words)
+
+
+def requeue(service: Service, *queue_ids: str) -> None:
+    """`postsuper -r` of these or all that is in the queue, and pickup woken to take it up."""
+    kick = ["postkick", "-c", str(service.lab.postfix), "public", "pickup", "W"]
+
+    def woken() -> bool:
+        """While master is busy, postkick may give up without a word."""
+        return subprocess.run(kick, capture_output=True).returncode == 0
+
+    postsuper(service, *(word for queue_id in queue_ids or ["ALL"] for word in ("-r", queue_id)))
+    service.lab.wait_for(woken, "pickup to be woken")
+
+
 @contextlib.contextmanager
 def killed(service: Service, *programs: str) -> Iterator[None]:
     """Programs of the lab gone by SIGKILL; back at the end."""

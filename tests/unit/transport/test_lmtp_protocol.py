@@ -172,9 +172,9 @@ def test_whatever_comes_no_5xx_has_the_mark(parts: list[bytes], size: int) -> No
         ("MAIL FROM:<a@b> BODY=BINARYMIME", "501 5.5.4"),
         ("MAIL FROM:<a@b> SMTPUTF8=1", "501 5.5.4"),
         ("MAIL FROM:a@b", "501 5.5.4"),
-        ("XFORWARD FOO=1", "501 5.5.4"),
-        ("XFORWARD", "501 5.5.4"),
-        ("XFORWARD NAME=+", "501 5.5.4"),
+        ("XFORWARD FOO=1", "421 4.3.0"),
+        ("XFORWARD", "421 4.3.0"),
+        ("XFORWARD NAME=+", "421 4.3.0"),
         ("\xff\xfe\x00", "500 5.5.2"),
     ],
 )
