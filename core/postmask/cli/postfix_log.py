@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from postmask.cli import postfix_facts
 from postmask.cli.failure import CommandError
@@ -19,6 +22,18 @@ from postmask.cli.runtime import Runtime
 from postmask.maillog import sources
 from postmask.maillog.lines import Line, LineReader
 from postmask.maillog.reckoning import Queued
+from postmask.spool import LedgerRow, Spool
+
+log_option = click.option(
+    "--log",
+    "named",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Postfix's log; may be given again. Otherwise it is looked for where Postfix says, in "
+    "/var/log/mail.log (rotated ones too), or in the journal.",
+)
+
 
 _FORMAT = "info_log_address_format"
 
@@ -66,3 +81,12 @@ def open_log(runtime: Runtime, named: Sequence[Path]) -> PostfixLog:
     if not postfix_facts.installed(config_dir):
         raise CommandError(f"there is no Postfix in {config_dir}; see postfix.config_dir", os.EX_UNAVAILABLE)
     return PostfixLog(runtime, config_dir, named)
+
+
+def ledger(runtime: Runtime) -> list[LedgerRow]:
+    """The node's ledger; empty where there is no spool yet. Raises SpoolError."""
+    path = runtime.settings.spool.path
+    if not path.exists():
+        return []
+    with closing(Spool(path, runtime.clock)) as spool:
+        return spool.ledger()

@@ -29,6 +29,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "resolve": "postmask.cli.resolve",
         "status": "postmask.cli.status",
         "reconcile": "postmask.cli.reconcile",
+        "trace": "postmask.cli.trace",
         "config": "postmask.cli.config",
         "keys": "postmask.cli.keys",
         "db": "postmask.cli.db",

@@ -6,24 +6,20 @@ import os
 import re
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from postmask.cli.command import Command
 from postmask.cli.failure import CommandError
 from postmask.cli.output import Column, moment
-from postmask.cli.postfix_log import PostfixLog, open_log
+from postmask.cli.postfix_log import PostfixLog, ledger, log_option, open_log
 from postmask.cli.runtime import Runtime
 from postmask.cli.since import seconds_of
 from postmask.maillog.reckoning import Fate, Period, Reckoner, Reckoning
 from postmask.maillog.records import Delivery, at_our_door, parse
 from postmask.maillog.tracking import Tracker
-
-if TYPE_CHECKING:
-    from postmask.spool import LedgerRow
+from postmask.spool import LEDGER_KEPT
 
 _DAY = 86_400
 _TRIES = 3
@@ -33,16 +29,6 @@ _DUPLICATES = (
     Column("recipient", "RECIPIENT"),
     Column("copies", "COPIES"),
     Column("cause", "CAUSE"),
-)
-
-log_option = click.option(
-    "--log",
-    "named",
-    multiple=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Postfix's log; may be given again. Otherwise it is looked for where Postfix says, in "
-    "/var/log/mail.log (rotated ones too), or in the journal.",
 )
 
 
@@ -70,8 +56,6 @@ def reconcile(ctx: click.Context, runtime: Runtime, since: float | None, named: 
     delivered, bounced, held, waiting, discarded, recorded, refused, returned or deleted. What has none is
     listed with its queue id, and the exit status is 65. Duplicates are listed with their cause.
     """
-    from postmask.spool import LEDGER_KEPT
-
     now = runtime.clock.now()
     since = now - _DAY if since is None else since
     if since < now - LEDGER_KEPT:
@@ -107,22 +91,12 @@ def _reckon(runtime: Runtime, log: PostfixLog, since: float) -> tuple[Tracker, R
     for line in log.lines(since):
         if line.service:
             tracker.add(line.at, parse(line))
-    rows = _ledger(runtime)
+    rows = ledger(runtime)
     return tracker, Reckoner(tracker, rows, queue, Period(since, until, looked), is_ours).run()
 
 
 def _in(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     return lambda address: pattern.search(address) is not None
-
-
-def _ledger(runtime: Runtime) -> list[LedgerRow]:
-    path = runtime.settings.spool.path
-    if not path.exists():
-        return []
-    from postmask.spool import Spool
-
-    with closing(Spool(path, runtime.clock)) as spool:
-        return spool.ledger()
 
 
 def _show(runtime: Runtime, since: float, tracker: Tracker, result: Reckoning) -> None:

@@ -152,10 +152,12 @@ _DELETED = re.compile(r"Deleted: (\d+) messages?")
 
 def parse(line: Line) -> Record | None:
     """What the line says of a queue file."""
+    deleted = _DELETED.fullmatch(line.text) if line.daemon == "postsuper" else None
+    if deleted:
+        return Deleted(int(deleted[1]))
     queued = _QUEUED.match(line.text)
     if queued is None:
-        deleted = _DELETED.fullmatch(line.text) if line.daemon == "postsuper" else None
-        return Deleted(int(deleted[1])) if deleted else None
+        return None
     queue_id, text = queued[1], line.text[queued.end() :]
     if queue_id == "NOQUEUE":
         return _rejected("", text)
@@ -215,6 +217,11 @@ def _rejected(queue_id: str, text: str) -> Record | None:
         return None
     recipient = _REFUSED_RECIPIENT.match(text)
     return Rejected(queue_id, recipient[1] if recipient else "", text)
+
+
+def queue_id_of(record: Record) -> str:
+    """Whose record it is; "" for what is said of no queue file in particular."""
+    return "" if isinstance(record, Deleted) else record.queue_id
 
 
 def at_our_door(attempt: Delivery) -> bool:
