@@ -60,6 +60,12 @@ def run(way: Way, messages: int) -> Round:
     return Round(messages / elapsed, cpu)
 
 
+def await_settled(way: Way) -> None:
+    """Until the work that follows deliveries is done. Raises LostMailError."""
+    if not _await(way.settled, _PATIENCE):
+        raise LostMailError(f"{way.name}: what was delivered is not in the database after {_PATIENCE:.0f} s")
+
+
 def _send(way: Way, messages: int) -> None:
     options = ["-s", str(SESSIONS), "-m", str(messages), "-l", str(SIZE), "-f", SENDER, "-t", way.recipient]
     done = subprocess.run(["smtp-source", *options, way.smtp], capture_output=True, text=True)

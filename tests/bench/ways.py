@@ -85,9 +85,12 @@ def limit(directory: Path) -> Iterator[Way]:
 
 
 @contextlib.contextmanager
-def postmask(directory: Path, door: str) -> Iterator[Way]:
-    """Ours, by a door."""
-    with sink(directory, door) as end, lab(directory / door, door=door, sink=end.address) as running:
+def postmask(directory: Path, door: str, database: str | None = None) -> Iterator[Way]:
+    """Ours, by a door. database: Postgres's URL; None for SQLite."""
+    with (
+        sink(directory, door) as end,
+        lab(directory / door, door=door, sink=end.address, database=database) as running,
+    ):
         running.postmask("domain", "add", ALIAS.rpartition("@")[2], "--postmaster", "postmaster@real.test")
         running.postmask("mailbox", "add", MAILBOX, "--verified")
         running.postmask("alias", "add", ALIAS, "--to", MAILBOX)

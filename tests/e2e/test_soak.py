@@ -3,7 +3,8 @@
     SOAK_MESSAGES=10000 SOAK_SEED=1 pytest tests/e2e/test_soak.py -s      what `make soak` does
 
 No message that was accepted is lost, no known alias refused for good, no unknown one accepted, and whatever
-comes twice has its cause in the logs. The truth has each event once.
+comes twice has its cause in the logs. The truth has each event once, and in `postmask reconcile` the sum
+closes.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def test_soak(stormy: Service, faulty_cluster: Cluster) -> None:
     assert outcome.strangers == []
     assert outcome.unexplained == []
     _check_truth(stormy)
+    _check_sum(stormy, outcome.copies)
 
 
 def _mailboxes(service: Service) -> dict[str, tuple[str, ...]]:
@@ -93,3 +95,13 @@ def _check_truth(service: Service) -> None:
         contacts = connection.execute(select(Contact.alias_id, Contact.address)).all()
     assert events == len(done)
     assert len(contacts) == len(set(contacts)) <= 2 * CONTACTS
+
+
+def _check_sum(service: Service, copies: int) -> None:
+    """Each copy was delivered, and none is unaccounted for."""
+    told = service.lab.postmask("reconcile")
+    print(f"reconcile {told}")
+    assert told["closes"]
+    assert told["unaccounted"] == []
+    assert {fate: count for fate, count in told["outcomes"].items() if count} == {"delivered": copies}
+    assert all(duplicate["cause"] for duplicate in told["duplicates"])

@@ -169,14 +169,27 @@ class Storm:
                 self._await_progress(senders)
         elif what in PROGRAMS:
             if what == "postfix":
-                # Held still: a child born while the others die would go on listening.
-                os.kill(self._service.lab.described["pids"]["postfix"][0], signal.SIGSTOP)
+                self._empty_postfix()
             self._service.lab.send_signal(what, signal.SIGKILL)
         else:
             kill_daemons(self._service, what)
         self._service.lab.up()
         self._service.lab.flush()
         self._await_progress(senders)
+
+    def _empty_postfix(self) -> None:
+        """Kill what master(8) has started but for postlogd(8), and let that write down what they did.
+
+        What it hadn't read would be missing from the log, and `postmask reconcile` would say so. The
+        master is held still meanwhile: a child born while the others die would go on listening.
+        """
+        running = self._service.lab
+        os.kill(running.described["pids"]["postfix"][0], signal.SIGSTOP)
+        for name in (*DAEMONS, "pickup", "bounce", "error", "anvil", "tlsmgr", "scache"):
+            kill_daemons(self._service, name)
+        size = -1
+        while size != (size := len(running.log())):
+            time.sleep(0.2)
 
     @contextlib.contextmanager
     def _database(self, what: str) -> Iterator[None]:
@@ -201,8 +214,9 @@ class Storm:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it. twice: message → why (see `judge`)."""
+    """What came of it. copies: for each message and mailbox one; twice: message → why (see `judge`)."""
 
+    copies: int
     lost: list[str]
     strangers: list[str]
     twice: dict[str, str]
@@ -243,7 +257,7 @@ def judge(service: Service, load: Load) -> Outcome:
         for (name, mailbox), queue_ids in came.items()
         if len(queue_ids) > 1
     }
-    return Outcome(lost, strangers, twice)
+    return Outcome(len(came), lost, strangers, twice)
 
 
 def _cause(queue_ids: Sequence[str], keys: dict[str, str], resent: set[str]) -> str:
