@@ -176,7 +176,8 @@ class Instance:
             command.communicate()
             raise InstanceError(f"{_shown(command)} did not end within 60 seconds") from None
         if command.returncode:
-            raise InstanceError(f"{_shown(command)} failed:\n{output.strip() or self.log_tail()}")
+            told = f"{output.strip()}\n{self.log_tail()}".strip()
+            raise InstanceError(f"{_shown(command)} failed:\n{told}")
 
     def run(self, verb: str) -> None:
         """`postfix -c DIR verb`: start, stop, reload, check, flush."""
