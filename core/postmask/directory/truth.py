@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
+from postmask.breaker import Breaker, Limits
 from postmask.clock import Clock
 from postmask.directory.lookup import ABSENT, Absent, Lookup, Unavailable
 
@@ -24,48 +25,10 @@ IN_FLIGHT = 8
 ABSENT_SECONDS = 0.5
 """A new alias must be known everywhere within a second."""
 
+REST = Limits(failures=2, window=0.0, first_rest=1.0, longest_rest=5.0, spread=0.0)
+"""Short: a question costs the truth little, and unknown addresses are deferred until it answers."""
+
 _REMEMBERED = 10_000
-
-
-class Breaker:
-    """Opens after failures in a row; then lets one try through now and then. Shared by threads."""
-
-    FAILURES = 2
-    FIRST_REST = 1.0
-    LONGEST_REST = 5.0
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._failures = 0
-        self._rest = self.FIRST_REST
-        self._closed_from = float("-inf")
-
-    def allows(self) -> bool:
-        """Whether to try now. After failures: True once, when the rest is over."""
-        with self._lock:
-            if self._failures < self.FAILURES:
-                return True
-            now = self._clock.monotonic()
-            if now < self._closed_from:
-                return False
-            # The others wait for what this one finds, a rest's length at most.
-            self._closed_from = now + self._rest
-            return True
-
-    def succeeded(self) -> None:
-        """A try went well."""
-        with self._lock:
-            self._failures = 0
-            self._rest = self.FIRST_REST
-
-    def failed(self) -> None:
-        """A try did not."""
-        with self._lock:
-            self._failures += 1
-            if self._failures > self.FAILURES:
-                self._rest = min(self.LONGEST_REST, self._rest * 2)
-            self._closed_from = self._clock.monotonic() + self._rest
 
 
 class Asker:
@@ -74,7 +37,7 @@ class Asker:
     def __init__(self, clock: Clock, in_flight: int = IN_FLIGHT) -> None:
         self._clock = clock
         self._places = threading.BoundedSemaphore(in_flight)
-        self._breaker = Breaker(clock)
+        self._breaker = Breaker(clock, REST)
         self._absent: dict[Hashable, float] = {}
         self._last_reason = ""
 

@@ -6,7 +6,7 @@ import threading
 
 from postmask.clock import ManualClock
 from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
-from postmask.directory.truth import ABSENT_SECONDS, Asker, Breaker
+from postmask.directory.truth import ABSENT_SECONDS, REST, Asker
 
 
 class Truth:
@@ -68,32 +68,12 @@ def test_failures_in_a_row_are_answered_at_once_then_one_is_tried() -> None:
     asker = Asker(clock)
     for _ in range(5):
         assert asker.ask("a", truth) == Unavailable("down")
-    assert truth.asked == Breaker.FAILURES
-    clock.advance(Breaker.FIRST_REST)
+    assert truth.asked == REST.failures
+    clock.advance(REST.first_rest)
     for _ in range(5):
         assert asker.ask("a", truth) == Unavailable("down")
-    assert truth.asked == Breaker.FAILURES + 1
+    assert truth.asked == REST.failures + 1
     truth.answer = Found("back")
-    clock.advance(2 * Breaker.FIRST_REST)
+    clock.advance(2 * REST.first_rest)
     assert asker.ask("a", truth) == Found("back")
     assert asker.ask("a", truth) == Found("back")
-
-
-def test_while_one_tries_the_others_do_not() -> None:
-    clock = ManualClock()
-    breaker = Breaker(clock)
-    for _ in range(Breaker.FAILURES):
-        breaker.failed()
-    clock.advance(Breaker.FIRST_REST)
-    assert [breaker.allows() for _ in range(3)] == [True, False, False]
-
-
-def test_the_rests_grow_to_a_limit() -> None:
-    clock = ManualClock()
-    breaker = Breaker(clock)
-    for _ in range(20):
-        breaker.failed()
-    clock.advance(Breaker.LONGEST_REST)
-    assert breaker.allows()
-    breaker.succeeded()
-    assert breaker.allows()
