@@ -16,6 +16,7 @@ T = TypeVar("T")
 class DnsData:
     """postmask.auth.dns.Dns over dictionaries. Names in lower case without the final dot.
 
+    empty:   names that exist without any record of these types.
     failing: names for which there is no answer. asked: every name that was asked for.
     """
 
@@ -23,6 +24,7 @@ class DnsData:
     hosts: dict[str, list[str]] = field(default_factory=dict)
     mx: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     pointers: dict[str, list[str]] = field(default_factory=dict)
+    empty: set[str] = field(default_factory=set)
     failing: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
 
@@ -42,6 +44,11 @@ class DnsData:
 
     def names(self, address: str, deadline: Deadline) -> Lookup[tuple[str, ...]]:
         return self._answer(self.pointers, address)
+
+    def exists(self, name: str, deadline: Deadline) -> Lookup[None]:
+        known = {*self.txts, *self.hosts, *self.mx, *self.empty}
+        found = self._answer({name: [None] for name in known}, name)
+        return Found(None) if isinstance(found, Found) else found
 
     def _answer(self, records: dict[str, list[T]], name: str) -> Lookup[tuple[T, ...]]:
         key = name.lower().removesuffix(".")

@@ -36,8 +36,6 @@ from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
 _EDNS_PAYLOAD = 1232
 _TRIES = 2
 _NO_SUCH_NAME = (
-    dns.resolver.NXDOMAIN,
-    dns.resolver.NoAnswer,
     dns.resolver.YXDOMAIN,
     dns.name.EmptyLabel,
     dns.name.LabelTooLong,
@@ -50,7 +48,7 @@ V = TypeVar("V")
 
 
 class Dns(Protocol):
-    """What SPF and DKIM ask. Names are ASCII, with or without the final dot. Nothing is ever raised."""
+    """What SPF, DKIM and DMARC ask. Names are ASCII, with or without the final dot. Nothing is raised."""
 
     def txt(self, name: str, deadline: Deadline) -> Lookup[tuple[bytes, ...]]:
         """The TXT records, each with its strings joined."""
@@ -63,6 +61,9 @@ class Dns(Protocol):
 
     def names(self, address: str, deadline: Deadline) -> Lookup[tuple[str, ...]]:
         """The PTR records of an IP address; names without a final dot."""
+
+    def exists(self, name: str, deadline: Deadline) -> Lookup[None]:
+        """Whether there is such a name, with records of whatever type or none (RFC 8020)."""
 
 
 class Resolver:
@@ -96,9 +97,21 @@ class Resolver:
             name, dns.rdtypes.ANY.PTR.PTR, lambda record: record.target.to_text(omit_final_dot=True), deadline
         )
 
+    def exists(self, name: str, deadline: Deadline) -> Lookup[None]:
+        found = self._resolve(name, "A", deadline)
+        return Found(None) if isinstance(found, Found) else found
+
     def _ask(
         self, name: str, kind: type[R], read: Callable[[R], V], deadline: Deadline
     ) -> Lookup[tuple[V, ...]]:
+        found = self._resolve(name, kind.__name__, deadline)
+        if not isinstance(found, Found):
+            return found
+        values = tuple(read(record) for record in found.value if isinstance(record, kind))
+        return Found(values) if values else ABSENT
+
+    def _resolve(self, name: str, kind: str, deadline: Deadline) -> Lookup[Sequence[dns.rdata.Rdata]]:
+        """Found, perhaps with nothing of that type, or Absent: no such name."""
         if self._resolver is None:
             return Unavailable(self._fault)
         lifetime = deadline.at_most(self._timeout)
@@ -107,16 +120,20 @@ class Resolver:
         if not name.isascii():
             return ABSENT
         try:
+            question = dns.name.from_text(name)
             answer = self._resolver.resolve(
-                dns.name.from_text(name), kind.__name__, lifetime=lifetime, search=False
+                question, kind, lifetime=lifetime, search=False, raise_on_no_answer=False
             )
+        except dns.resolver.NXDOMAIN as error:
+            # An alias whose target doesn't exist does itself exist (RFC 6604 §3).
+            return Found(()) if error.canonical_name != question else ABSENT
         except _NO_SUCH_NAME:
             return ABSENT
         except dns.exception.Timeout:
             return Unavailable("DNS did not answer")
         except (dns.exception.DNSException, OSError, ValueError) as error:
             return Unavailable(f"DNS failed: {type(error).__name__}")
-        return Found(tuple(read(record) for record in answer if isinstance(record, kind)))
+        return Found(tuple(answer.rrset or ()))
 
 
 def _resolver(

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from postmask.auth.dkim import DkimResult
 from postmask.auth.proof import Proof, Proven, ReplyEvidence, Unproven, is_owner, prove
-from postmask.auth.spf import Spf, SpfResult
+from postmask.authentication import DkimResult, Spf, SpfResult
 
 
 def examine(

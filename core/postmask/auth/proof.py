@@ -31,9 +31,8 @@ from typing import TypeAlias
 from postmask.address import Address
 from postmask.auth.alignment import aligned
 from postmask.auth.claims import Claims
-from postmask.auth.dkim.verify import DkimResult
 from postmask.auth.providers import is_shared
-from postmask.auth.spf import Spf, SpfResult
+from postmask.authentication import DkimResult, Spf, SpfResult
 from postmask.directory.records import Mailbox, MailboxState
 
 LEAST_KEY_BITS = 1024

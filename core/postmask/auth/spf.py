@@ -14,40 +14,19 @@ STANDARDS
 
 from __future__ import annotations
 
-import enum
 import ipaddress
-from dataclasses import dataclass
 from typing import Any
 
 import spf
 
 from postmask.address import parse_domain
 from postmask.auth.dns import Dns
+from postmask.authentication import Spf, SpfResult
 from postmask.clock import Deadline
 from postmask.directory.lookup import Found, Unavailable
 
 _RECORD_LIMIT = 4_096
 _TERM_LIMIT = 512
-
-
-class Spf(enum.StrEnum):
-    """The results of RFC 7208 §2.6."""
-
-    PASS = "pass"  # noqa: S105 - a result, no secret
-    FAIL = "fail"
-    SOFTFAIL = "softfail"
-    NEUTRAL = "neutral"
-    NONE = "none"
-    TEMPERROR = "temperror"
-    PERMERROR = "permerror"
-
-
-@dataclass(frozen=True, slots=True)
-class SpfResult:
-    """result: for this domain (lower-case), the envelope sender's, or HELO's with a null sender."""
-
-    result: Spf
-    domain: str
 
 
 def check(ip: str, helo: str, sender: str, resolver: Dns, deadline: Deadline) -> SpfResult:
@@ -109,6 +88,14 @@ class _Query(spf.query):
             if self.void_lookups > spf.MAX_VOID_LOOKUPS:
                 raise spf.PermError("too many names without an answer")
         return values
+
+    def validated_ptrs(self) -> list[str]:
+        """The client's names. It rules them itself, so an error there is no match (RFC 7208 §5.5)."""
+        try:
+            names: list[str] = super().validated_ptrs()
+        except spf.TempError:
+            return []
+        return names
 
     def get_explanation(self, spec: str) -> None:
         """Not wanted: a stranger's text, for which another question would have to be asked."""

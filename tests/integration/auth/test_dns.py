@@ -61,6 +61,23 @@ def test_no_such_name_is_absent(resolver, name):
     assert resolver.txt(name, soon()) is ABSENT
 
 
+def test_a_name_exists_whatever_stands_under_it(nameserver, resolver):
+    nameserver.txt("text.example.com", "x")
+    nameserver.txt("below.empty.example.com", "x")
+    for name in ("text.example.com", "empty.example.com"):
+        assert resolver.exists(name, soon()) == Found(None)
+        assert resolver.addresses(name, soon()) is ABSENT
+    assert resolver.exists("nowhere.example.com", soon()) is ABSENT
+    assert resolver.exists("x" * 64 + ".example.com", soon()) is ABSENT
+    assert resolver.exists("text.example.com", soon(0)) == Unavailable("out of time")
+
+
+def test_an_alias_exists_though_its_target_does_not(nameserver, resolver):
+    nameserver.record("alias.example.com. IN CNAME nowhere.example.com.")
+    assert resolver.exists("alias.example.com", soon()) == Found(None)
+    assert resolver.txt("alias.example.com", soon()) is ABSENT
+
+
 def test_a_record_taken_away_is_absent(nameserver, resolver):
     nameserver.txt("gone.example.com", "x")
     assert resolver.txt("gone.example.com", soon()) == Found((b"x",))

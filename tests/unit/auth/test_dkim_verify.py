@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dkim_mail import ed25519_key, published, rsa_key, stranger_signs
 from dns_data import DnsData
 from postmask.auth import dkim
-from postmask.auth.dkim import DkimResult
+from postmask.authentication import DkimResult
 from postmask.clock import Deadline, ManualClock
 from postmask.message.headers import split
 

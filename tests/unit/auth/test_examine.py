@@ -8,10 +8,9 @@ import pytest
 
 from postmask.address import parse
 from postmask.auth.claims import Claims
-from postmask.auth.dkim import DkimResult
 from postmask.auth.examine import examine
 from postmask.auth.proof import By, Proven, ReplyEvidence, Undecided, Unproven
-from postmask.auth.spf import Spf, SpfResult
+from postmask.authentication import DkimResult, Spf, SpfResult
 from postmask.directory.records import Mailbox, MailboxState
 
 NOW = 1_800_000_000

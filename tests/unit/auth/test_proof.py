@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from postmask.address import parse
 from postmask.auth.claims import Claims
-from postmask.auth.dkim import DkimResult
 from postmask.auth.proof import By, Proven, ReplyEvidence, Undecided, Unproven, mark, prove
-from postmask.auth.spf import Spf, SpfResult
+from postmask.authentication import DkimResult, Spf, SpfResult
 from postmask.directory.records import Mailbox, MailboxState
 
 NOW = 1_800_000_000

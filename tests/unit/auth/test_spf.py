@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dns_data import DnsData
 from postmask.auth import spf
-from postmask.auth.spf import Spf
+from postmask.authentication import Spf, SpfResult
 from postmask.clock import Deadline, ManualClock
 
 SENDER = "owner@example.com"
@@ -23,7 +23,7 @@ def dns() -> DnsData:
 
 def check(
     dns: DnsData, ip: str = "192.0.2.1", helo: str = "mx.example.com", sender: str = SENDER
-) -> spf.SpfResult:
+) -> SpfResult:
     return spf.check(ip, helo, sender, dns, Deadline.after(ManualClock(), 10))
 
 
@@ -57,7 +57,7 @@ def test_results(dns, record, expected):
     dns.hosts["1.2.0.192.list.example.com"] = ["127.0.0.2"]
     dns.txts["good.example.net"] = [b"v=spf1 ip4:192.0.2.1 -all"]
     dns.txts["bad.example.net"] = [b"v=spf1 ip4:198.51.100.1 -all"]
-    assert check(dns) == spf.SpfResult(expected, "example.com")
+    assert check(dns) == SpfResult(expected, "example.com")
     assert "why.example.com" not in dns.asked
 
 
@@ -86,12 +86,12 @@ def test_an_ipv4_client_seen_as_ipv6(dns):
 def test_dns_trouble_is_temporary(dns, name):
     dns.txts["example.com"] = [b"v=spf1 include:sub.example.net -all"]
     dns.failing.add(name)
-    assert check(dns) == spf.SpfResult(Spf.TEMPERROR, "example.com")
+    assert check(dns) == SpfResult(Spf.TEMPERROR, "example.com")
 
 
 def test_a_null_sender_is_judged_by_helo(dns):
     dns.txts["mx.example.com"] = [b"v=spf1 ip4:192.0.2.1 -all"]
-    assert check(dns, sender="") == spf.SpfResult(Spf.PASS, "mx.example.com")
+    assert check(dns, sender="") == SpfResult(Spf.PASS, "mx.example.com")
 
 
 @pytest.mark.parametrize("helo", ["", "[192.0.2.1]", "localhost", "a b", "-"])
@@ -107,14 +107,14 @@ def test_no_address_no_result(dns, ip):
 
 def test_the_domain_is_compared_in_normal_form(dns):
     dns.txts["xn--bcher-kva.example"] = [b"v=spf1 +all"]
-    assert check(dns, sender="o@BÜCHER.example.") == spf.SpfResult(Spf.PASS, "xn--bcher-kva.example")
+    assert check(dns, sender="o@BÜCHER.example.") == SpfResult(Spf.PASS, "xn--bcher-kva.example")
 
 
 @pytest.mark.parametrize("local", ['"$(x) %{d} @"', '"x@evil.example"', "a@b", "%{d}", "", "x" * 300])
 def test_an_odd_local_part_never_changes_the_domain(dns, local):
     dns.txts["example.com"] = [b"v=spf1 exists:%{l}.%{o}.list.example.com -all"]
     dns.txts["evil.example"] = [b"v=spf1 +all"]
-    assert check(dns, sender=f"{local}@example.com") == spf.SpfResult(Spf.FAIL, "example.com")
+    assert check(dns, sender=f"{local}@example.com") == SpfResult(Spf.FAIL, "example.com")
     assert dns.asked[0] == "example.com"
 
 

@@ -10,11 +10,10 @@ from postmask.auth.dkim.canonical import hash_body
 from postmask.auth.dkim.keys import Algorithm, SigningKey, UnreadableKeyError, generate_key, public_record
 from postmask.auth.dkim.sign import UnsignableError, sign
 from postmask.auth.dkim.storage import open_key, seal_key
-from postmask.auth.dkim.verify import DkimResult, TxtLookup, verify
+from postmask.auth.dkim.verify import TxtLookup, verify
 
 __all__ = [
     "Algorithm",
-    "DkimResult",
     "SigningKey",
     "TxtLookup",
     "UnreadableKeyError",

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from postmask.auth.dkim.canonical import (
@@ -28,6 +27,7 @@ from postmask.auth.dkim.canonical import (
 )
 from postmask.auth.dkim.record import KeyRecordError, PublicKey, parse_record
 from postmask.auth.dkim.signature import Signature, SignatureError, parse_signature
+from postmask.authentication import DkimResult
 from postmask.clock import Deadline
 from postmask.directory.lookup import Absent, Lookup, Unavailable
 from postmask.message.headers import Field, Headers
@@ -36,33 +36,6 @@ MOST_SIGNATURES = 10
 
 TxtLookup: TypeAlias = Callable[[str, Deadline], Lookup[tuple[bytes, ...]]]
 """The TXT records of a name, each with its strings joined."""
-
-
-@dataclass(frozen=True, slots=True)
-class DkimResult:
-    """What became of one signature.
-
-    domain, selector: d= and s=, empty where the field can't be read.
-    signed:     h= in lower case, repetitions included.
-    has_length: l= is there, so text may have been appended.
-    algorithm:  "rsa" or "ed25519".
-    key_bits:   0 where no key was seen; 256 for Ed25519.
-    b:          the signature's octets, so that spacing makes no difference.
-    at, expires: t= and x=, seconds since the epoch.
-    """
-
-    domain: str = ""
-    selector: str = ""
-    passed: bool = False
-    temporary: bool = False
-    signed: tuple[str, ...] = ()
-    has_length: bool = False
-    algorithm: str = ""
-    key_bits: int = 0
-    b: bytes = b""
-    at: int | None = None
-    expires: int | None = None
-    reason: str = ""
 
 
 class _NotVerifiedError(Exception):
