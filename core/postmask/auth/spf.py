@@ -35,7 +35,7 @@ def check(ip: str, helo: str, sender: str, resolver: Dns, deadline: Deadline) ->
     ip: the client's address, as text; what isn't one gives "none". sender: the envelope sender,
     "" for the null sender. helo: what the client called itself.
     """
-    domain = (sender.rpartition("@")[2] if sender else helo).lower()
+    domain = domain_of(helo, sender)
     try:
         client = ipaddress.ip_address(ip)
         domain = parse_domain(domain)
@@ -44,6 +44,11 @@ def check(ip: str, helo: str, sender: str, resolver: Dns, deadline: Deadline) ->
     local = sender.rpartition("@")[0] or "postmaster"
     query = _Query(str(client), local, domain, helo, resolver, deadline)
     return SpfResult(query.result(), domain)
+
+
+def domain_of(helo: str, sender: str) -> str:
+    """The domain that is judged, in lower case: the sender's, or HELO's with a null sender (§2.4)."""
+    return (sender.rpartition("@")[2] if sender else helo).lower()
 
 
 class _Query(spf.query):

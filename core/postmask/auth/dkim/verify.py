@@ -48,13 +48,19 @@ class _NotVerifiedError(Exception):
 
 
 def verify(
-    headers: Headers, body: bytes, txt: TxtLookup, deadline: Deadline, now: float
+    headers: Headers,
+    body: bytes,
+    txt: TxtLookup,
+    deadline: Deadline,
+    now: float,
+    first: Callable[[str], bool] = lambda _: True,
 ) -> tuple[DkimResult, ...]:
     """What the topmost ten signatures of a message are worth, in their order.
 
-    headers, body: with CRLF line ends, as they came. now: seconds since the epoch.
+    headers, body: with CRLF line ends, as they came. now: seconds since the epoch. first: whether
+    signatures of that domain matter most, and are seen to before the others use up the time.
     """
-    return _Verifier(headers, body, txt, deadline, now).results()
+    return _Verifier(headers, body, txt, deadline, now).results(first)
 
 
 class _Verifier:
@@ -73,15 +79,16 @@ class _Verifier:
         for field in headers.fields:
             self._fields[field.key.decode("ascii")].append(field)
 
-    def results(self) -> tuple[DkimResult, ...]:
+    def results(self, first: Callable[[str], bool]) -> tuple[DkimResult, ...]:
         read = [_read(field) for field in self._headers.get_all("dkim-signature")[:MOST_SIGNATURES]]
         for signature in read:
             if isinstance(signature, Signature):
                 self._lengths[signature.body_form].add(signature.length)
-        return tuple(
-            self._judged(signature) if isinstance(signature, Signature) else DkimResult(reason=signature)
-            for signature in read
-        )
+        found = [DkimResult(reason=fault) if isinstance(fault, str) else None for fault in read]
+        sound = [(place, one) for place, one in enumerate(read) if isinstance(one, Signature)]
+        for place, signature in sorted(sound, key=lambda entry: not first(entry[1].domain)):
+            found[place] = self._judged(signature)
+        return tuple(one for one in found if one)
 
     def _judged(self, signature: Signature) -> DkimResult:
         try:

@@ -21,7 +21,7 @@ from postmask.auth.dmarc import tree
 from postmask.auth.dns import Dns
 from postmask.authentication import DkimResult, Dmarc, DmarcResult, Policy, Spf, SpfResult
 from postmask.clock import Deadline
-from postmask.directory.lookup import Absent, Found, Unavailable
+from postmask.directory.lookup import Absent, Found, Lookup, Unavailable
 from postmask.message.headers import Headers
 from postmask.message.mailboxes import parse_list
 
@@ -54,12 +54,12 @@ class Judge:
         self._domain = domain
         self._dns = dns
         self._deadline = deadline
+        self._found: Lookup[str] | None = None
 
     def may_align(self, domain: str) -> bool:
         """Whether an identifier of that domain might speak for the author: worth asking about first."""
-        organisation = tree.organisation(self._domain, self._dns, self._deadline)
-        upper = organisation.value if isinstance(organisation, Found) else self._domain
-        return _is_within(domain, upper)
+        own = self._organisation()
+        return _is_within(domain, own.value if isinstance(own, Found) else self._domain)
 
     def judge(self, spf: SpfResult, dkim: Sequence[DkimResult]) -> DmarcResult:
         """The result. spf: of the envelope sender (RFC 7208 §2.4), not of HELO."""
@@ -133,13 +133,18 @@ class Judge:
             return _Aligned.YES
         if strict or not domain:
             return _Aligned.NO
-        own = tree.organisation(self._domain, self._dns, self._deadline)
+        own = self._organisation()
         if isinstance(own, Found) and not _is_within(domain, own.value):
             return _Aligned.NO
         other = tree.organisation(domain, self._dns, self._deadline)
         if not isinstance(own, Found) or not isinstance(other, Found):
             return _Aligned.MAYBE
         return _Aligned.YES if own.value == other.value else _Aligned.NO
+
+    def _organisation(self) -> Lookup[str]:
+        if self._found is None:
+            self._found = tree.organisation(self._domain, self._dns, self._deadline)
+        return self._found
 
     def _result(
         self,
