@@ -13,7 +13,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 from postmask.auth.dns import Dns
 from postmask.breaker import Breaker, Limits
@@ -46,7 +46,7 @@ class Questions:
         self._patient: bool | None = None
         self._failed = False
         self._given_up = False
-        self._answers: dict[tuple[str, str], Lookup[object]] = {}
+        self._answers: dict[tuple[str, str], Any] = {}
 
     def txt(self, name: str, deadline: Deadline) -> Lookup[tuple[bytes, ...]]:
         return self._once("TXT", name, lambda within: self._dns.txt(name, within), deadline)
@@ -68,9 +68,10 @@ class Questions:
         self, kind: str, name: str, ask: Callable[[Deadline], Lookup[T]], deadline: Deadline
     ) -> Lookup[T]:
         key = (kind, name.lower().removesuffix("."))
-        if key not in self._answers:
-            self._answers[key] = self._asked(ask, deadline)
-        return cast(Lookup[T], self._answers[key])
+        known: Lookup[T] | None = self._answers.get(key)
+        if known is None:
+            known = self._answers[key] = self._asked(ask, deadline)
+        return known
 
     def _asked(self, ask: Callable[[Deadline], Lookup[T]], deadline: Deadline) -> Lookup[T]:
         if self._patient is None:
