@@ -9,8 +9,8 @@ DIAGNOSTICS
     spool is logged and the recipient is still answered 2xx: a full disk must not become a stream of
     duplicates; the outcome is kept in memory and recorded before anything else is sent. A copy that
     Postfix refuses, for whatever reason, is deferred, never bounced, and its ledger row keeps the
-    answer for `postmask status`. A connection lost after the final dot leaves the row pending: the
-    next try may send a duplicate, and its log line says so.
+    answer for `postmask status`. A connection or a cleanup(8) lost after the final dot leaves the row
+    pending: the next try may send a duplicate, and its log line says so.
 """
 
 from __future__ import annotations

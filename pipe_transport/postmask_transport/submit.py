@@ -1,8 +1,9 @@
 """Re-injection: hands a finished message to an smtpd of Postfix on a Unix socket, over kept connections.
 
 One answer a message: Submitted with the new queue id, Refused (Postfix doesn't have it), or
-Unknown (the connection was lost after the final dot: Postfix may have it or not). A connection
-that turns out dead is replaced by a fresh one, once, and only while the dot hasn't been sent.
+Unknown (the connection was lost after the final dot, or cleanup(8) was: Postfix may have it or not).
+A connection that turns out dead is replaced by a fresh one, once, and only while the dot hasn't
+been sent.
 
 Connections are kept without NOOP or RSET, of which smtpd tolerates about a hundred
 (smtpd_junk_command_limit); one that is idle for long, has carried many messages, or saw a
@@ -11,7 +12,7 @@ refusal is closed.
 DIAGNOSTICS
     Refused 451 4.4.1  nobody listens, or the peer hung up before the dot, on two connections.
     Refused 451 4.4.2  no time left before the dot was sent.
-    Refused, as Postfix said it: any 4xx or 5xx reply.
+    Refused, as Postfix said it: any 4xx or 5xx reply, but for 451 4.3.0 after the dot.
     ValueError         an address or ident that could not stand in a command: the caller's bug.
 
 STANDARDS
@@ -60,10 +61,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """LostError after the final dot: Postfix may have it or not. reason: for the log."""
+    """Postfix may have it or not: the connection was lost after the final dot, or its cleanup(8) was.
+
+    reason: for the log.
+    """
 
     reason: str
 
+
+_CLEANUP_LOST = (451, "4.3.0")
+"""smtpd's answer to the final dot when a queue file could not be written, and also when cleanup(8) died
+after it had written one, which Postfix then delivers."""
 
 Outcome: TypeAlias = Submitted | Refused | Unknown
 
@@ -183,6 +191,8 @@ class Reinjector:
             match = _QUEUED.search(reply.text)
             return Submitted(match[1] if match else "")
         connection.close()
+        if refusal is None and (reply.code, reply.status) == _CLEANUP_LOST:
+            return Unknown(f"{reply.code} {reply.status} {reply.text}")
         if refusal is not None and (refusal.positive or refusal.code == 421):
             raise LostError("the peer is out of step", refusal if refusal.code == 421 else None)
         return _refused(reply)

@@ -14,7 +14,7 @@ from stand_ins import FakeReinjection, fake_reinjection
 VERBS = ("CONNECT", "EHLO", "XFORWARD", "MAIL", "RCPT", "DATA", ".")
 REFUSALS = {
     **{f"{verb}-421": {verb: b"421 4.3.2 shutting down"} for verb in VERBS},
-    **{f"{verb}-451": {verb: b"451 4.3.0 queue file write error"} for verb in VERBS},
+    **{f"{verb}-452": {verb: b"452 4.3.1 insufficient system storage"} for verb in VERBS},
     **{f"{verb}-554": {verb: b"554 5.7.1 refused"} for verb in VERBS if verb != "XFORWARD"},
     **{f"{verb}-hangup": {verb: b""} for verb in VERBS[:-1]},
     "RCPT-250-DATA-250": {"DATA": b"250 2.0.0 out of step"},
@@ -22,8 +22,12 @@ REFUSALS = {
 }
 """After these the listener has no copy, and we know it."""
 
-UNKNOWN = {".-hangup": {".": b""}, ".-not-smtp": {".": b"thank you"}}
-"""After these nobody knows."""
+UNKNOWN = {
+    ".-hangup": {".": b""},
+    ".-not-smtp": {".": b"thank you"},
+    ".-451": {".": b"451 4.3.0 Error: queue file write error"},
+}
+"""After these nobody knows: smtpd says the last also when cleanup(8) died with the copy in the queue."""
 
 STALL = 2.0
 TIMEOUT = 10.0

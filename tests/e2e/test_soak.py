@@ -102,8 +102,7 @@ def _check_sum(service: Service, copies: int) -> None:
     """Each copy was delivered, and none is unaccounted for."""
     done = service.lab.postmask("reconcile", check=False)
     told = json.loads(done.stdout)
-    print(f"reconcile {told}")
-    assert told["closes"]
     assert told["unaccounted"] == []
+    assert told["closes"]
     assert {fate: count for fate, count in told["outcomes"].items() if count} == {"delivered": copies}
     assert all(duplicate["cause"] for duplicate in told["duplicates"])

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from faults import kill_daemons, message
 from postgres import Cluster
+from postmask_postfix import processes
 from service import Service
 
 AHEAD = 40
@@ -38,6 +39,7 @@ _NOTICE = b"Subject: Postfix SMTP server: errors from"
 _QUEUE_ID = re.compile(
     rb"\A(?:.+\r\n)*?Received: from [^\r]*\r\n(?:[ \t].*?\bid ([0-9A-Za-z]+)\b.*\r\n)", re.M
 )
+_marks = itertools.count(1)
 _RESEND = re.compile(r" resend .*\bkey=([0-9a-f]{64})")
 
 
@@ -169,7 +171,7 @@ class Storm:
                 self._await_progress(senders)
         elif what in PROGRAMS:
             if what == "postfix":
-                self._empty_postfix()
+                self._still_postfix()
             self._service.lab.send_signal(what, signal.SIGKILL)
         else:
             kill_daemons(self._service, what)
@@ -177,19 +179,30 @@ class Storm:
         self._service.lab.flush()
         self._await_progress(senders)
 
-    def _empty_postfix(self) -> None:
-        """Kill what master(8) has started but for postlogd(8), and let that write down what they did.
+    def _still_postfix(self) -> None:
+        """Hold all of Postfix still, with everything in its log that it has said.
 
-        What it hadn't read would be missing from the log, and `postmask reconcile` would say so. The
-        master is held still meanwhile: a child born while the others die would go on listening.
+        What postlogd(8) hadn't read when it is killed is missing from the log for good, and
+        `postmask reconcile` would say so. A child that is born meanwhile is held, too.
         """
         running = self._service.lab
-        os.kill(running.described["pids"]["postfix"][0], signal.SIGSTOP)
-        for name in (*DAEMONS, "pickup", "bounce", "error", "anvil", "tlsmgr", "scache"):
-            kill_daemons(self._service, name)
-        size = -1
-        while size != (size := len(running.log())):
-            time.sleep(0.2)
+        master = running.described["pids"]["postfix"][0]
+        still: set[int] = set()
+        while True:
+            for pid in self._writers(master) - still:
+                _signal(pid, signal.SIGSTOP)
+                still.add(pid)
+            mark = f"all was said {next(_marks)}"
+            running.run("postlog", "-c", str(running.postfix), "-t", "postfix/storm", mark)
+            running.await_log(mark)
+            _signal(master, signal.SIGSTOP)
+            if self._writers(master) <= still:
+                return
+            _signal(master, signal.SIGCONT)
+
+    @staticmethod
+    def _writers(master: int) -> set[int]:
+        return {pid for pid in processes.children(master) if processes.name(pid) not in ("postlogd", "")}
 
     @contextlib.contextmanager
     def _database(self, what: str) -> Iterator[None]:
@@ -224,6 +237,11 @@ class Outcome:
     @property
     def unexplained(self) -> list[str]:
         return [name for name, why in self.twice.items() if not why]
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def judge(service: Service, load: Load) -> Outcome:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from postmask.address import AddressError, parse_loose
@@ -147,20 +147,28 @@ class Reckoner:
         queued = self._queue.get(newest.queue_id)
         known = {a: last for a, last in tried.items() if at_our_door(last) or self._waits(last)}
         waiting = {a for a in queued.recipients if self._is_ours(a)} - known.keys() if queued else set()
+        rows = [row for queue_id in ids for row in self._rows_of(queue_id, head)]
         if not known and not waiting:
-            self._nothing_known(newest, queued, bool(tried))
+            self._nothing_known(newest, rows, bool(queued or tried))
             return
         self._result.messages += 1
-        rows = [row for queue_id in ids for row in self._rows_of(queue_id, head)]
         for address, last in known.items():
             self._recipient(newest, address, last, [row for row in rows if row.recipient == _key(address)])
         self._result.fates[Fate.WAITING] += len(waiting)
 
-    def _nothing_known(self, message: Message, queued: Queued | None, tried: bool) -> None:
-        """Nobody has tried to deliver it to a recipient of ours."""
-        if queued or tried or not message.accepted or message.ended is not None or self._is_fresh(message):
+    def _nothing_known(self, message: Message, rows: Sequence[LedgerRow], elsewhere: bool) -> None:
+        """The log tells of no attempt for a recipient of ours; where it was cut off, the ledger may.
+
+        elsewhere: it is in the queue, or was for others alone.
+        """
+        if elsewhere or not message.accepted or self._is_fresh(message):
             return
-        self._lost(message.queue_id, "", self._gone())
+        if rows and all(row.outcome is not Outcome.PENDING for row in rows):
+            self._result.messages += 1
+            for row in rows:
+                self._copy(message.queue_id, row.recipient, row)
+        elif message.ended is None:
+            self._lost(message.queue_id, "", self._gone())
 
     def _recipient(self, message: Message, address: str, last: Delivery, rows: list[LedgerRow]) -> None:
         done = [row for row in rows if row.outcome is not Outcome.PENDING or self._copies(row)]
@@ -237,12 +245,15 @@ class Reckoner:
             return Fate.RETURNED
         if "bounced" in final.values():
             return Fate.BOUNCED
-        if final and set(final.values()) == {"sent"} and newest.ended is not None:
+        delivered = set(final.values()) == {"sent"}
+        if delivered and newest.ended is not None:
             return Fate.DELIVERED
         if queued:
             return Fate.HELD if queued.name == "hold" else Fate.WAITING
         if self._is_fresh(newest):
             return Fate.WAITING
+        if delivered and len(final) >= newest.recipients:
+            return Fate.DELIVERED  # the queue manager was killed before it could say "removed"
         return self._gone() if not attempts or newest.ended is None else "it ended without an answer"
 
     def _rows_of(self, queue_id: str, head: Message) -> Iterator[LedgerRow]:

@@ -49,10 +49,11 @@ class MessageId:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """qmgr: it is in the queue, accepted for good."""
+    """qmgr: it is in the queue, accepted for good. recipients: how many are left."""
 
     queue_id: str
     sender: str
+    recipients: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ _COPY = re.compile(
 )
 _CLIENT = re.compile(r"client=([^\s,]+)")
 _PICKED_UP = re.compile(rf"uid=(\d+) from=<{_ADDRESS}>(?: orig_id=([0-9A-Za-z]+))?")
-_ACTIVE = re.compile(rf"from=<{_ADDRESS}>, size=\d+, nrcpt=\d+ \(queue active\)")
+_ACTIVE = re.compile(rf"from=<{_ADDRESS}>, size=\d+, nrcpt=(\d+) \(queue active\)")
 _EXPIRED = re.compile(rf"from=<{_ADDRESS}>, status=(?:force-)?expired, returned to sender")
 _NOTIFIED = re.compile(r"sender (?:non-delivery|delivery status|delay) notification: ([0-9A-Za-z]+)")
 _REJECTED = re.compile(r"(?:milter-)?(?:reject|discard): ")
@@ -208,7 +209,7 @@ def _queue_manager(queue_id: str, text: str) -> Record:
         return Removed(queue_id, "qmgr")
     active = _ACTIVE.fullmatch(text)
     if active:
-        return Active(queue_id, active[1])
+        return Active(queue_id, active[1], int(active[2]))
     return Expired(queue_id) if _EXPIRED.fullmatch(text) else Other(queue_id)
 
 

@@ -33,9 +33,9 @@ class Message:
     """A queue file.
 
     began, ended: seconds since the epoch, None if the log doesn't say. key: the ledger's, of a copy of
-    ours. accepted: the queue manager has had it. last: recipient as Postfix writes it → its last
-    attempt. sent: how often each recipient was delivered to. previous, following: before and after a
-    re-queueing. removed_by: qmgr or postsuper.
+    ours. accepted: the queue manager has had it. recipients: how many it had then. last: recipient as
+    Postfix writes it → its last attempt. sent: how often each recipient was delivered to. previous,
+    following: before and after a re-queueing. removed_by: qmgr or postsuper.
     """
 
     queue_id: str
@@ -43,6 +43,7 @@ class Message:
     ended: float | None = None
     key: str = ""
     accepted: bool = False
+    recipients: int = 0
     expired: bool = False
     rejected: bool = False
     unreadable: bool = False
@@ -101,8 +102,9 @@ class Tracker:
                     self.copies.setdefault(key, []).append(message)
                 if previous:
                     self._requeued(message, previous, at)
-            case Active():
+            case Active(recipients=recipients):
                 message.accepted = True
+                message.recipients = max(message.recipients, recipients)
             case Delivery(recipient=recipient, status=status):
                 message.last[recipient] = record
                 if status == "sent":

@@ -1,0 +1,85 @@
+"""The sum over a log that was cut off: Postfix's daemons were killed before they could say what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from postmask.maillog.lines import Line
+from postmask.maillog.reckoning import Fate, Period, Queued, Reckoner, Reckoning
+from postmask.maillog.records import at_our_door, parse
+from postmask.maillog.tracking import Tracker
+from postmask.spool import LedgerRow, Outcome
+
+KEY = bytes(range(32))
+COPY_KEY = KEY.hex()
+LOG = (
+    "smtpd ABC123: client=mx.test[192.0.2.1]",
+    "qmgr ABC123: from=<bob@example.com>, size=300, nrcpt=1 (queue active)",
+    "pipe ABC123: to=<shop@alias.test>, relay=postmask, delay=0.1, delays=0/0/0/0.1, dsn=2.1.5, "
+    "status=sent (delivered via postmask service (2.1.5 ok))",
+    "qmgr ABC123: removed",
+    f"postmask-reinject/smtpd DEF456: client=localhost[127.0.0.1], orig_queue_id={COPY_KEY}",
+    "qmgr DEF456: from=<b@alias.test>, size=900, nrcpt=1 (queue active)",
+    "smtp DEF456: to=<me@real.test>, relay=mx.real.test[192.0.2.9]:25, delay=0.1, delays=0/0/0/0.1, "
+    "dsn=2.0.0, status=sent (250 ok)",
+    "qmgr DEF456: removed",
+)
+
+
+def reckon(log: Sequence[str], outcome: Outcome = Outcome.DELIVERED, queue: Sequence[str] = ()) -> Reckoning:
+    """A log from second 100 on, the ledger's one row, and what lies in the queue."""
+    tracker = Tracker(at_our_door)
+    for at, text in enumerate(log, 100):
+        name, _, said = text.partition(" ")
+        service, _, daemon = f"postfix/{name}".rpartition("/")
+        tracker.add(float(at), parse(Line(float(at), service, daemon, said)))
+    row = LedgerRow(KEY, "shop@alias.test", "ABC123", outcome, new_queue_id="DEF456", at=103.0)
+    waiting = {name: Queued(name, "deferred", ("me@real.test",)) for name in queue}
+    period = Period(since=0.0, until=1_000.0, looked=1_000.0)
+    return Reckoner(tracker, [row], waiting, period, lambda a: a.endswith("@alias.test")).run()
+
+
+def without(*numbers: int) -> list[str]:
+    return [text for number, text in enumerate(LOG) if number not in numbers]
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [(), (7,), (2,), (2, 3)],
+    ids=["nothing", "the copy's removal", "the hand-over", "the hand-over and the removal"],
+)
+def test_what_the_ledger_and_the_rest_of_the_log_make_certain(missing: tuple[int, ...]) -> None:
+    result = reckon(without(*missing))
+    assert (result.messages, +result.fates, result.unaccounted) == (1, {Fate.DELIVERED: 1}, [])
+
+
+@pytest.mark.parametrize(
+    ("missing", "queue_id", "why"),
+    [
+        ((6,), "ABC123", "its copy DEF456: it is gone from the queue"),
+        ((6, 7), "ABC123", "its copy DEF456: it is gone from the queue"),
+        ((4, 5, 6, 7), "ABC123", "its copy DEF456 is nowhere to be found"),
+    ],
+)
+def test_what_nobody_can_know(missing: tuple[int, ...], queue_id: str, why: str) -> None:
+    (told,) = reckon(without(*missing)).unaccounted
+    assert told.queue_id == queue_id
+    assert told.why.startswith(why)
+
+
+def test_a_hand_over_of_which_neither_log_nor_ledger_tells() -> None:
+    (told,) = reckon(LOG[:2], Outcome.PENDING).unaccounted
+    assert told.why == "it is gone from the queue, and the log doesn't say how"
+
+
+def test_of_two_recipients_one_is_not_told_of() -> None:
+    log = without(7)
+    log[5] = log[5].replace("nrcpt=1", "nrcpt=2")
+    assert len(reckon(log).unaccounted) == 1
+
+
+def test_a_copy_still_in_the_queue_waits() -> None:
+    result = reckon(LOG[:6], queue=["DEF456"])
+    assert +result.fates == {Fate.WAITING: 1}
