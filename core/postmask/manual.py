@@ -19,6 +19,27 @@ from postmask.config.sections import SECTIONS
 from postmask.config.showing import toml
 from postmask.roff import example, tagged, text
 
+_URLS = (
+    (
+        "postgresql://user:password@db1,db2:5433/postmask",
+        "Several hosts. The one that takes writes is used, and asked first from then on. "
+        "Each gets its share of the time, so that one which is switched off holds up nobody.",
+    ),
+    (
+        "postgresql://user:password@[2001:db8::5]:5432/postmask",
+        "An IPv6 address stands in brackets.",
+    ),
+    (
+        "postgresql://user:password@%2Frun%2Fpostgresql/postmask",
+        "A Unix socket, by its folder. The same is postgresql://user:password@/postmask?host=/run/postgresql.",
+    ),
+    (
+        "postgresql://user:password@db1/postmask?sslmode=verify-full",
+        "TLS, with the server's certificate and name checked; &sslrootcert=/etc/ssl/our-ca.pem names the "
+        "authority. Without sslmode TLS is used where the server offers it, and nothing is checked.",
+    ),
+)
+
 _EXAMPLE = """\
 [database]
 url = "postgresql://postmask_node:secret@db.example.com/postmask"
@@ -61,6 +82,8 @@ def page() -> str:
             "CREDENTIALS_DIRECTORY",
             ["Set by systemd for a program with credentials; see keys.file."],
         ),
+        ".SH DATABASES",
+        *_databases(),
         ".SH EXAMPLE",
         *example(_EXAMPLE.splitlines()),
         ".SH SECURITY",
@@ -83,6 +106,16 @@ def _settings() -> Iterator[str]:
         yield text(inspect.getdoc(SECTIONS[section]) or "")
         for setting in settings:
             yield from tagged(setting.attribute, [setting.doc, *_facts(setting)])
+
+
+def _databases() -> Iterator[str]:
+    yield text(
+        "A URL of Postgres is libpq's, with all its parameters behind the question mark. In a user's name or "
+        "password : / @ ? and % are written %3A %2F %40 %3F and %25. The replica needs a direct connection: "
+        "through a transaction pooler changes arrive only at the next look (replica.poll)."
+    )
+    for url, doc in _URLS:
+        yield from tagged(url, [doc])
 
 
 def _facts(setting: Setting) -> Iterator[str]:

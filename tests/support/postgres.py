@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from psycopg2 import sql
@@ -112,6 +113,12 @@ class Cluster:
         with self._superuser() as cursor:
             cursor.execute(statement)
 
+    def ask(self, statement: str) -> Any:
+        """The first value of a query, as the superuser."""
+        with self._superuser() as cursor:
+            cursor.execute(statement)
+            return (cursor.fetchone() or [None])[0]
+
     def disconnect_all(self) -> None:
         """End every session but this one, whatever it is doing."""
         with self._superuser() as cursor:
@@ -137,24 +144,41 @@ class Cluster:
         """Ends the server at once, dropping its connections."""
         self._control("stop", "-w", "-m", "immediate")
 
+    def elsewhere(self) -> Cluster:
+        """The same server as it will be on another port: for when it is stopped here."""
+        return replace(self, port=free_port())
+
     def promoted_standby(self, folder: Path) -> Cluster:
         """A standby, as if it had got no change from now on, made ready to be started in our place.
 
         It takes our port; `start` it when we are stopped, and it is promoted: timeline 2.
         """
+        standby = self._copied(folder)
+        (standby.data / "standby.signal").touch()
+        return standby
+
+    def following_standby(self, folder: Path) -> Cluster:
+        """A standby on a port of its own, ready to be started: it follows us, and answers."""
+        return replace(self._copied(folder, "--write-recovery-conf"), port=free_port())
+
+    def _copied(self, folder: Path, *options: str) -> Cluster:
         folder.mkdir(mode=0o755)
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-        standby = replace(self, data=folder / "data")
+        copy = replace(self, data=folder / "data")
         source = f"host=127.0.0.1 port={self.port} user=postgres password={self.password}"
         _as_postgres(
-            str(self.bin / "pg_basebackup"), "-D", str(standby.data), "-d", source, "-X", "fetch",
-            "--checkpoint", "fast", "--no-sync",
+            str(self.bin / "pg_basebackup"), "-D", str(copy.data), "-d", source, "-X", "fetch",
+            "--checkpoint", "fast", "--no-sync", *options,
         )  # fmt: skip
         # Our socket lies in the data, and its lock was copied.
-        (standby.data / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
-        (standby.data / "standby.signal").touch()
-        return standby
+        (copy.data / f".s.PGSQL.{self.port}.lock").unlink(missing_ok=True)
+        return copy
+
+    def has_all_of(self, primary: Cluster) -> bool:
+        """Whether a standby has what its primary has now."""
+        written = primary.ask("SELECT pg_current_wal_lsn()")
+        return bool(self.ask(f"SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn"))
 
     def promote(self) -> None:
         """Let a standby become a server of its own; it takes writes on return."""

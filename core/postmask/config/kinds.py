@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from postmask.address import AddressError, parse, parse_domain
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}\$?|[0-9]{1,10}")
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?")
+_SQLITE = re.compile(r"sqlite(\+[a-z0-9]+)?:////[^/]")
+_POSTGRES = re.compile(r"(postgresql|postgres)(\+[a-z0-9]+)?://([^@/?]*@)?([^][/?]|\[[^][/?]*\])*/[^?]")
 _DNS_PORT = 53
 
 
@@ -102,17 +103,11 @@ def _read_address(value: object) -> str:
 
 
 def _read_database(value: object) -> str:
+    """Its hosts and parameters are libpq's affair, which not every program loads."""
     url = _text(value)
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise Unfit from None
-    system = parts.scheme.partition("+")[0]
-    if system == "sqlite" and re.match(r"[a-z0-9+]+:////[^/]", url):
-        return url
-    if system in {"postgresql", "postgres"} and len(parts.path) > 1:
-        return url
-    raise Unfit
+    if not _SQLITE.match(url) and not _POSTGRES.match(url):
+        raise Unfit
+    return url
 
 
 def _read_nameservers(value: object) -> tuple[tuple[str, int], ...]:

@@ -6,8 +6,11 @@ Four uses, which differ in patience and rights:
     FEED       the agent copying the directory: read-only, one connection that stays
     DIRECTORY  look-ups in a message's way: autocommit, read-only, gives up within a second
 
-A URL is SQLAlchemy's: sqlite:////var/lib/postmask/postmask.db or
-postgresql://user:password@host/database. For Postgres psycopg2 is always the driver.
+A URL is sqlite:////var/lib/postmask/postmask.db or postgresql://user:password@host/database, with all
+that libpq knows behind it (postmask.store.servers). For Postgres psycopg2 is always the driver.
+
+Nothing waits for ever: the server ends a statement after the use's time, and sooner when somebody else
+keeps locked what it needs.
 
 DIAGNOSTICS
     An SQLite file that doesn't exist is an error here (StoreUnavailable on use), never made by
@@ -19,7 +22,9 @@ from __future__ import annotations
 
 import enum
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -27,7 +32,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from postmask.store import waiting
+from postmask.store import servers, waiting
 from postmask.store.errors import StoreError, StoreUnavailable
 
 LOOKUP_SECONDS = 1.0
@@ -42,6 +47,10 @@ TIME_LIMIT = "postmask_time_limit"
 _INTAKE_SECONDS = 20.0
 _POOL = 8
 
+_LOCKED = "55P03"
+_CANCELED = "57014"
+"""SQLSTATEs: lock_timeout and statement_timeout."""
+
 
 class Use(enum.StrEnum):
     """What the connections are for."""
@@ -52,20 +61,32 @@ class Use(enum.StrEnum):
     DIRECTORY = "directory"
 
 
+_READ_ONLY_USES = frozenset({Use.FEED, Use.DIRECTORY})
+
+_PATIENCE: Mapping[Use, tuple[float, float]] = MappingProxyType(
+    {
+        Use.ADMIN: (waiting.SILENCE_SECONDS - 10.0, 10.0),
+        Use.INTAKE: (15.0, 5.0),
+        Use.FEED: (20.0, 20.0),
+        Use.DIRECTORY: (LOOKUP_SECONDS, LOOKUP_SECONDS),
+    }
+)
+"""Seconds for a statement on Postgres, and for a lock within that. Whoever waits to change a table keeps
+from it all who come after."""
+
+
 def parse_url(url: str) -> URL:
     """A database URL with its driver made certain.
 
     Raises StoreError for anything but SQLite (a file) and Postgres; the message hides the password.
     """
+    if url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres"):
+        return servers.read(url)
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(
-            "the database URL can't be read; use sqlite:////path/to/file or postgresql://user:password@host/name"
-        ) from error
+    except (ArgumentError, ValueError):
+        raise StoreError(servers.UNREADABLE) from None
     backend = parsed.get_backend_name()
-    if backend in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg2")
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise StoreError("SQLite needs a file: sqlite:////path/to/postmask.db")
@@ -146,15 +167,17 @@ def _postgres_engine(url: URL, use: Use) -> Engine:
         "keepalives_interval": 1,
         "keepalives_count": 3,
     }
+    statement, lock = (int(seconds * 1000) for seconds in _PATIENCE[use])
+    read_only = use in _READ_ONLY_USES
+    # Ours last, for then they hold.
+    options = [url.query.get("options"), f"-c statement_timeout={statement} -c lock_timeout={lock}"]
+    if read_only:
+        options.append("-c default_transaction_read_only=on")
+    settings["options"] = " ".join(str(option) for option in options if option)
     lookup = use is Use.DIRECTORY
-    if lookup:
-        milliseconds = int(LOOKUP_SECONDS * 1000)
-        settings["options"] = f"-c default_transaction_read_only=on -c statement_timeout={milliseconds}"
-    if use is Use.FEED:
-        settings["options"] = "-c default_transaction_read_only=on"
     return create_engine(
-        url,
-        connect_args=settings,
+        "postgresql+psycopg2://",
+        creator=servers.Servers(url, settings, read_only=read_only).connect,
         execution_options={TIME_LIMIT: _INTAKE_SECONDS} if use is Use.INTAKE else {},
         isolation_level="AUTOCOMMIT" if lookup else None,
         pool_reset_on_return=None if lookup else "rollback",
@@ -176,8 +199,18 @@ def as_store_error(error: SQLAlchemyError) -> StoreError:
         return StoreError(f"the database refused a change that would break its rules: {explain(error)}")
     hint = ""
     text = explain(error)
+    state = getattr(error.orig, "pgcode", None) if isinstance(error, DBAPIError) else None
+    if state == _LOCKED or text == "database is locked":
+        return StoreUnavailable(
+            "somebody else is changing the database and hasn't finished; nothing was changed, try again"
+            f" (the database says: {text})"
+        )
+    if state == _CANCELED:
+        return StoreUnavailable(f"the database took too long; nothing was changed, try again ({text})")
     if "no such table" in text or ("does not exist" in text and "relation" in text):
         hint = "; has it been made? (postmask db init, postmask db upgrade)"
     elif "unable to open database file" in text:
         hint = "; is the path right, is it made (postmask db init), may this user read and write it?"
+    elif "SSL error" in text or "certificate" in text:
+        hint = "; does sslrootcert in its URL name the authority of the server's certificate?"
     return StoreUnavailable(f"the database can't be used: {text}{hint}")

@@ -2,7 +2,8 @@
 
 libpq waits for ever when the server's process is stopped but its kernel still acknowledges: no
 time-out of TCP's or of the server's helps then. So psycopg2 is told to let us do the waiting, and
-each wait ends at the calling thread's limit (`time_limit`), else at a generous default.
+each wait ends at the calling thread's limit (`time_limit`), else at a generous default. A limit within
+another can only be the nearer one.
 
 DIAGNOSTICS
     A wait that overruns raises psycopg2.OperationalError; psycopg2 closes the connection.
@@ -36,11 +37,17 @@ def install() -> None:
 def time_limit(seconds: float) -> Iterator[None]:
     """All waits of this thread inside the block, connecting included, end after so many seconds in all."""
     before = getattr(_limits, "at", None)
-    _limits.at = time.monotonic() + seconds
+    at = time.monotonic() + seconds
+    _limits.at = at if before is None else min(at, before)
     try:
         yield
     finally:
         _limits.at = before
+
+
+def left() -> float:
+    """Seconds to the limit of the block that this thread is in."""
+    return max(0.0, float(_limits.at) - time.monotonic())
 
 
 def _wait(connection: extensions.connection) -> None:

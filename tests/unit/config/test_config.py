@@ -86,6 +86,10 @@ class TestValues:
             "postgresql:///postmask",
             "postgresql://user@/postmask?host=/run/postgresql",
             "postgresql+psycopg2://user:p%40ss@[::1]:5432/postmask",
+            "postgresql://user:pass@db1:5432,db2:5433/postmask?target_session_attrs=read-write",
+            "postgresql://user:pass@[::1]:5432,[2001:db8::2]/postmask",
+            "postgresql://user:pass@%2Frun%2Fpostgresql/postmask",
+            "postgresql://user:pass@db1/postmask?sslmode=verify-full&sslrootcert=/etc/ca.pem",
         ],
     )
     def test_database_urls(self, url: str) -> None:
@@ -180,6 +184,14 @@ class TestShown:
             ("postgresql://user:se@cret/:@db/x", "postgresql://user:***@db/x"),
             ("postgresql:///x?user=a&password=secret&host=b", "postgresql:///x?user=a&password=***&host=b"),
             ("postgresql://user@db/x", "postgresql://user@db/x"),
+            ("postgresql://u:secret@a:1,b:2/x", "postgresql://u:***@a:1,b:2/x"),
+            ("postgresql://u:secret@[::1]:1,[::2]/x?a=b", "postgresql://u:***@[::1]:1,[::2]/x?a=b"),
+            ("postgresql://u:secret@%2Frun%2Fpg/x", "postgresql://u:***@%2Frun%2Fpg/x"),
+            (
+                "postgresql://u:secret@a/x?sslmode=verify-full&sslkey=/k&sslpassword=secret2",
+                "postgresql://u:***@a/x?sslmode=verify-full&sslkey=/k&sslpassword=***",
+            ),
+            ("postgresql://[::1]:5432/x", "postgresql://[::1]:5432/x"),
             ("sqlite:////var/lib/x.db", "sqlite:////var/lib/x.db"),
         ],
     )
