@@ -9,8 +9,8 @@ DIAGNOSTICS
     spool is logged and the recipient is still answered 2xx: a full disk must not become a stream of
     duplicates; the outcome is kept in memory and recorded before anything else is sent. A copy that
     Postfix refuses, for whatever reason, is deferred, never bounced, and its ledger row keeps the
-    answer for `postmask status`. A connection or a cleanup(8) lost after the final dot leaves the row
-    pending: the next try may send a duplicate, and its log line says so.
+    answer for `postmask status`. When nobody knows whether Postfix took a copy, its row stays pending:
+    the next try may send a duplicate; its log line and its ledger row say so, and why.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from postmask.log import line
@@ -32,10 +32,15 @@ _log = logging.getLogger(__name__)
 _NOT_SENT = "re-injection refused"
 """Begins the reason of a pending row whose copy Postfix surely doesn't have."""
 
+_AGAIN = "sent again after "
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One finished message for one envelope recipient. hold: through the listener that holds it."""
+    """One finished message for one envelope recipient.
+
+    hold: through the listener that holds it. again: why Postfix may have it already.
+    """
 
     row: LedgerRow
     sender: str
@@ -44,6 +49,7 @@ class Copy:
     body: bytes
     hold: bool = False
     reason: str = ""
+    again: str = ""
 
     @property
     def smtputf8(self) -> bool:
@@ -77,10 +83,11 @@ class Courier:
         Raises SpoolError and ReplayUsedError, both before anything was sent.
         """
         self.record_late()
-        todo = [copy for copy in consignment.copies if not self._is_done(copy.row.key)]
+        todo = list(self._lacking(consignment.copies))
         if not todo:
             return deliver("already sent, according to the ledger")
-        self._spool.begin([copy.row for copy in todo], consignment.contacts, consignment.marks)
+        rows = [replace(copy.row, reason=copy.again) for copy in todo]
+        self._spool.begin(rows, consignment.contacts, consignment.marks)
         failures: list[str] = []
         for copy in todo:
             told = [consignment.event] if consignment.event and copy is todo[-1] and not failures else []
@@ -107,14 +114,24 @@ class Courier:
 
     def _is_done(self, key: bytes) -> bool:
         row = self._spool.row(key)
-        if row is None:
-            return False
-        if row.outcome is not Outcome.PENDING:
-            return True
-        if not row.reason.startswith(_NOT_SENT):
-            note = "its outcome was never learned: may be a duplicate"
-            line(_log, logging.WARNING, "resend", queue_id=row.queue_id, key=key.hex(), note=note)
-        return False
+        return row is not None and row.outcome is not Outcome.PENDING
+
+    def _lacking(self, copies: Iterable[Copy]) -> Iterator[Copy]:
+        """The copies that aren't surely sent; one that may have been sent already says why."""
+        for copy in copies:
+            row = self._spool.row(copy.row.key)
+            if row is None:
+                yield copy
+            elif row.outcome is not Outcome.PENDING:
+                continue
+            elif row.reason.startswith(_NOT_SENT):
+                yield copy
+            else:
+                note = "its outcome was never learned: may be a duplicate"
+                line(_log, logging.WARNING, "resend", queue_id=row.queue_id, key=row.key.hex(), note=note)
+                first, _, _ = row.reason.partition(f"; {_NOT_SENT}")
+                why = first.removeprefix(_AGAIN) or "the forwarder was ended"
+                yield replace(copy, again=f"{_AGAIN}{why}")
 
     def _send(self, incoming: Incoming, copy: Copy, told: Sequence[Entry]) -> list[str]:
         """Send one copy; return what went wrong. told: what the truth learns with this copy's outcome."""
@@ -130,11 +147,13 @@ class Courier:
         match result:
             case Submitted(queue_id):
                 outcome = Outcome.HELD if copy.hold else Outcome.DELIVERED
-                row = replace(copy.row, outcome=outcome, new_queue_id=queue_id, reason=copy.reason)
+                reason = "; ".join(filter(None, (copy.reason, copy.again)))
+                row = replace(copy.row, outcome=outcome, new_queue_id=queue_id, reason=reason)
                 self._finish(row, told)
                 return []
             case Refused():
-                problem = f"{_NOT_SENT}: {result.code} {result.status} {result.text}"
+                refusal = f"{_NOT_SENT}: {result.code} {result.status} {result.text}"
+                problem = f"{copy.again}; {refusal}" if copy.again else refusal
             case Unknown():
                 problem = f"re-injection: {result.reason}"
         self._finish(replace(copy.row, reason=problem), ())

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 import fatal_steps
-from faults import frozen, message, postsuper, requeue
+from faults import frozen, kill_daemons, message, postsuper, requeue
 from lab import lab
 from nameserver import Nameserver
 from postgres import Cluster
 from service import Owned, Service
+from stand_ins import passage
 
 
 @pytest.fixture(scope="module", params=["pipe", "lmtp"])
@@ -182,6 +183,25 @@ def test_a_duplicate_has_its_cause(counted: Service) -> None:
     (duplicate,) = (one for one in told["duplicates"] if one["queue_id"] == taken)
     assert (duplicate["recipient"], len(duplicate["copies"])) == (owned.alias, 2)
     assert "250 never came into the ledger" in duplicate["cause"]
+
+
+def test_a_copy_that_postfix_kept_and_would_not_have_is_its_own_duplicate(counted: Service) -> None:
+    """As when cleanup is killed with the message queued: smtpd knows nothing of it, and says 451."""
+    account = Account(counted)
+    owned = counted.alias()
+    with passage(counted, "reinject") as between:
+        # The connections that the forwarder kept go past the passage.
+        kill_daemons(counted, "smtpd")
+        between.heard_as = {rb"250 [^\r\n]* queued as \w+": b"451 4.3.0 Error: queue file write error"}
+        taken = counted.send("bob@example.com", [owned.alias], message(owned.alias)).queue_id
+        await_tried(counted, taken)
+    counted.lab.flush()
+    counted.await_mail_for(owned.mailbox, 2)
+    settled(counted)
+    told = account.closes_with(delivered=1)
+    (duplicate,) = (one for one in told["duplicates"] if one["queue_id"] == taken)
+    assert (duplicate["recipient"], len(duplicate["copies"])) == (owned.alias, 2)
+    assert duplicate["cause"].startswith("Postfix kept a copy")
 
 
 def test_a_requeued_message_is_one(counted: Service) -> None:

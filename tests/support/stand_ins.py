@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -171,11 +172,13 @@ class Passage(_Listener):
 
     pause_after: octets of one connection towards the server after which nothing is passed any more.
     pause_at: what in the server's answers isn't passed on, nor what follows it, until go_on().
+    heard_as: pattern → what is passed on instead of a server's answer that it matches.
     """
 
     def __init__(self, path: Path, target: Path) -> None:
         self.pause_after: int | None = None
         self.pause_at: bytes | None = None
+        self.heard_as: dict[bytes, bytes] = {}
         self.paused = threading.Event()
         self._going = threading.Event()
         self._going.set()
@@ -213,6 +216,8 @@ class Passage(_Listener):
             while chunk := server.recv(16_384):
                 if self.pause_at is not None and self.pause_at in chunk:
                     self._wait()
+                for pattern, instead in self.heard_as.items():
+                    chunk = re.sub(pattern, instead, chunk)
                 connection.sendall(chunk)
             connection.shutdown(socket.SHUT_WR)
 

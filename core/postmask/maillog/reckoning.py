@@ -68,6 +68,7 @@ class Duplicate:
 
 
 OURS = "the copy was sent again: its first 250 never came into the ledger (a kill or a cut in between)"
+KEPT = "Postfix kept a copy to which it had answered 451: its cleanup was cut off with the message queued"
 POSTFIXS = "Postfix delivered the same copy again: its delivery agent or its queue manager was cut off"
 
 
@@ -213,7 +214,8 @@ class Reckoner:
             return
         if len(copies) > 1:
             names = tuple(copy.queue_id for copy in copies)
-            self._result.duplicates.append(Duplicate(queue_id, address, names, OURS))
+            cause = KEPT if _CUT_OFF in row.reason else OURS
+            self._result.duplicates.append(Duplicate(queue_id, address, names, cause))
         again = [copy.queue_id for copy in copies if any(count > 1 for count in _sent(copy).values())]
         if again:
             self._result.duplicates.append(Duplicate(queue_id, address, tuple(again), POSTFIXS))
@@ -280,6 +282,8 @@ class Reckoner:
 
 _ENDS = frozenset({Outcome.DISCARDED.value, Outcome.RECORDED.value, Outcome.REFUSED.value})
 _KEY_LENGTH = 64
+_CUT_OFF = "sent again after re-injection: 451 4.3.0 "
+"""In the ledger, of a copy for which smtpd had no word from its cleanup."""
 
 
 def _sent(copy: Message) -> Counter[str]:

@@ -114,9 +114,11 @@ class Spool:
             for contact in contacts:
                 _keep_contact(connection, contact, now)
             connection.executemany(
-                "INSERT INTO ledger (key, outcome, recipient, queue_id, alias_id, mailbox_id, at)"
-                " VALUES (?, 'pending', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [(r.key, r.recipient, r.queue_id, r.alias_id, r.mailbox_id, now) for r in rows],
+                "INSERT INTO ledger (key, outcome, recipient, queue_id, alias_id, mailbox_id, reason, at)"
+                " VALUES (?, 'pending', ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+                # From here on what was known of the last attempt isn't true any more.
+                " reason = excluded.reason WHERE outcome = 'pending'",
+                [(r.key, r.recipient, r.queue_id, r.alias_id, r.mailbox_id, r.reason, now) for r in rows],
             )
 
         self._writer.write(change, self._timeout)

@@ -50,7 +50,7 @@ class Played:
     """A re-injection. answers: what it says to one message after the other, then Submitted."""
 
     prefix: str
-    answers: list[Answer | Exception] = field(default_factory=list)
+    answers: list[Answer | BaseException] = field(default_factory=list)
     sent: list[tuple[str, str, bytes]] = field(default_factory=list)
 
     def submit(
@@ -64,7 +64,7 @@ class Played:
         **how: object,
     ) -> Answer:
         answer = self.answers.pop(0) if self.answers else Submitted(f"{self.prefix}{len(self.sent) + 1}")
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, Submitted | Unknown):
             self.sent.append((sender, recipients[0], data))
@@ -185,6 +185,29 @@ def test_only_a_copy_whose_outcome_was_never_learned_is_called_a_possible_duplic
     assert "duplicate" not in caplog.text
     rig.deliver()
     assert "may be a duplicate" in caplog.text
+
+
+def test_that_a_copy_may_be_a_duplicate_is_not_forgotten(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """A refusal of the next attempt doesn't make the first one unsaid; the ledger says it in the end."""
+    rig.out.answers = [Unknown("lost after the dot"), Refused(451, "4.3.0", "no", False)]
+    for _ in range(3):
+        rig.deliver()
+    assert caplog.text.count("may be a duplicate") == 2
+    (row,) = rig.spool.ledger()
+    assert row.outcome is Outcome.DELIVERED
+    assert row.reason == "sent again after re-injection: lost after the dot"
+
+
+def test_a_forwarder_that_ends_in_an_attempt_knows_nothing_of_it(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the ledger knew of the attempt before is no answer to that."""
+    rig.out.answers = [Refused(451, "4.3.0", "no", False), KeyboardInterrupt()]
+    rig.deliver()
+    with pytest.raises(KeyboardInterrupt):
+        rig.deliver()
+    rig.deliver()
+    assert caplog.text.count("may be a duplicate") == 1
 
 
 def test_a_spool_that_cannot_be_written_defers_before_anything_is_sent(
