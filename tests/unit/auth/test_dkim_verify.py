@@ -119,6 +119,41 @@ def test_the_example_of_rfc_8463():
     assert (first.key_bits, second.key_bits) == (256, 1024)
 
 
+def test_the_example_of_rfc_6376():
+    """RFC 6376 §A.2 and §C: simple form, so every octet counts, the field's own folds too."""
+    message = (
+        b"DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;\r\n"
+        b"      c=simple/simple; q=dns/txt; i=joe@football.example.com;\r\n"
+        b"      h=Received : From : To : Subject : Date : Message-ID;\r\n"
+        b"      bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n"
+        b"      b=AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB\r\n"
+        b"      4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut\r\n"
+        b"      KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV\r\n"
+        b"      4bmp/YzhwvcubU4=;\r\n"
+        b"Received: from client1.football.example.com  [192.0.2.1]\r\n"
+        b"      by submitserver.example.com with SUBMISSION;\r\n"
+        b"      Fri, 11 Jul 2003 21:01:54 -0700 (PDT)\r\n"
+        b"From: Joe SixPack <joe@football.example.com>\r\n"
+        b"To: Suzie Q <suzie@shopping.example.net>\r\n"
+        b"Subject: Is dinner ready?\r\n"
+        b"Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"
+        b"Message-ID: <20030712040037.46341.5F8J@football.example.com>\r\n"
+        b"\r\n"
+        b"Hi.\r\n\r\nWe lost the game. Are you hungry yet?\r\n\r\nJoe.\r\n"
+    )
+    zone = DnsData()
+    zone.txts["brisbane._domainkey.example.com"] = [
+        b"v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9"
+        b"ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od"
+        b"+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToI"
+        b"MmPSPDdQPNUYckcQ2QIDAQAB"
+    ]
+    (result,) = verify(message, zone)
+    assert result.passed, result.reason
+    (changed,) = verify(message.replace(b"com  [192", b"com [192"), zone)
+    assert not changed.passed
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
