@@ -53,6 +53,7 @@ class Stationery:
     contacts: ContactBook
     signer: DomainSigner
     mapped_addresses: int
+    authserv_id: str
 
     def bounce_address(
         self, domain: str, kind: BounceKind, alias_id: int, token: str, mailbox_id: int
@@ -108,6 +109,7 @@ class Forwarding:
             own=own,
             wrap_id=partial(self._owner_id, alias),
             trace=self._with.trace(incoming, alias.id),
+            authserv_id=self._with.authserv_id,
         )
         headers = rewriting.forward(incoming.headers, context)
         signed = self._with.signer.sign(alias.domain, headers, incoming.body) + headers.to_bytes()

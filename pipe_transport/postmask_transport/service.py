@@ -83,6 +83,7 @@ def assemble(settings: Settings) -> Forwarder:
         contacts=ContactBook(directory, keyring),
         signer=DomainSigner(directory, keyring, clock),
         mapped_addresses=settings.mail.mapped_addresses,
+        authserv_id=settings.mail.authserv_id,
     )
     engine = Engine(
         directory=directory,

@@ -45,6 +45,22 @@ def test_the_sender_is_masked_and_the_answer_comes_back_to_us(service: Service) 
     assert message["Date"].datetime.isoformat() == "2026-11-22T12:00:00+00:00"
 
 
+def test_what_pretends_to_be_ours_is_taken_out(service: Service) -> None:
+    """The lab's node, and so its authserv-id, is called "lab"."""
+    owned = service.alias()
+    forged = (
+        b"X-Postmask-Evidence: AXNvbWV0aGluZyB0aGF0IHdhcyBzZWFsZWQgYnkgbm9ib2R5\r\n"
+        b"Authentication-Results: lab; spf=pass; dkim=pass\r\n"
+        b"Authentication-Results:\r\n (a comment)\r\n LAB 1; dmarc=pass\r\n"
+        b"Authentication-Results: mx.example.org; spf=pass smtp.mailfrom=lab\r\n"
+    )
+    service.send("bob@example.com", [owned.alias], forged + PLAIN % owned.alias.encode())
+    (mail,) = service.await_mail_for(owned.mailbox)
+    message = email.message_from_bytes(mail.content, policy=email.policy.default)
+    assert message.get_all("Authentication-Results") == ["mx.example.org; spf=pass smtp.mailfrom=lab"]
+    assert "X-Postmask-Evidence" not in message
+
+
 def test_three_judges_verify_our_signature(service: Service) -> None:
     owned = service.alias()
     service.send("bob@example.com", [owned.alias], PLAIN % owned.alias.encode())

@@ -21,6 +21,7 @@ OTHER_ALIAS = parse_loose("second@alias.test")
 OWNER = "owner@mailbox.test"
 OWNERS = frozenset({OWNER, "office@work.test"})
 CONTACT = NamedAddress("Bob", parse_loose("bob@example.com"))
+AUTHSERV_ID = "mx.alias.test"
 TRACE = trace.seal_trace(KEYS, trace.Trace("4XyZ", "bob@example.com", True, 1_800_000_000, 7))
 
 
@@ -58,7 +59,7 @@ def forwarded(data: bytes, sender: str = "bounce@example.com", limit: int = forw
     envelope = envelope_sender(sender)
     wanted = forward.wanted(header, ALIAS, own, envelope, limit)
     reverse = {entry.address.key: reverse_for(entry.address) for entry in wanted}
-    context = forward.ForwardContext(ALIAS, envelope, reverse, own, to_owner, TRACE)
+    context = forward.ForwardContext(ALIAS, envelope, reverse, own, to_owner, TRACE, AUTHSERV_ID)
     return headers.join(forward.forward(header, context), body)
 
 

@@ -33,6 +33,10 @@ def _host_name(_known: Known) -> str:
     return socket.gethostname()
 
 
+def _node_name(known: Known) -> str:
+    return str(known["node.name"])
+
+
 def _database_url(known: Known) -> str:
     return str(known["database.url"])
 
@@ -233,6 +237,12 @@ class Mail:
         50,
         "How many addresses in From, Reply-To, To and Cc of a message get a reverse alias. The rest is left "
         "out of the forwarded header, which says so.",
+    )
+    authserv_id: str = setting(
+        DOMAIN,
+        Derived("the value of node.name", _node_name),
+        "Whose Authentication-Results fields are ours (RFC 8601): who sends one in with this name has "
+        "forged it, and it is taken out. All nodes may have the same.",
     )
 
 

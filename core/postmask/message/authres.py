@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from postmask.address import AddressError, parse_domain
 from postmask.authentication import Authentication, DkimResult, DmarcResult, Spf, SpfResult
 from postmask.message import words
-from postmask.message.headers import Field, Headers, fold
+from postmask.message.headers import Field, fold
 
 FIELD = "Authentication-Results"
 
@@ -49,11 +49,6 @@ def results_field(authserv_id: str, found: Authentication) -> Field:
     ]
     parts = [authserv_id, *results]
     return fold(FIELD, [f"{part};".encode("ascii") for part in parts[:-1]] + [parts[-1].encode("ascii")])
-
-
-def without_ours(headers: Headers, authserv_id: str) -> Headers:
-    """The header without the fields that claim to be by this verifier."""
-    return Headers([field for field in headers.fields if not claims_to_be(field, authserv_id)])
 
 
 def claims_to_be(field: Field, authserv_id: str) -> bool:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from postmask.address import Address
-from postmask.message import mailto, msgid, trace
+from postmask.message import authres, mailto, msgid, trace
 from postmask.message.headers import Field, Headers, fold, make_field, tidy
 from postmask.message.mailboxes import (
     AddressList,
@@ -75,6 +75,7 @@ class ForwardContext:
     own:     whether an address is another alias of the same owner, and stays as it is in To and Cc.
     wrap_id: a Message-ID as the owner may see it (msgid.carry).
     trace:   the value for X-Postmask-Trace.
+    authserv_id: whose Authentication-Results are ours: those that come in are forged.
     """
 
     alias: Address
@@ -83,6 +84,7 @@ class ForwardContext:
     own: Callable[[Address], bool]
     wrap_id: Callable[[bytes], bytes]
     trace: bytes
+    authserv_id: str
 
 
 def author(headers: Headers, sender: NamedAddress | None) -> NamedAddress | None:
@@ -166,6 +168,8 @@ class _Rewriting:
     def _field(self, old: Field) -> Field | None:
         key = old.key
         if key in _REMOVED or key.startswith(_REMOVED_PREFIXES) or key in self.seen:
+            return None
+        if authres.claims_to_be(old, self.context.authserv_id):
             return None
         if key in _ONCE:
             self.seen.add(key)

@@ -111,7 +111,13 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     out, held = Played("OUT"), Played("HELD")
     courier = Courier(spool, out, held)  # type: ignore[arg-type]  played
     stationery = Stationery(
-        directory, KEYS, clock, ContactBook(directory, KEYS), DomainSigner(directory, KEYS, clock), 50
+        directory,
+        KEYS,
+        clock,
+        ContactBook(directory, KEYS),
+        DomainSigner(directory, KEYS, clock),
+        mapped_addresses=50,
+        authserv_id="mx.alias.test",
     )
     engine = Engine(
         directory=directory,

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from message_cases import ALIAS, TRACE, envelope_sender, forwarded, own, reverse_for, to_owner
+from message_cases import (
+    ALIAS,
+    AUTHSERV_ID,
+    TRACE,
+    envelope_sender,
+    forwarded,
+    own,
+    reverse_for,
+    to_owner,
+)
 from postmask.address import parse_loose
 from postmask.message.forward import ForwardContext, author, forward, shown, wanted
 from postmask.message.headers import Headers, split
@@ -176,7 +185,7 @@ def test_list_fields(value: str, expected: str | None) -> None:
 
 
 def test_no_reverse_alias_for_the_author_falls_back_to_the_alias() -> None:
-    context = ForwardContext(ALIAS, None, {}, own, to_owner, TRACE)
+    context = ForwardContext(ALIAS, None, {}, own, to_owner, TRACE, AUTHSERV_ID)
     field = forward(_headers("From: Bob <b@x.y>\n"), context).get("from")
     assert field is not None
     assert field.value == b'"Bob (b at x.y)" <shop@alias.test>'
