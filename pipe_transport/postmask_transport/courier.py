@@ -22,10 +22,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from postmask.log import line
+from postmask.reinjection.submit import Refused, Reinjector, Submitted, Unknown
 from postmask.spool import Entry, LedgerRow, LocalContact, Outcome, ReplayMark, Spool, SpoolError
 from postmask.verdict import Verdict, defer, deliver
 from postmask_transport.incoming import Incoming
-from postmask_transport.submit import Refused, Reinjector, Submitted, Unknown
 
 _log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from postmask.verdict import Verdict, lmtp_reply
+from postmask.xtext import text
 from postmask_transport.lmtp_events import (
     Client,
     Closing,
@@ -32,7 +33,7 @@ from postmask_transport.lmtp_events import (
     RecipientGiven,
     TooLarge,
 )
-from postmask_transport.lmtp_syntax import GrammarError, parse_attributes, parse_path, text
+from postmask_transport.lmtp_syntax import GrammarError, parse_attributes, parse_path
 
 EXTENSIONS = (
     "PIPELINING",

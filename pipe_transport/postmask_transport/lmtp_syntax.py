@@ -1,14 +1,11 @@
 """The grammar of LMTP commands: paths, ESMTP parameters, XFORWARD attributes. Pure.
 
-Octets become str as UTF-8, other octets as lone surrogates, so that whatever Postfix hands over
-comes out again exactly as it came in.
-
 DIAGNOSTICS
     GrammarError: the words are not what the grammar wants; its text fits into a reply line.
 
 STANDARDS
     RFC 5321 §4.1.2 (paths), RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 (SMTPUTF8),
-    RFC 3461 §4 (xtext), Postfix XFORWARD_README.
+    Postfix XFORWARD_README.
 """
 
 from __future__ import annotations
@@ -17,15 +14,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from postmask.xtext import XtextError, decode_xtext, octets, text
+
 UNAVAILABLE = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
 
 _ROUTE = re.compile(r"@[^:\"<>]*:")
 _MAILBOX = re.compile(r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s<>\"])+")
 _PATH = re.compile(rf"\s*<\s*((?:{_ROUTE.pattern})?(?:{_MAILBOX.pattern})?)\s*>(?:\s+(.*))?\s*", re.DOTALL)
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
-_XTEXT = re.compile(rb"(?:[!-*,-~\x80-\xff]|\+[0-9A-F]{2})*")
-_HEX = re.compile(rb"\+([0-9A-F]{2})")
-_UNSAFE = re.compile(rb"[^!-*,-<>-~]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -39,16 +35,6 @@ class Path:
 
     address: str
     parameters: Mapping[str, str | None]
-
-
-def text(octets: bytes) -> str:
-    """Octets of the wire as str; octets() gives exactly them back."""
-    return octets.decode("utf-8", "surrogateescape")
-
-
-def octets(words: str) -> bytes:
-    """The octets that text() made a str of."""
-    return words.encode("utf-8", "surrogateescape")
 
 
 def parse_path(argument: str, keyword: str) -> Path:
@@ -84,18 +70,9 @@ def parse_attributes(argument: str) -> dict[str, str | None]:
     for name, value in parse_parameters(argument).items():
         if value is None:
             raise GrammarError("name=value expected")
-        decoded = _CONTROL.sub("?", text(decode_xtext(octets(value))))
+        try:
+            decoded = _CONTROL.sub("?", text(decode_xtext(octets(value))))
+        except XtextError as error:
+            raise GrammarError(str(error)) from error
         attributes[name] = None if not decoded or decoded.upper() in UNAVAILABLE else decoded
     return attributes
-
-
-def decode_xtext(encoded: bytes) -> bytes:
-    """RFC 3461 §4 xtext; with 8-bit octets and "=", which Postfix sends as they are."""
-    if not _XTEXT.fullmatch(encoded):
-        raise GrammarError("xtext expected")
-    return _HEX.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), encoded)
-
-
-def encode_xtext(plain: bytes) -> bytes:
-    """RFC 3461 §4 xtext; everything that isn't printable ASCII is encoded."""
-    return _UNSAFE.sub(lambda match: b"+%02X" % match[0][0], plain)

@@ -19,9 +19,9 @@ from postmask.directory.records import Directory
 from postmask.keys import Keyring
 from postmask.log import line
 from postmask.message.notice import build
+from postmask.reinjection.submit import Reinjector, Submitted
 from postmask.spool import Notice, Spool, SpoolError
 from postmask.tokens import Bounce, BounceKind, bounce_local_part
-from postmask_transport.submit import Reinjector, Submitted
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 20

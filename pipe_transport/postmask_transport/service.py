@@ -18,6 +18,7 @@ from postmask.auth.dns import Resolver
 from postmask.clock import Clock, SystemClock
 from postmask.config import Settings
 from postmask.directory.opening import open_directory
+from postmask.reinjection.submit import Reinjector
 from postmask.spool import Spool
 from postmask_transport.bounces import Bounces
 from postmask_transport.contacts import ContactBook
@@ -30,7 +31,6 @@ from postmask_transport.notices import NoticeSender
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner
-from postmask_transport.submit import Reinjector
 
 _log = logging.getLogger(__name__)
 _BACKLOG = 512

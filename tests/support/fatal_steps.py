@@ -105,11 +105,11 @@ AGENT_STEPS = ("before-applying", "before-the-commit", "before-forgetting", "aft
 
 def forwarder() -> None:
     """Put the steps around the forwarder's parts."""
+    from postmask.reinjection.connection import SmtpConnection
     from postmask.spool import Outcome, Spool
     from postmask_transport.courier import Courier
     from postmask_transport.deliver import Engine
     from postmask_transport.forwarding import Forwarding
-    from postmask_transport.submit_connection import SmtpConnection
 
     around(Engine, "message", before="before-deciding")
     around(Forwarding, "plan", before="after-deciding", after="after-rewriting")

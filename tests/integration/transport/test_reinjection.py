@@ -9,7 +9,7 @@ import pytest
 
 from lab import Lab
 from postmask.clock import Deadline, SystemClock
-from postmask_transport.submit import Outcome, Refused, Reinjector, Submitted
+from postmask.reinjection.submit import Outcome, Refused, Reinjector, Submitted
 
 CLOCK = SystemClock()
 HEADER = (

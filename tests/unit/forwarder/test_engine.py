@@ -24,6 +24,8 @@ from postmask.directory.records import (
     WhenDisabled,
 )
 from postmask.keys import Keyring, Secret
+from postmask.reinjection.submit import Outcome as Answer
+from postmask.reinjection.submit import Refused, Submitted, Unknown
 from postmask.spool import Outcome, Spool, SpoolError
 from postmask.tokens import reverse_token
 from postmask.verdict import Kind, Verdict
@@ -36,8 +38,6 @@ from postmask_transport.lmtp import Client, Envelope
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner
-from postmask_transport.submit import Outcome as Answer
-from postmask_transport.submit import Refused, Submitted, Unknown
 
 FOREIGN = Client(address="203.0.113.5", name="mx.example.com", helo="mx.example.com", port="1", queue_id="Q1")
 LOGGED_IN = replace(FOREIGN, login="me")

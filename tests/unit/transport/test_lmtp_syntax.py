@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmask_transport.lmtp_syntax import (
-    GrammarError,
-    decode_xtext,
-    encode_xtext,
-    octets,
-    parse_attributes,
-    parse_parameters,
-    parse_path,
-    text,
-)
+from postmask.xtext import decode_xtext, encode_xtext, octets, text
+from postmask_transport.lmtp_syntax import GrammarError, parse_attributes, parse_parameters, parse_path
 
 
 @pytest.mark.parametrize(

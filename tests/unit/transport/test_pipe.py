@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postmask.xtext import encode_xtext, octets
 from postmask_transport import pipe
-from postmask_transport.lmtp_syntax import encode_xtext, octets, parse_attributes, parse_path
+from postmask_transport.lmtp_syntax import parse_attributes, parse_path
 
 WORDS = ["sender=a@b", "recipient=c@d"]
 

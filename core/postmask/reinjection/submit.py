@@ -32,8 +32,8 @@ from typing import TypeAlias
 
 from postmask.clock import Clock, Deadline
 from postmask.daemon import connect_unix
-from postmask_transport.lmtp_syntax import encode_xtext, octets
-from postmask_transport.submit_connection import LostError, Reply, SmtpConnection
+from postmask.reinjection.connection import LostError, Reply, SmtpConnection
+from postmask.xtext import encode_xtext, octets
 
 _IDLE_LIMIT = 60.0
 _MESSAGES_LIMIT = 90

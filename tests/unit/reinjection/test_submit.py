@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmask.clock import Deadline, ManualClock, SystemClock
-from postmask_transport.submit import Outcome, Refused, Reinjector, Submitted, Unknown
-from postmask_transport.submit_connection import stuffed
+from postmask.reinjection.connection import stuffed
+from postmask.reinjection.submit import Outcome, Refused, Reinjector, Submitted, Unknown
 from scripted_peer import Peer, scripted_peer
 
 CLOCK = SystemClock()
