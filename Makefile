@@ -7,6 +7,8 @@
 #   make soak [SOAK_MESSAGES=10000] [SOAK_SEED=1]
 #                           messages by the thousand while everything is killed at random
 #   make bench              throughput and CPU, ours beside the limit
+#   make bench-database     throughput with Postgres stopped, frozen, slow, read-only and full
+#   make bench-directory    a directory of 1,000,000 aliases beside one of 1,000
 #   make wheel              the wheel, into dist/
 #   make lock               requirements.lock anew (needs uv)
 
@@ -17,7 +19,7 @@ BIN := .venv/bin
 TESTS ?=
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
-.PHONY: help demo test lint checks soak bench wheel lock clean
+.PHONY: help demo test lint checks soak bench bench-database bench-directory wheel lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -53,6 +55,10 @@ soak:
 bench:
 	@scripts/bootstrap test
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
+
+bench-database bench-directory:
+	@scripts/bootstrap test
+	@$(BIN)/python tests/bench/$(@:bench-%=%).py $(BENCH_ARGS)
 
 wheel:
 	@scripts/bootstrap test

@@ -57,8 +57,8 @@ def measure(
             break
         for way in (*ways[number % len(ways) :], *ways[: number % len(ways)]):
             measured[way.name].append(load.run(way, messages))
-        times["without"] += rcpt.milliseconds(named["relay"], RCPTS)
-        times["with"] += rcpt.milliseconds(named["lmtp"], RCPTS)
+        times["without"] += rcpt.milliseconds(named["relay"].smtp, [named["relay"].recipient] * RCPTS)
+        times["with"] += rcpt.milliseconds(named["lmtp"].smtp, [named["lmtp"].recipient] * RCPTS)
         rates = ", ".join(f"{name} {taken[-1].rate:.0f}/s" for name, taken in measured.items())
         _say(f"round {number + 1} of {rounds}: {rates}")
     return measured, times

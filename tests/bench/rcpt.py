@@ -1,29 +1,31 @@
-"""What RCPT takes, seen by the client: with gate and milter, and without."""
+"""What RCPT takes, seen by the client."""
 
 from __future__ import annotations
 
 import smtplib
 import time
+from collections.abc import Iterable
 
 from load import SENDER
-from ways import Way
+
+from postmask.store.batches import batched
 
 _A_TRANSACTION = 50
 
 
-def milliseconds(way: Way, count: int) -> list[float]:
-    """The times of so many RCPTs of one session."""
-    host, _, port = way.smtp.rpartition(":")
+def milliseconds(smtp: str, recipients: Iterable[str]) -> list[float]:
+    """The times of the RCPTs of one session with the server at smtp, in order. All must be accepted."""
+    host, _, port = smtp.rpartition(":")
     times: list[float] = []
     with smtplib.SMTP(host, int(port), timeout=60) as session:
         session.ehlo()
-        while len(times) < count:
+        for some in batched(recipients, _A_TRANSACTION):
             session.mail(SENDER)
-            for _ in range(_A_TRANSACTION):
+            for recipient in some:
                 begun = time.perf_counter()
-                code, text = session.rcpt(way.recipient)
+                code, text = session.rcpt(recipient)
                 times.append((time.perf_counter() - begun) * 1000)
                 if code != 250:
-                    raise RuntimeError(f"{way.name}: RCPT was answered {code} {text!r}")
+                    raise RuntimeError(f"{smtp}: RCPT of {recipient} was answered {code} {text!r}")
             session.rset()
     return times
