@@ -31,6 +31,10 @@ from postmask.keys.keyring import Keyring, Purpose
 BOUNCE_DAYS = 30
 """A bounce address is good for so many days (longer than any queue keeps a message)."""
 
+AHEAD_DAYS = 2
+"""And by so many days before its date: for a clock that was a day ahead when it was made, and another, or
+the same later, that is a day behind."""
+
 CONTACT_LENGTH = 8
 """Octets of a reverse alias's token that a bounce address carries."""
 
@@ -217,7 +221,7 @@ def _read_bounce(keys: Keyring, local: str, today: int) -> BounceValid | BounceF
     bounce = _unpack(body)
     if bounce is None:
         return BounceForged("of a kind or version that we do not know")
-    if bounce.day > today + 1:
+    if bounce.day > today + AHEAD_DAYS:
         return BounceForged("dated ahead")
     if bounce.day < today - BOUNCE_DAYS:
         return BounceForged(f"{today - bounce.day} days old")

@@ -20,14 +20,13 @@ from postmask.keys import Keyring
 from postmask.log import line
 from postmask.message.notice import build
 from postmask.reinjection.submit import Reinjector, Submitted
-from postmask.spool import Notice, Spool, SpoolError
+from postmask.spool import NOTICE_WAIT, Notice, Spool, SpoolError
 from postmask.tokens import Bounce, BounceKind, bounce_local_part
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 20
 _DEADLINE = 20.0
 _FIRST_RETRY = 30.0
-_LAST_RETRY = 3_600.0
 
 
 class NoticeSender:
@@ -97,7 +96,7 @@ class NoticeSender:
         if isinstance(result, Submitted):
             self._spool.notice_sent(notice.id)
         else:
-            self._spool.notice_failed(notice.id, min(_LAST_RETRY, _FIRST_RETRY * 2**notice.tries))
+            self._spool.notice_failed(notice.id, min(NOTICE_WAIT, _FIRST_RETRY * 2**notice.tries))
         line(
             _log, logging.INFO, "notice", kind=notice.kind, tries=notice.tries + 1,
             queue_id=result.queue_id if isinstance(result, Submitted) else "",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import signal
@@ -67,6 +68,13 @@ def await_empty_outbox(service: Service) -> None:
     clock = SystemClock()
     with contextlib.closing(Spool(load(service.lab.config, {}).spool.path, clock)) as spool:
         service.lab.wait_for(lambda: spool.outbox_state() == (0, 0), "an empty outbox")
+
+
+def amiss(service: Service, finding: str = "") -> list[str]:
+    """What `postmask status` finds amiss, as "part: what"; of that what matches."""
+    done = service.lab.postmask("status", check=False)
+    checks = [check for check in json.loads(done.stdout)["checks"] if not check["ok"]]
+    return [said for check in checks if re.search(finding, said := f"{check['part']}: {check['what']}")]
 
 
 class Watch:

@@ -199,16 +199,18 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Cluster]:
-    """A cluster that lives as long as the block. Raises PostgresMissing."""
+def running(port: int | None = None, password: str | None = None) -> Iterator[Cluster]:
+    """A cluster that lives as long as the block. Raises PostgresMissing.
+
+    port, password: as those of a cluster that is stopped, whose place it takes; else its own.
+    """
     programs = _programs()
     root = Path(tempfile.mkdtemp(prefix="postmask-pg-"))
     try:
         if os.geteuid() == 0:
             postgres = pwd.getpwnam("postgres")
             os.chown(root, postgres.pw_uid, postgres.pw_gid)
-        password = secrets.token_hex(8)
-        cluster = Cluster(programs, root / "data", free_port(), password)
+        cluster = Cluster(programs, root / "data", port or free_port(), password or secrets.token_hex(8))
         _initialise(cluster, root)
         cluster.start()
         try:

@@ -1,5 +1,7 @@
 """What the agent does now and then: say that its node is alive, and forget what is past its time.
 
+It also notices when the machine's clock jumps, says so, and says anew when its node was last alive.
+
 DIAGNOSTICS
     What can't be done now is logged once for each reason, and tried again when it is next due. The
     outbox doesn't wait for it.
@@ -24,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 SEEN_EVERY = 60.0
 FORGET_EVERY = 3_600.0
+JUMP = 60.0
+"""Seconds by which the clock must be off what has passed, to have jumped."""
 
 
 @dataclass(slots=True)
@@ -46,14 +50,17 @@ class Housekeeping:
         self._node = node
         self._events_days = events_days
         self._clock = clock
+        self._offset = clock.now() - clock.monotonic()
+        self._alive = _Duty("seen", SEEN_EVERY, self._seen)
         self._duties = (
-            _Duty("seen", SEEN_EVERY, self._seen),
+            self._alive,
             _Duty("spool.forget", FORGET_EVERY, lambda: spool.purge(LEDGER_KEPT)),
             _Duty("truth.forget", FORGET_EVERY, self._forget),
         )
 
     def do(self) -> None:
         """All that is due."""
+        self._look_at_the_clock()
         for duty in self._duties:
             if self._clock.monotonic() < duty.due:
                 continue
@@ -65,6 +72,13 @@ class Housekeeping:
                 if str(error) != duty.trouble:
                     line(_log, logging.ERROR, "housekeeping", duty=duty.name, reason=str(error))
                 duty.trouble = str(error)
+
+    def _look_at_the_clock(self) -> None:
+        offset = self._clock.now() - self._clock.monotonic()
+        if abs(offset - self._offset) > JUMP:
+            line(_log, logging.WARNING, "clock.jumped", seconds=round(offset - self._offset))
+            self._alive.due = float("-inf")
+        self._offset = offset
 
     def _seen(self) -> None:
         with transaction(self._engine) as session:

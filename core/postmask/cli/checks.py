@@ -5,18 +5,26 @@ What can't be looked at counts as amiss, with the reason.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from postmask.cli import postfix_facts
 from postmask.cli.output import moment
 from postmask.cli.runtime import Runtime
 
+if TYPE_CHECKING:
+    from postmask.store.schema import NodeStatus
+
 _SILENT = 600.0
 _OLD_REPLICA = 30.0
+_CLOCK_SLACK = 60.0
 _STUCK = 300.0
+_LEAST_FREE = 20_000_000
+"""Octets. Postfix takes no message that leaves less than one and a half times message_size_limit (10 MB)."""
 _SHOWN = 20
 _CONNECT_SECONDS = 2.0
 
@@ -38,6 +46,7 @@ def all_checks(runtime: Runtime) -> Iterator[Check]:
     yield from _guarded("database", _database, runtime)
     yield from _guarded("replica", _replica, runtime)
     yield from _guarded("spool", _spool, runtime)
+    yield from _guarded("disk", _disks, runtime)
     yield from _guarded("programs", _programs, runtime)
     yield from _guarded("postfix", _postfix, runtime)
 
@@ -72,11 +81,25 @@ def _database(runtime: Runtime) -> Iterator[Check]:
     for box in boxes:
         if box.state == "paused":
             yield Check("mailbox", False, f"{box.address} is paused: {box.pause_reason or 'no reason given'}")
-    now = runtime.clock.now()
+    now = runtime.clock.now() if found.clock is None else found.clock
+    ahead = runtime.clock.now() - now
+    if abs(ahead) > _CLOCK_SLACK:
+        which = "ahead of" if ahead > 0 else "behind"
+        yield Check(
+            "clock", False, f"this machine's clock is {abs(ahead):.0f} s {which} the database's; set it right"
+        )
     for node in found.nodes:
-        silent = now - node.last_seen > _SILENT
-        advice = "; is its postmask-agent running?" if silent else ""
-        yield Check("node", not silent, f"{node.name} was last heard of at {moment(node.last_seen)}{advice}")
+        yield _node(node, now)
+
+
+def _node(node: NodeStatus, now: float) -> Check:
+    """now: by the database's clock, where that has one of its own."""
+    advice = ""
+    if now - node.last_seen > _SILENT:
+        advice = "; is its postmask-agent running, and its clock right?"
+    elif node.last_seen - now > _CLOCK_SLACK:
+        advice = ", which is in the future: its clock is wrong, or was"
+    return Check("node", not advice, f"{node.name} was last heard of at {moment(node.last_seen)}{advice}")
 
 
 def _replica(runtime: Runtime) -> Iterator[Check]:
@@ -91,15 +114,20 @@ def _replica(runtime: Runtime) -> Iterator[Check]:
         where = runtime.settings.replica.directory
         yield Check("replica", False, f"there is none in {where}; is postmask-agent running?")
         return
-    age = max(0.0, runtime.clock.now() - state.synced_at)
     if not state.file:
         yield Check("replica", False, state.trouble)
         return
-    what = f"{state.file}, change {state.change}, is {age:.0f} s old"
-    if age <= max(_OLD_REPLICA, 2 * runtime.settings.replica.poll):
-        yield Check("replica", True, what)
+    age = runtime.clock.now() - state.synced_at
+    if age < -_CLOCK_SLACK:
+        yield Check("replica", False, f"{state.file} is dated in the future; was the clock set back?")
+        return
+    what = f"{state.file}, change {state.change}, is {max(0.0, age):.0f} s old"
+    if state.trouble:
+        yield Check("replica", False, f"{what}: {state.trouble}")
+    elif age > max(_OLD_REPLICA, 2 * runtime.settings.replica.poll):
+        yield Check("replica", False, f"{what}: is postmask-agent running, can it write there?")
     else:
-        yield Check("replica", False, f"{what}: {state.trouble or 'is postmask-agent running?'}")
+        yield Check("replica", True, what)
 
 
 def _spool(runtime: Runtime) -> Iterator[Check]:
@@ -125,6 +153,38 @@ def _spool(runtime: Runtime) -> Iterator[Check]:
         )
     for row in troubled:
         yield Check("copy", False, f"{row.queue_id} to {row.recipient}, at {moment(row.at)}: {row.reason}")
+
+
+def _disks(runtime: Runtime) -> Iterator[Check]:
+    """Only what is amiss: where we and Postfix must be able to write."""
+    from postmask.store.engine import sqlite_path
+
+    settings = runtime.settings
+    places = {"spool": settings.spool.path.parent, "Postfix's queue": settings.sockets.directory.parent}
+    database = sqlite_path(settings.database.url)
+    if database is None:
+        places["replica"] = settings.replica.directory
+    else:
+        places["database"] = database.parent
+    for what, folder in places.items():
+        if trouble := _disk_trouble(folder):
+            yield Check("disk", False, f"{folder} ({what}) {trouble}")
+
+
+def _disk_trouble(folder: Path) -> str:
+    """Why nothing can be written there, or soon; "" where it can. A folder that isn't there yet can wait."""
+    try:
+        disk = os.statvfs(folder)
+    except FileNotFoundError:
+        return ""
+    if disk.f_flag & os.ST_RDONLY:
+        return "is read-only"
+    left = disk.f_bavail * disk.f_frsize
+    if left < _LEAST_FREE:
+        return f"has only {left / 1e6:.1f} MB left"
+    if disk.f_files and not disk.f_favail:
+        return "can take no more files"
+    return ""
 
 
 def _programs(runtime: Runtime) -> Iterator[Check]:

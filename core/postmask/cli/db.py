@@ -143,4 +143,5 @@ def _grant(runtime: Runtime) -> str | None:
 
 def _plain(status: Status) -> dict[str, object]:
     nodes = [f"{node.name}, last seen {moment(node.last_seen)}" for node in status.nodes]
-    return {**fields(status), "nodes": nodes}
+    clock = None if status.clock is None else moment(status.clock)
+    return {**fields(status), "nodes": nodes, "clock": clock}

@@ -5,6 +5,7 @@ Nothing in a message's way writes anywhere else. The agent takes the outbox to t
 
 from postmask.spool.entries import (
     LEDGER_KEPT,
+    NOTICE_WAIT,
     Entry,
     LedgerRow,
     LocalContact,
@@ -18,6 +19,7 @@ from postmask.spool.file import Spool
 
 __all__ = [
     "LEDGER_KEPT",
+    "NOTICE_WAIT",
     "Entry",
     "LedgerRow",
     "LocalContact",

@@ -13,6 +13,9 @@ from postmask.clock import DAY
 LEDGER_KEPT = 6 * DAY
 """Seconds; longer than Postfix keeps trying (maximal_queue_lifetime, 5 days), by a day."""
 
+NOTICE_WAIT = 3_600.0
+"""Seconds; the longest wait between two tries of a notice."""
+
 Json: TypeAlias = str | int | float | bool | None
 
 

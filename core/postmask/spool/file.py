@@ -20,6 +20,7 @@ from typing import Any
 
 from postmask.clock import Clock
 from postmask.spool.entries import (
+    NOTICE_WAIT,
     Entry,
     Json,
     LedgerRow,
@@ -226,11 +227,15 @@ class Spool:
         self._writer.write(change, self._timeout)
 
     def due_notices(self, limit: int) -> list[Notice]:
-        """Notices that are to be tried now, oldest first."""
+        """Notices that are to be tried now, oldest first.
+
+        One that is due later than any wait lasts was put there when the clock was ahead.
+        """
+        now = self._clock.now()
         rows = self._readers.fetch(
             "SELECT id, sender, recipient, kind, subject, text, tries FROM notice"
-            " WHERE sent_at IS NULL AND next_at <= ? ORDER BY id LIMIT ?",
-            (self._clock.now(), limit),
+            " WHERE sent_at IS NULL AND (next_at <= ? OR next_at > ?) ORDER BY id LIMIT ?",
+            (now, now + NOTICE_WAIT + 1.0, limit),
         )
         return [Notice(*row) for row in rows]
 

@@ -6,7 +6,8 @@ DIAGNOSTICS
     Nothing is ever raised. Whatever keeps the database from answering (stopped, hung, wrong
     password, no schema, locked, damaged) is Unavailable with the reason, within the time limit. A
     connection that broke since its last use is replaced once before giving up. After a failure on
-    Postgres the next second's look-ups are answered at once, without another wait.
+    Postgres the next second's look-ups are answered at once, without another wait. A Postgres that is
+    being restored, or whose schema this program doesn't know, is never believed that something is absent.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
-from sqlalchemy import Engine, Executable, PoolProxiedConnection
+from sqlalchemy import Engine, Executable, PoolProxiedConnection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.selectable import SelectBase
 
@@ -30,11 +31,14 @@ from postmask.directory.records import (
     ReverseAlias,
     SenderRule,
 )
-from postmask.store import reading, waiting
+from postmask.store import fitness, reading, waiting
 from postmask.store.engine import LOOKUP_SECONDS, explain
+from postmask.store.errors import StoreUnavailable
 from postmask.store.prepared import Prepared
 
 T = TypeVar("T")
+
+_FITNESS = text(fitness.QUESTION)
 
 REST_SECONDS = 1.0
 """How long Postgres is left alone after a failure."""
@@ -121,9 +125,16 @@ class SqlDirectory:
         try:
             rows = self._rows(statement, parameters)
             value = read(rows)
+            if value is None and self._remote:
+                self._doubt()
         except Exception as error:  # noqa: BLE001 (whatever it is: it is not "no")
             return self._failed(error)
         return ABSENT if value is None else Found(value)
+
+    def _doubt(self) -> None:
+        """Raise unless the database may be believed that something isn't there."""
+        if objection := fitness.objection(self._rows(_FITNESS, {})):
+            raise StoreUnavailable(objection)
 
     def _rows(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
         if not self._remote:
@@ -164,7 +175,10 @@ class SqlDirectory:
         return rows
 
     def _failed(self, error: Exception) -> Unavailable:
-        said = explain(error) if isinstance(error, SQLAlchemyError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, SQLAlchemyError):
+            said = explain(error)
+        else:
+            said = str(error) if isinstance(error, StoreUnavailable) else f"{type(error).__name__}: {error}"
         reason = f"the directory can't be asked: {said}"
         self._last_reason = reason
         self._resting_until = self._clock.monotonic() + REST_SECONDS

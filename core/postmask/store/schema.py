@@ -20,7 +20,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, insert, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from postmask import tokens
@@ -56,7 +56,10 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """database: "sqlite" or "postgresql". revision: the schema's; wanted: this program's."""
+    """database: "sqlite" or "postgresql". revision: the schema's; wanted: this program's.
+
+    clock: the database's own, seconds, UTC; None with SQLite, which has ours.
+    """
 
     database: str
     state: SchemaState
@@ -64,6 +67,7 @@ class Status:
     wanted: str
     generation: int | None
     nodes: tuple[NodeStatus, ...]
+    clock: float | None
 
 
 def wanted_revision() -> str:
@@ -123,6 +127,7 @@ def status(url: str) -> Status:
             wanted=wanted_revision(),
             generation=generation(connection) if readable else None,
             nodes=_nodes(connection) if readable else (),
+            clock=_clock(connection),
         )
 
 
@@ -169,6 +174,12 @@ def _revision(connection: Connection) -> str | None:
 def _nodes(connection: Connection) -> tuple[NodeStatus, ...]:
     rows = connection.execute(select(models.Node).order_by(models.Node.name))
     return tuple(NodeStatus(row.name, row.last_seen, row.schema) for row in rows)
+
+
+def _clock(connection: Connection) -> float | None:
+    if connection.dialect.name == "sqlite":
+        return None
+    return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
 
 
 def _migrate(connection: Connection) -> None:

@@ -109,6 +109,25 @@ def test_the_agent_sees_to_it(old_and_new: Truth, keeping: tuple[Housekeeping, M
     assert schema.status(old_and_new.url).nodes[0].last_seen == NOW + SEEN_EVERY
 
 
+@pytest.mark.parametrize("by", [float(DAY), float(-DAY)])
+def test_a_clock_that_jumps_is_noticed(
+    old_and_new: Truth,
+    keeping: tuple[Housekeeping, ManualClock],
+    caplog: pytest.LogCaptureFixture,
+    by: float,
+) -> None:
+    """And others learn at once by which clock this node goes."""
+    housekeeping, clock = keeping
+    housekeeping.do()
+    clock.at += by
+    housekeeping.do()
+    assert f"clock.jumped seconds={by:.0f}" in caplog.text
+    assert schema.status(old_and_new.url).nodes[0].last_seen == NOW + by
+    clock.advance(SEEN_EVERY)
+    housekeeping.do()
+    assert caplog.text.count("clock.jumped") == 1
+
+
 def test_what_fails_is_said_once_and_tried_again(
     old_and_new: Truth,
     keeping: tuple[Housekeeping, ManualClock],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -67,7 +68,7 @@ def test_also_in_what_alembic_does_not_compare(
 def test_init_twice_changes_nothing(truth: Truth) -> None:
     before = schema.status(truth.url)
     assert schema.init(truth.url, ManualClock(at=5.0)) is False
-    assert schema.status(truth.url) == before
+    assert replace(schema.status(truth.url), clock=before.clock) == before
     assert before.state is SchemaState.CURRENT
     assert before.generation == 1
     assert before.nodes == ()

@@ -128,7 +128,8 @@ def test_a_reverse_alias_is_settled_by_its_mac_first(directory: MemoryDirectory)
 
 
 @pytest.mark.parametrize(
-    ("age", "answer"), [(0, "250 2.1.5"), (30, "250 2.1.5"), (31, "550 5.1.1"), (-2, "550 5.1.1")]
+    ("age", "answer"),
+    [(0, "250 2.1.5"), (30, "250 2.1.5"), (31, "550 5.1.1"), (-2, "250 2.1.5"), (-3, "550 5.1.1")],
 )
 def test_a_bounce_address_is_good_for_thirty_days(directory: MemoryDirectory, age: int, answer: str) -> None:
     bounce = Bounce(BounceKind.FORWARD, TODAY - age, 7, b"c" * 8, 5)

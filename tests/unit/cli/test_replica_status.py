@@ -47,6 +47,23 @@ def test_old(runtime: Runtime, tmp_path: Path) -> None:
     assert check == Check("replica", False, "directory.3.db, change 77, is 700 s old: connection refused")
 
 
+def test_what_is_amiss_is_said_at_once(runtime: Runtime, tmp_path: Path) -> None:
+    check = said(runtime, tmp_path, State("directory.3.db", 77, 900.0, 999.0, "the schema is too new"))
+    assert check == Check("replica", False, "directory.3.db, change 77, is 1 s old: the schema is too new")
+
+
+def test_nobody_keeps_it(runtime: Runtime, tmp_path: Path) -> None:
+    check = said(runtime, tmp_path, State("directory.3.db", 77, 900.0, 960.0, ""))
+    assert not check.ok
+    assert "is 40 s old: is postmask-agent running" in check.what
+
+
+def test_the_clock_was_set_back(runtime: Runtime, tmp_path: Path) -> None:
+    check = said(runtime, tmp_path, State("directory.3.db", 77, 900.0, 87_000.0, ""))
+    assert not check.ok
+    assert "dated in the future" in check.what
+
+
 def test_the_first_copy_fails(runtime: Runtime, tmp_path: Path) -> None:
     check = said(runtime, tmp_path, State("", 0, 0.0, 0.0, "no space left on device"))
     assert check == Check("replica", False, "no space left on device")

@@ -13,6 +13,8 @@ import pytest
 
 from postmask.clock import ManualClock
 from postmask.spool import (
+    LEDGER_KEPT,
+    NOTICE_WAIT,
     Entry,
     LedgerRow,
     LocalContact,
@@ -191,3 +193,35 @@ def test_programs_that_start_at_once_make_one_file(tmp_path: Path) -> None:
 def _open_and_close(path: Path, together: multiprocessing.synchronize.Barrier) -> None:
     together.wait(60)
     Spool(path, ManualClock()).close()
+
+
+def test_a_notice_does_not_wait_for_a_clock_that_was_ahead(spool: Spool, clock: ManualClock) -> None:
+    clock.at += 86_400.0
+    spool.queue_notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")
+    clock.at -= 86_400.0
+    (notice,) = spool.due_notices(10)
+    spool.notice_failed(notice.id, NOTICE_WAIT)
+    assert spool.due_notices(10) == []
+    clock.advance(NOTICE_WAIT)
+    assert len(spool.due_notices(10)) == 1
+
+
+def test_everything_is_forgotten_in_its_time(spool: Spool, clock: ManualClock) -> None:
+    """Ledger, marks and notices after six days; contacts, and what the truth isn't told yet, stay."""
+    spool.finish([row(outcome=Outcome.DELIVERED)], [Entry.new("event", at=clock.now())])
+    spool.begin([row(b"m" * 32)], marks=[ReplayMark("mark", b"m" * 32, "token")])
+    spool.begin([], contacts=[LocalContact("t" * 24, 7, "bob@example.com", None, "bob@example.com")])
+    spool.queue_notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")
+    clock.advance(LEDGER_KEPT - 1)
+    spool.purge(LEDGER_KEPT)
+    assert len(spool.ledger()) == 2
+    assert spool.replay_mark("mark") == b"m" * 32
+    assert len(spool.due_notices(10)) == 1
+    clock.advance(2)
+    spool.purge(LEDGER_KEPT)
+    assert spool.ledger() == []
+    assert spool.replay_mark("mark") is None
+    assert spool.due_notices(10) == []
+    assert spool.notices_since("me@real.test", "code", 0.0) == 0
+    assert spool.outbox_state()[0] == 3
+    assert spool.contact_by_token("t" * 24) is not None

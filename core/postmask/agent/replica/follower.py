@@ -54,6 +54,7 @@ class Follower:
         self._owner = False
         self._written_at = float("-inf")
         self._trouble = ""
+        self._unwritten = ""
         self._wait = 0.0
 
     def run(self) -> None:
@@ -221,5 +222,8 @@ class Follower:
         )
         try:
             self._folder.write_state(state)
+            self._unwritten = ""
         except OSError as error:
-            line(_log, logging.ERROR, "replica.state", reason=str(error))
+            if str(error) != self._unwritten:
+                line(_log, logging.ERROR, "replica.state", reason=str(error))
+            self._unwritten = str(error)

@@ -8,7 +8,7 @@ whoever sees number N has seen all below it.
 
 DIAGNOSTICS
     StoreUnavailable: Postgres can't be asked now. IncompatibleError: its schema is none that this
-    program can follow; the message says which side is to be upgraded.
+    program can follow, or it is being restored; the message says which side is to be upgraded.
 """
 
 # ruff: noqa: S608 - what is put into the statements are names of our own tables, and numbers
@@ -27,15 +27,12 @@ from psycopg2 import errors, extensions
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from postmask.store import schema, waiting
+from postmask.store import fitness, waiting
 from postmask.store.engine import as_store_error
 from postmask.store.errors import StoreError, StoreUnavailable
 from postmask.store.replica.tables import COPIED, Copied
 
 CHANNEL = "postmask_change"
-
-OLDEST_REVISION = "0002"
-"""The first schema with change numbers."""
 
 _STATEMENT_SECONDS = 20.0
 _PIECE = 20_000
@@ -46,7 +43,7 @@ SELECT (SELECT system_identifier FROM pg_control_system()),
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer END,
        (SELECT oid FROM pg_database WHERE datname = current_database()),
        'alias'::regclass::oid,
-       generation.number, generation.reader, change_number.last_value
+       generation.number, change_number.last_value
 FROM generation, change_number
 """
 """A promoted standby's timeline stands in its log's names at once, in its control file only later."""
@@ -60,7 +57,7 @@ NEWEST = "SELECT greatest({})".format(
 
 
 class IncompatibleError(StoreError):
-    """The truth's schema is outside the range that this program can copy."""
+    """The truth isn't fit to be copied by this program (postmask.store.fitness)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,25 +156,12 @@ class Feed:
 
     def standing(self) -> Standing:
         """Who the truth is now. Raises IncompatibleError."""
-        try:
-            (revision,) = _ask(self._cursor, "SELECT version_num FROM alembic_version")[0]
-            self._refuse_older(revision)
-            system, timeline, database, table, generation, reader, number = _ask(self._cursor, _WHO)[0]
-        except IndexError:
-            raise IncompatibleError("the database has no schema; see: postmask db status") from None
-        if reader > schema.wanted_revision():
-            raise IncompatibleError(
-                f"the database's schema {revision} is too new for this program; upgrade Postmask here"
-            )
-        identity = Identity(str(system), timeline, database, table, generation, revision)
+        fit = _ask(self._cursor, fitness.QUESTION)
+        if objection := fitness.objection(fit):
+            raise IncompatibleError(objection)
+        system, timeline, database, table, generation, number = _ask(self._cursor, _WHO)[0]
+        identity = Identity(str(system), timeline, database, table, generation, fit[0][0])
         return Standing(identity, number)
-
-    @staticmethod
-    def _refuse_older(revision: str) -> None:
-        if revision < OLDEST_REVISION:
-            raise IncompatibleError(
-                f"the database's schema {revision} has no change numbers yet; see: postmask db upgrade"
-            )
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

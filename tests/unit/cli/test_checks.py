@@ -1,0 +1,54 @@
+"""What `postmask status` says of nodes, by the clocks, and of disks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from postmask.cli.checks import _LEAST_FREE, _disk_trouble, _node
+from postmask.store.schema import NodeStatus
+
+
+@pytest.mark.parametrize(
+    ("last_seen", "says"),
+    [
+        (1000.0, ""),
+        (401.0, ""),
+        (1059.0, ""),
+        (399.0, "is its postmask-agent running, and its clock right?"),
+        (1061.0, "in the future: its clock is wrong"),
+    ],
+)
+def test_a_node_is_alive_and_its_clock_right(last_seen: float, says: str) -> None:
+    check = _node(NodeStatus("mx1", last_seen, "0003"), 1000.0)
+    assert check.ok == (not says)
+    assert says in check.what
+
+
+def disk(monkeypatch: pytest.MonkeyPatch, *, free: int, files: int = 5, flag: int = 0) -> None:
+    block = 4096
+    told = os.statvfs_result(
+        (block, block, 1 << 30, free // block, free // block, 1000, files, files, flag, 255)
+    )
+    monkeypatch.setattr(os, "statvfs", lambda _path: told)
+
+
+@pytest.mark.parametrize(
+    ("free", "files", "flag", "says"),
+    [
+        (_LEAST_FREE + 4096, 5, 0, ""),
+        (_LEAST_FREE - 4096, 5, 0, "has only 20.0 MB left"),
+        (0, 5, 0, "has only 0.0 MB left"),
+        (10**12, 0, 0, "can take no more files"),
+        (10**12, 5, os.ST_RDONLY, "is read-only"),
+    ],
+)
+def test_disks(monkeypatch: pytest.MonkeyPatch, free: int, files: int, flag: int, says: str) -> None:
+    disk(monkeypatch, free=free, files=files, flag=flag)
+    assert _disk_trouble(Path("/")) == says
+
+
+def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    assert _disk_trouble(tmp_path / "none") == ""
