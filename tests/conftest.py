@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import postgres as postgres_server
 from nameserver import nameserver
 
 __all__ = ["nameserver", "postgres"]
+
+# On a busy machine any example may take long; where time matters, a test says so itself.
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("calm")
 
 
 @pytest.fixture(scope="session")

@@ -138,7 +138,7 @@ def test_a_clients_own_pointer_cannot_make_spf_uncertain(site):
     assert site.judges(MESSAGE).spf.result is Spf.FAIL
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     header=st.binary(max_size=120),
     helo=st.text(max_size=20),
