@@ -1,7 +1,8 @@
 """The DNS as the authentication checks ask it: found, absent or unavailable, within a deadline.
 
 The only user of dnspython. Asks the given servers, or the system's, which are read once, when the
-resolver is made. Keeps no cache: the server that is asked has one, which honours the records' TTL.
+resolver is made; the one that answered last is asked first. Keeps no cache: the server that is asked
+has one, which honours the records' TTL.
 
 DIAGNOSTICS
     Absent:      the name or the type doesn't exist, or the name can't exist (a label too long).
@@ -133,7 +134,16 @@ class Resolver:
             return Unavailable("DNS did not answer")
         except (dns.exception.DNSException, OSError, ValueError) as error:
             return Unavailable(f"DNS failed: {type(error).__name__}")
+        self._prefer(answer.nameserver, answer.port)
         return Found(tuple(answer.rrset or ()))
+
+    def _prefer(self, address: str | None, port: int | None) -> None:
+        """Put the server that answered first: a dead one before it would cost time at each question."""
+        if self._resolver is None or (address, port) == _place(self._resolver.nameservers[0]):
+            return
+        self._resolver.nameservers = sorted(
+            self._resolver.nameservers, key=lambda server: _place(server) != (address, port)
+        )
 
 
 def _resolver(
@@ -143,9 +153,14 @@ def _resolver(
         resolver = dns.resolver.Resolver(configure=not nameservers)
     except dns.resolver.NoResolverConfiguration:
         return None, "no name server is known: neither dns.nameservers nor /etc/resolv.conf names one"
-    if nameservers:
-        resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in nameservers]
+    servers = nameservers or [(str(host), resolver.port) for host in resolver.nameservers]
+    resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in servers]
     resolver.timeout = timeout / _TRIES
     resolver.use_edns(0, 0, _EDNS_PAYLOAD)
     resolver.cache = None
     return resolver, ""
+
+
+def _place(server: str | dns.nameserver.Nameserver) -> tuple[str, int]:
+    assert isinstance(server, dns.nameserver.Do53Nameserver), "_resolver makes no others"
+    return server.address, server.port

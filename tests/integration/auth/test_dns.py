@@ -102,5 +102,15 @@ def test_nobody_there_is_unavailable():
     assert isinstance(resolver.txt("example.com", soon()), Unavailable)
 
 
+def test_a_dead_server_before_a_good_one_costs_time_once(nameserver):
+    nameserver.txt("second.example.com", "x")
+    resolver = Resolver([("127.0.0.1", free_port()), nameserver.address], timeout=8.0)
+    assert resolver.txt("second.example.com", soon(30)) == Found((b"x",))
+    start = time.monotonic()
+    for _ in range(5):
+        assert resolver.txt("second.example.com", soon(30)) == Found((b"x",))
+    assert time.monotonic() - start < 10, "a dead one is waited for 4 s each time"
+
+
 def test_no_time_left_asks_nobody(resolver):
     assert resolver.txt("example.com", soon(0)) == Unavailable("out of time")
