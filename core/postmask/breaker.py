@@ -83,6 +83,20 @@ class Breaker:
                 if self._in_a_row >= self._limits.failures or self._is_burst(now):
                     self._open(now, self._limits.first_rest)
 
+    @property
+    def state(self) -> str:
+        """ "closed", "open", or "half-open" while a probe is under way."""
+        with self._lock:
+            if not self._rest:
+                return "closed"
+            return "half-open" if self._probing else "open"
+
+    @property
+    def rests_for(self) -> float:
+        """Seconds until the next try is let through; 0.0 if that is now."""
+        with self._lock:
+            return max(0.0, self._probe_at - self._clock.monotonic()) if self._rest else 0.0
+
     def recovered(self) -> None:
         """It is known to work again: closes at once."""
         with self._lock:

@@ -88,7 +88,7 @@ def page() -> str:
         *example(_EXAMPLE.splitlines()),
         ".SH SECURITY",
         text(
-            "Where a URL holds a password, the file must not be readable by others. It is read by root and "
+            "Where the file holds a password, others must not be able to read it. It is read by root and "
             "by the users that the programs run as, not by postfix.pipe_user. Passwords are masked in what "
             "postmask config show and error messages say."
         ),

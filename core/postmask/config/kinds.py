@@ -72,6 +72,18 @@ def one_of(*words: str) -> Kind:
     return Kind("word", "one of " + ", ".join(f'"{word}"' for word in words), read)
 
 
+def some_of(*words: str) -> Kind:
+    """A list of a few words, each at most once, in an order that counts."""
+
+    def read(value: object) -> tuple[str, ...]:
+        named = _list(value)
+        if not all(word in words for word in named) or len({*named}) < len(named):
+            raise Unfit
+        return tuple(map(str, named))
+
+    return Kind("list of words", "a list of " + " and ".join(f'"{word}"' for word in words), read)
+
+
 def _read_path(value: object) -> Path:
     if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
         raise Unfit
@@ -128,6 +140,24 @@ def _read_nameserver(value: object) -> tuple[str, int]:
     return address, int(port or _DNS_PORT)
 
 
+def _read_endpoint(value: object) -> Path | tuple[str, int]:
+    """ "192.0.2.1:783", "[2001:db8::1]:783", "unix:/run/spamd.sock"."""
+    text = _text(value)
+    if text.startswith("unix:"):
+        return _read_path(text.removeprefix("unix:"))
+    match = _HOST_AND_PORT.fullmatch(text)
+    if not match or not match[3]:
+        raise Unfit
+    return _read_nameserver(text)
+
+
+def _read_secret(value: object) -> str:
+    text = _text(value)
+    if not (text.isascii() and text.isprintable()) or text != text.strip():
+        raise Unfit
+    return text
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise Unfit
@@ -145,6 +175,13 @@ USER = Kind("user", "the name of a user", _read_user)
 USERS = Kind("list of users", "a list of users' names", _read_users)
 DOMAIN = Kind("domain", "a domain name", _read_domain)
 ADDRESS = Kind("address", "an e-mail address", _read_address)
+SECRET = Kind("secret", "a text in printable ASCII", _read_secret)
+ENDPOINT = Kind(
+    "endpoint",
+    'an IP address with a port like "127.0.0.1:783" or "[::1]:783", or the path of a Unix socket like '
+    '"unix:/run/engine.sock"',
+    _read_endpoint,
+)
 DATABASE = Kind("URL", "sqlite:////path/to/file or postgresql://user:password@host/database", _read_database)
 NAMESERVERS = Kind(
     "list of servers",

@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 from postmask.config.declare import Derived, Setting, declared
-from postmask.config.kinds import DATABASE, Unfit
+from postmask.config.kinds import DATABASE, SECRET, Unfit
 from postmask.config.sections import SECTIONS, Settings
 from postmask.config.showing import toml
 from postmask.display import printable
@@ -102,7 +102,7 @@ def _default(setting: Setting, known: Mapping[str, Any]) -> Any:
 
 def _misfit(setting: Setting, given: Any) -> str:
     """What to say of a value that isn't of the setting's kind."""
-    if setting.kind is DATABASE:
+    if setting.kind in (DATABASE, SECRET):
         return f"{setting.name}: expected {setting.kind.expected}"  # there may be a password in it
     return f"{setting.name}: expected {setting.kind.expected}, not {_cut(toml(given[setting.attribute]))}"
 

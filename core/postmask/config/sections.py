@@ -1,7 +1,7 @@
 """Every setting of postmask.toml: its section, kind, default, and what it does.
 
-This is the only place where they stand. Reading, `postmask config show` and the manual page
-postmask.toml(5) follow from it.
+This is the only place where they stand, but for the spam check's in postmask.config.spam. Reading,
+`postmask config show` and the manual page postmask.toml(5) follow from it.
 """
 
 # ruff: noqa: RUF009 - `setting` is dataclasses.field() with its metadata filled in
@@ -27,6 +27,7 @@ from postmask.config.kinds import (
     seconds,
     whole,
 )
+from postmask.config.spam import Rspamd, Spam, Spamd
 
 
 def _host_name(_known: Known) -> str:
@@ -282,6 +283,9 @@ class Settings:
     forwarder: Forwarder
     milter: Milter
     mail: Mail
+    spam: Spam
+    spamd: Spamd
+    rspamd: Rspamd
     retention: Retention
     log: Log
     file: Path
@@ -302,6 +306,9 @@ SECTIONS = MappingProxyType(
         "forwarder": Forwarder,
         "milter": Milter,
         "mail": Mail,
+        "spam": Spam,
+        "spamd": Spamd,
+        "rspamd": Rspamd,
         "retention": Retention,
         "log": Log,
     }

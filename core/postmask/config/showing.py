@@ -1,7 +1,7 @@
 """Settings as people and programs get to see them: as TOML, with secrets masked.
 
 DIAGNOSTICS
-    None. A password in a URL is shown as ***, wherever in the URL it stands.
+    None. A secret is shown as ***, so is a password in a URL, wherever in the URL it stands.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from postmask.config.declare import declared
-from postmask.config.kinds import DATABASE
+from postmask.config.kinds import DATABASE, ENDPOINT, SECRET
 from postmask.config.sections import SECTIONS, Settings
 
 _USER_PASSWORD = re.compile(r"(://[^:/@]*:).*@")
@@ -47,6 +47,10 @@ def shown(settings: Settings) -> Iterator[Shown]:
         value = plain(getattr(getattr(settings, setting.section), setting.attribute))
         if setting.kind is DATABASE:
             value = masked(value)
+        elif setting.kind is SECRET:
+            value = value and "***"
+        elif setting.kind is ENDPOINT and value.startswith("/"):
+            value = f"unix:{value}"
         yield Shown(setting.name, value, settings.origins[setting.name], setting.doc)
 
 

@@ -72,6 +72,25 @@ class TestValues:
         assert found.origins["dns.timeout"] == "file"
         assert found.origins["reinject.timeout"] == "default"
 
+    def test_engines_of_the_spam_check(self) -> None:
+        found = settings(
+            """
+            [spool]
+            path = "/srv/postmask/spool.db"
+            [spam]
+            engines = ["rspamd", "spamd"]
+            [spamd]
+            address = "unix:/run/spamd.sock"
+            [rspamd]
+            address = "[::1]:11333"
+            """
+        )
+        assert found.spam.engines == ("rspamd", "spamd")
+        assert found.spam.directory == Path("/srv/postmask")
+        assert found.spamd.address == Path("/run/spamd.sock")
+        assert found.rspamd.address == ("::1", 11333)
+        assert settings("").spam.engines == ()
+
     def test_the_owner_s_url_is_the_programs_unless_set(self) -> None:
         one = "url = 'postgresql://node@db/postmask'"
         assert settings(f"[database]\n{one}").database.owner_url == "postgresql://node@db/postmask"
@@ -171,7 +190,8 @@ class TestShown:
 
     def test_what_is_shown_reads_back(self) -> None:
         found = settings(
-            "[dns]\nnameservers = ['::1']\n[forwarder]\nallowed_users = ['a', 'b']\n[node]\nname = 'mx'"
+            "[dns]\nnameservers = ['::1']\n[forwarder]\nallowed_users = ['a', 'b']\n[node]\nname = 'mx'\n"
+            "[spam]\nengines = ['spamd']\n[spamd]\naddress = 'unix:/run/s'\n[rspamd]\naddress = '[::1]:1'"
         )
         text = "\n".join(f"{setting.name} = {setting.text}" for setting in shown(found) if setting.text)
         again = settings(text)
@@ -208,6 +228,14 @@ def test_all_problems_are_told_at_once() -> None:
         'dns.timeout: expected a number of seconds from 0.1 to 20, not "x"',
         'log.level: expected one of "debug", "info", "warning", "error", not "loud"',
     )
+
+
+def test_a_secret_is_masked() -> None:
+    found = settings("[rspamd]\npassword = 'hush'")
+    assert found.rspamd.password == "hush"
+    values = {setting.name: setting.text for setting in shown(found)}
+    assert values["rspamd.password"] == '"***"'
+    assert problems("[rspamd]\npassword = 'hüsh'") == ("rspamd.password: expected a text in printable ASCII",)
 
 
 def test_no_password_in_an_error() -> None:
