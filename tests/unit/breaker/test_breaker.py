@@ -122,3 +122,18 @@ def test_recovered_closes_it_at_once(clock):
     breaker = opened(clock)
     breaker.recovered()
     assert breaker.allows()
+
+
+def test_what_is_told_of_it(clock):
+    breaker = Breaker(clock, EXACT)
+    assert (breaker.state, breaker.rests_for) == ("closed", 0.0)
+    breaker = opened(clock)
+    assert (breaker.state, breaker.rests_for) == ("open", EXACT.first_rest)
+    clock.advance(EXACT.first_rest - 1)
+    assert breaker.rests_for == 1.0
+    clock.advance(1)
+    assert (breaker.state, breaker.rests_for) == ("open", 0.0)
+    assert breaker.allows()
+    assert breaker.state == "half-open"
+    breaker.succeeded()
+    assert breaker.state == "closed"
