@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import email.utils
 from collections.abc import Callable
+
+# Engines hold it against a message if it is from another time.
+_DATE = email.utils.formatdate().encode()
 
 HEADER = (
     b"From: Alice Example <alice@example.com>\r\nTo: Bob Example <bob@example.org>\r\n"
-    b"Subject: Minutes of our meeting\r\nDate: Fri, 27 Nov 2026 10:00:00 +0000\r\n"
+    b"Subject: Minutes of our meeting\r\nDate: " + _DATE + b"\r\n"
     b"Message-ID: <20261127100000.4711.abcdef@mail.example.com>\r\n"
     b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
 )

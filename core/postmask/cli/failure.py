@@ -26,7 +26,8 @@ MEANINGS: Mapping[int, str] = MappingProxyType(
         os.EX_NOINPUT: "A file that was named can't be read.",
         os.EX_NOUSER: "There is no such account, domain, mailbox, alias, contact or block.",
         os.EX_UNAVAILABLE: "The database, Postfix or another service isn't available. "
-        "From status, db status and lab status: something is amiss.",
+        "From status, db status, lab status and spam status: something is amiss. "
+        "From spam check: no engine has judged.",
         os.EX_SOFTWARE: "A fault of Postmask's own; POSTMASK_DEBUG=1 shows where.",
         os.EX_CANTCREAT: "A file can't be made.",
         os.EX_IOERR: "Reading or writing a file failed.",

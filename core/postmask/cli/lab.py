@@ -42,6 +42,7 @@ def lab() -> None:
         "postmask lab up /tmp/lab --door lmtp --database postgresql://owner:secret@127.0.0.1/postmask",
         "postmask lab up /tmp/mx2 --node mx2 --keys /tmp/lab/keys"
         " --database postgresql://owner:secret@127.0.0.1/postmask",
+        "postmask lab up /tmp/lab --spamd 127.0.0.1:783 --rspamd 127.0.0.1:11333",
         "postmask lab up /tmp/lab --smtp 2525 --sink 127.0.0.1:2526 --exec agent='sleep infinity'",
     ),
 )
@@ -68,6 +69,8 @@ def lab() -> None:
 @click.option(
     "--sink", metavar="HOST:PORT", help="Where outgoing mail goes; default: files in DIRECTORY/sink."
 )
+@click.option("--spamd", metavar="IP:PORT", help="SpamAssassin's spamd, to judge mail; default: none.")
+@click.option("--rspamd", metavar="IP:PORT", help="Rspamd, likewise; asked after spamd.")
 @click.option("--nameserver", metavar="HOST:PORT", help="The name server to ask; default: the system's.")
 @click.option(
     "--exec",

@@ -1,4 +1,4 @@
-"""Points in time as people write them: "30m", "12h", "7d" ago, or a date with or without a time."""
+"""Times as people write them: "30m", "12h", "7d" (ago, or long), or a date with or without a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from postmask.cli.command import runtime
 
-_AGO = re.compile(r"([0-9]{1,6})([mhd])")
+_SPAN = re.compile(r"([0-9]{1,6})([mhd])")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -21,7 +21,7 @@ def seconds_of(
     """An option's value as seconds since the epoch; what says no time zone is UTC. Raises BadParameter."""
     if value is None:
         return None
-    ago = _AGO.fullmatch(value)
+    ago = _SPAN.fullmatch(value)
     if ago:
         return runtime(ctx).clock.now() - int(ago[1]) * _SECONDS[ago[2]]
     try:
@@ -29,3 +29,17 @@ def seconds_of(
     except ValueError:
         raise click.BadParameter(f"{value!r} is no time; write 30m, 12h, 7d, or 2026-01-31") from None
     return (at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def duration_of(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    parameter: click.Parameter,  # noqa: ARG001 - click's signature
+    value: str | None,
+) -> float | None:
+    """An option's value as a number of seconds. Raises BadParameter."""
+    if value is None:
+        return None
+    long = _SPAN.fullmatch(value)
+    if not long or not int(long[1]):
+        raise click.BadParameter(f"{value!r} is no length of time; write 30m, 12h or 7d")
+    return float(int(long[1]) * _SECONDS[long[2]])

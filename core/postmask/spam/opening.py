@@ -7,12 +7,14 @@ DIAGNOSTICS
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from postmask.breaker import Limits
-from postmask.clock import Clock
+from postmask.clock import Clock, Deadline
 from postmask.config import Settings
 from postmask.spam.bypass import Bypass
+from postmask.spam.judgement import EngineError
 from postmask.spam.rspamd import Rspamd
 from postmask.spam.scanner import Installed, Scanner
 from postmask.spam.spamc import Spamd
@@ -40,8 +42,8 @@ def installed(settings: Settings) -> tuple[Installed, ...]:
     return tuple(ENGINES[name](settings) for name in settings.spam.engines)
 
 
-def open_scanner(settings: Settings, clock: Clock) -> Scanner:
-    """As it is configured."""
+def open_scanner(settings: Settings, clock: Clock, bypassed: Callable[[], bool] | None = None) -> Scanner:
+    """As it is configured. bypassed: instead of the node's switch."""
     own = settings.spam
     limits = Limits(
         failures=own.breaker_failures,
@@ -53,8 +55,31 @@ def open_scanner(settings: Settings, clock: Clock) -> Scanner:
     return Scanner(
         installed(settings),
         clock,
-        Bypass(own.directory, clock),
+        bypassed or Bypass(own.directory, clock).in_force,
         budget=own.budget,
         max_in_flight=own.max_in_flight,
         limits=limits,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether an engine answers just now. problem: why not."""
+
+    name: str
+    address: str
+    answers: bool
+    milliseconds: float
+    problem: str
+
+
+def probe(one: Installed, clock: Clock) -> Probe:
+    """Ask it for a sign of life, within its own time."""
+    began = clock.monotonic()
+    problem = ""
+    try:
+        one.ping(Deadline.after(clock, one.total))
+    except EngineError as error:
+        problem = str(error)
+    milliseconds = round((clock.monotonic() - began) * 1_000, 1)
+    return Probe(one.name, one.place, not problem, milliseconds, problem)

@@ -13,13 +13,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from postmask.breaker import Breaker, Limits
 from postmask.clock import Clock, Deadline
-from postmask.spam.bypass import Bypass
 from postmask.spam.engine import Engine, Facts
 from postmask.spam.exchange import Address, ask
 from postmask.spam.figures import EngineFigures, ScannerFigures, Tally
@@ -82,15 +81,16 @@ class Scanner:
         self,
         engines: Sequence[Installed],
         clock: Clock,
-        bypass: Bypass,
+        bypassed: Callable[[], bool],
         *,
         budget: float = 10.0,
         max_in_flight: int = 100,
         limits: Limits | None = None,
     ) -> None:
-        """budget: seconds for a message, all engines together. limits: of each engine's breaker."""
+        """bypassed: whether engines are to be left alone now. budget: seconds for a message, all engines
+        together. limits: of each engine's breaker."""
         self._clock = clock
-        self._bypass = bypass
+        self._bypassed = bypassed
         self._budget = budget
         self._max_in_flight = max_in_flight
         self._watched = [_Watched(one, clock, limits or Limits(), budget) for one in engines]
@@ -102,7 +102,7 @@ class Scanner:
     def scan(self, content: bytes, facts: Facts, deadline: Deadline) -> Scan:
         """Judge a message, as it would be delivered; done within the budget and the deadline."""
         began = self._clock.monotonic()
-        if self._bypass.in_force():
+        if self._bypassed():
             return self._counted(Scan(None, "", (Attempt("", Reason.BYPASSED),), 0.0))
         if not self._enter():
             return self._counted(Scan(None, "", (Attempt("", Reason.NO_SLOT),), 0.0))

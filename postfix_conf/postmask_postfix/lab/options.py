@@ -33,6 +33,7 @@ class LabOptions:
     door:       "pipe" (default) or "lmtp".
     smtp:       port of the SMTP listener on 127.0.0.1; by default a free one.
     sink:       "HOST:PORT" that takes all outgoing mail; None for a sink of the lab's own.
+    spamd, rspamd: "HOST:PORT" of engines that judge mail, asked in this order; None for neither.
     nameserver: "HOST:PORT" that our programs ask instead of the system's resolvers.
     programs:   program → command that replaces it, as a shell would split it (fault tests). It finds the
                 configuration's path in POSTMASK_CONFIG; `pipe` gets our words after its own.
@@ -46,6 +47,8 @@ class LabOptions:
     smtp: int | None = None
     sink: str | None = None
     nameserver: str | None = None
+    spamd: str | None = None
+    rspamd: str | None = None
     programs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -55,7 +58,13 @@ class LabOptions:
             raise _usage(f"--smtp is a port from 1 to 65535, not {self.smtp}")
         if self.node is not None:
             _check_node(self.node)
-        for name, value in (("--sink", self.sink), ("--nameserver", self.nameserver)):
+        endpoints = (
+            ("--sink", self.sink),
+            ("--nameserver", self.nameserver),
+            ("--spamd", self.spamd),
+            ("--rspamd", self.rspamd),
+        )
+        for name, value in endpoints:
             if value is not None:
                 endpoint(name, value)
         for program, command in self.programs.items():
@@ -120,6 +129,8 @@ class Made:
             "smtp": options.smtp,
             "sink": options.sink,
             "nameserver": options.nameserver,
+            "spamd": options.spamd,
+            "rspamd": options.rspamd,
             "exec": dict(options.programs),
             "smtp_port": self.smtp_port,
             "sink_port": self.sink_port,
@@ -140,6 +151,8 @@ class Made:
                 smtp=record["smtp"],
                 sink=record["sink"],
                 nameserver=record["nameserver"],
+                spamd=record["spamd"],
+                rspamd=record["rspamd"],
                 programs=record["exec"],
             )
             return cls(options, int(record["smtp_port"]), int(record["sink_port"]))
@@ -160,6 +173,8 @@ class Made:
             ("--smtp", made.smtp, asked.smtp),
             ("--sink", made.sink, asked.sink),
             ("--nameserver", made.nameserver, asked.nameserver),
+            ("--spamd", made.spamd, asked.spamd),
+            ("--rspamd", made.rspamd, asked.rspamd),
             ("--exec", dict(made.programs) or None, dict(asked.programs) or None),
         )
         for name, had, wanted in pairs:

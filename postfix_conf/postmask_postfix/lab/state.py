@@ -16,7 +16,7 @@ from postmask import keys
 from postmask.clock import Clock
 from postmask_postfix.lab.errors import LabError
 from postmask_postfix.lab.layout import Layout
-from postmask_postfix.lab.options import Made, endpoint
+from postmask_postfix.lab.options import LabOptions, Made, endpoint
 
 
 def make(layout: Layout, made: Made, clock: Clock) -> None:
@@ -93,8 +93,17 @@ def configuration(layout: Layout, made: Made, owner: str, node: str) -> str:
         "postfix": {"config_dir": str(layout.instance.etc), "door": made.door, "pipe_user": "nobody"},
         "sockets": {"directory": str(layout.sockets)},
         "reinject": {"socket": str(layout.reinject), "hold_socket": str(layout.hold)},
+        **_engines(made.options),
     }
     return "".join(_section(name, values) for name, values in sections.items() if values)
+
+
+def _engines(options: LabOptions) -> dict[str, Mapping[str, object]]:
+    """The sections of the spam check."""
+    chosen = {name: given for name, given in (("spamd", options.spamd), ("rspamd", options.rspamd)) if given}
+    return {"spam": {"engines": [*chosen]} if chosen else {}} | {
+        name: {"address": address} for name, address in chosen.items()
+    }
 
 
 def _section(name: str, values: Mapping[str, object]) -> str:

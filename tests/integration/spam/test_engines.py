@@ -21,7 +21,7 @@ FACTS = Facts(
     recipients=("bob@example.org",),
     host="mx.host.test",
     queue_id="4C68C2F27C1",
-    at=1_795_773_600.0,
+    at=CLOCK.now(),
     traced=False,
 )
 

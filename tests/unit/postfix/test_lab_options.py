@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from postmask.config import read
 from postmask_postfix.lab import LabError, LabOptions
 from postmask_postfix.lab import layout as layouts
 from postmask_postfix.lab.options import Made, endpoint
+from postmask_postfix.lab.state import configuration
 
 HERE = Path("/tmp/lab")
 
@@ -22,6 +24,8 @@ HERE = Path("/tmp/lab")
         {"sink": ":25"},
         {"sink": "host:0"},
         {"nameserver": "host:x"},
+        {"spamd": "127.0.0.1"},
+        {"rspamd": "127.0.0.1:0"},
         {"node": "two words"},
         {"programs": {"postgres": "true"}},
         {"programs": {"agent": ""}},
@@ -50,6 +54,8 @@ def test_memory_survives_being_written():
         keys=HERE / "keys",
         sink="127.0.0.1:9",
         nameserver="127.0.0.1:53",
+        spamd="127.0.0.1:783",
+        rspamd="[::1]:11333",
         programs={"agent": "sleep 1"},
     )
     again = Made.from_json(HERE, full.to_json())
@@ -72,6 +78,8 @@ def test_the_same_again_agrees():
         {"smtp": 2599},
         {"sink": "127.0.0.1:9"},
         {"nameserver": "127.0.0.1:53"},
+        {"spamd": "127.0.0.1:783"},
+        {"rspamd": "127.0.0.1:11333"},
         {"database": "postgresql://owner:secret@/x"},
         {"node": "mx2"},
         {"keys": HERE / "keys"},
@@ -118,3 +126,21 @@ def test_a_path_that_is_too_long_for_postfix_is_refused():
     with pytest.raises(LabError, match="too long by 1") as refused:
         layouts.at(Path("/" + "x" * 86))
     assert refused.value.exit_code == os.EX_USAGE
+
+
+@pytest.mark.parametrize(
+    ("options", "engines"),
+    [
+        ({}, ()),
+        ({"rspamd": "[::1]:11333"}, ("rspamd",)),
+        ({"rspamd": "[::1]:11333", "spamd": "127.0.0.2:783"}, ("spamd", "rspamd")),
+    ],
+)
+def test_engines_that_are_named_are_configured(options, engines):
+    text = configuration(layouts.at(HERE), made(**options), "sqlite:////x", "sqlite:////x")
+    found = read(text, HERE / "postmask.toml", {})
+    assert found.spam.engines == engines
+    if "spamd" in options:
+        assert found.spamd.address == ("127.0.0.2", 783)
+    if "rspamd" in options:
+        assert found.rspamd.address == ("::1", 11333)

@@ -21,7 +21,7 @@ def clock() -> ManualClock:
 
 
 def test_they_are_written_when_they_change(tmp_path: Path, clock: ManualClock) -> None:
-    scanner = Scanner([], clock, Bypass(tmp_path, clock))
+    scanner = Scanner([], clock, Bypass(tmp_path, clock).in_force)
     publisher = Publisher(tmp_path, "forwarder", scanner, clock)
     publisher.write()
     (record,) = published(tmp_path)
@@ -53,7 +53,7 @@ def test_a_thread_writes_them_and_clears_away_what_the_dead_left(tmp_path: Path,
     others = tmp_path / "spam.milter.999999999.json"
     others.write_text('{"program": "milter"}')
     assert [*published(tmp_path)] == []
-    publisher = Publisher(tmp_path, "forwarder", Scanner([], clock, Bypass(tmp_path, clock)), clock)
+    publisher = Publisher(tmp_path, "forwarder", Scanner([], clock, Bypass(tmp_path, clock).in_force), clock)
     publisher.start()
     deadline = Deadline.after(clock, 1)
     while not [*published(tmp_path)]:
@@ -75,7 +75,7 @@ def test_a_folder_that_cant_be_written_is_told_of_once(
     tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "none"
-    publisher = Publisher(folder, "forwarder", Scanner([], clock, Bypass(folder, clock)), clock)
+    publisher = Publisher(folder, "forwarder", Scanner([], clock, Bypass(folder, clock).in_force), clock)
     with caplog.at_level(logging.WARNING):
         publisher.write()
         publisher.write()

@@ -43,7 +43,7 @@ class Bench:
         return Scanner(
             engines,
             self.clock,
-            Bypass(self.folder, self.clock),
+            Bypass(self.folder, self.clock).in_force,
             budget=budget,
             max_in_flight=max_in_flight,
             limits=LIMITS,
