@@ -49,6 +49,7 @@ def all_checks(runtime: Runtime) -> Iterator[Check]:
     yield from _guarded("disk", _disks, runtime)
     yield from _guarded("programs", _programs, runtime)
     yield from _guarded("postfix", _postfix, runtime)
+    yield from _guarded("spam", _spam, runtime)
 
 
 def _guarded(part: str, look: Callable[[Runtime], Iterator[Check]], runtime: Runtime) -> Iterator[Check]:
@@ -223,3 +224,15 @@ def _postfix(runtime: Runtime) -> Iterator[Check]:
     attached = sync.attached(directory)
     what = "Postmask is attached" if attached else "Postmask isn't attached"
     yield Check("postfix", attached, f"{what} to the Postfix in {directory}")
+
+
+def _spam(runtime: Runtime) -> Iterator[Check]:
+    from postmask.spam.bypass import Bypass
+    from postmask.spam.opening import installed, probe
+
+    for one in installed(runtime.settings):
+        found = probe(one, runtime.clock)
+        what = f"answers in {found.milliseconds:.0f} ms" if found.answers else found.problem
+        yield Check("spam", found.answers, f"{one.name} at {one.place}: {what}")
+    if Bypass(runtime.settings.spam.directory, runtime.clock).in_force():
+        yield Check("spam", False, "no engine is asked; to end that: postmask spam bypass off")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from postmask.clock import Deadline, SystemClock
 from postmask.spam.engine import Facts
 from postmask.spam.judgement import EngineError, Kind, Reason, Score
-from spam_engines import RunningEngine
+from spam_engines import OURS, RunningEngine
 from spam_messages import BODYLESS, ENDINGS, GTUBE, PLAIN
 
 CLOCK = SystemClock()
@@ -92,3 +96,15 @@ def test_a_wrong_password(rspamd: RunningEngine) -> None:
         rspamd.installed(password="wrong").learn(PLAIN, Kind.HAM, Deadline.after(CLOCK, 60))
     assert caught.value.reason is Reason.ERROR_STATUS
     assert "403" in caught.value.detail or "401" in caught.value.detail
+
+
+def test_our_rules_are_spamassassin_s_language(tmp_path: Path) -> None:
+    """spamd would leave out what it doesn't know. (Rspamd doesn't start with what it can't read.)"""
+    rules = tmp_path / "rules"
+    shutil.copytree("/etc/spamassassin", rules)
+    shutil.copy(OURS / "spamd/postmask.cf", rules)
+    command = ["spamassassin", "--lint", "--local", "--siteconfigpath", str(rules)]
+    linted = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)}
+    )
+    assert (linted.returncode, linted.stderr) == (0, "")

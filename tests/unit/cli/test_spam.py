@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -104,3 +105,16 @@ class TestStatus:
         shown = bare.text("spam", "status")
         assert "forwarder" in shown
         assert shown.endswith("on: no engine is asked until it is switched off\n")
+
+    def test_the_node_s_status_tells_of_it(self, bare: Site) -> None:
+        def checks() -> list[tuple[bool, str]]:
+            found = json.loads(bare.run("status", "--json").stdout)["checks"]
+            return [(one["ok"], one["what"]) for one in found if one["part"] == "spam"]
+
+        assert checks() == []
+        address = with_nobody(bare)
+        bare.text("spam", "bypass", "on")
+        assert checks() == [
+            (False, f"spamd at {address}: refused: Connection refused"),
+            (False, "no engine is asked; to end that: postmask spam bypass off"),
+        ]
