@@ -10,7 +10,8 @@ DIAGNOSTICS
     duplicates; the outcome is kept in memory and recorded before anything else is sent. A copy that
     Postfix refuses, for whatever reason, is deferred, never bounced, and its ledger row keeps the
     answer for `postmask status`. When nobody knows whether Postfix took a copy, its row stays pending:
-    the next try may send a duplicate; its log line and its ledger row say so, and why.
+    the next try may send a duplicate; its log line and its ledger row say so, and why. What Postfix would
+    soon return to a sender who may be forged is held instead of deferred.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from dataclasses import dataclass, replace
 from postmask.log import line
 from postmask.reinjection.submit import Refused, Reinjector, Submitted, Unknown
 from postmask.spool import Entry, LedgerRow, LocalContact, Outcome, ReplayMark, Spool, SpoolError
-from postmask.verdict import Verdict, defer, deliver
+from postmask.verdict import Verdict, defer, deliver, hold
 from postmask_transport.incoming import Incoming
+from postmask_transport.lmtp_events import Client
 
 _log = logging.getLogger(__name__)
 
@@ -33,13 +35,16 @@ _NOT_SENT = "re-injection refused"
 """Begins the reason of a pending row whose copy Postfix surely doesn't have."""
 
 _AGAIN = "sent again after "
+TAKEN_OVER = "taken over before Postfix returns it"
+"""Begins the reason of what is held because it could not be passed on for too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
     """One finished message for one envelope recipient.
 
-    hold: through the listener that holds it. again: why Postfix may have it already.
+    hold: through the listener that holds it. again: why Postfix may have it already. client: who is to be
+    taken for the one who sent it, should it come here again; None: we.
     """
 
     row: LedgerRow
@@ -50,6 +55,7 @@ class Copy:
     hold: bool = False
     reason: str = ""
     again: str = ""
+    client: Client | None = None
 
     @property
     def smtputf8(self) -> bool:
@@ -65,6 +71,32 @@ class Consignment:
     contacts: Sequence[LocalContact] = ()
     marks: Sequence[ReplayMark] = ()
     event: Entry | None = None
+
+
+def as_it_came(incoming: Incoming, row: LedgerRow, recipient: str, reason: str) -> Copy:
+    """A message that is held unfinished: released, it comes to us again, as from its own client."""
+    return Copy(
+        row,
+        incoming.envelope.sender,
+        recipient,
+        incoming.headers.to_bytes(),
+        incoming.body,
+        hold=True,
+        reason=reason,
+        client=incoming.envelope.client,
+    )
+
+
+def _attributes(client: Client) -> dict[str, str]:
+    """A client as XFORWARD tells of it."""
+    address = client.address
+    told = {
+        "ADDR": f"IPV6:{address}" if address and ":" in address else address,
+        "NAME": client.name,
+        "PORT": client.port,
+        "HELO": client.helo,
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 class Courier:
@@ -89,13 +121,27 @@ class Courier:
         rows = [replace(copy.row, reason=copy.again) for copy in todo]
         self._spool.begin(rows, consignment.contacts, consignment.marks)
         failures: list[str] = []
+        held: list[Copy] = []
         for copy in todo:
             told = [consignment.event] if consignment.event and copy is todo[-1] and not failures else []
-            failures.extend(self._send(incoming, copy, told))
+            sent, problem = self._send_or_hold(incoming, copy, told)
+            if problem:
+                failures.append(problem)
+            elif sent.hold:
+                held.append(sent)
         if failures:
             return defer("4.3.0", "could not be passed on, try again later", "; ".join(failures))
-        held = sum(copy.hold for copy in todo)
-        return deliver(f"sent={len(todo) - held} held={held} earlier={len(consignment.copies) - len(todo)}")
+        if taken := [copy.reason for copy in held if copy.reason.startswith(TAKEN_OVER)]:
+            return hold("; ".join(taken))
+        earlier = len(consignment.copies) - len(todo)
+        return deliver(f"sent={len(todo) - len(held)} held={len(held)} earlier={earlier}")
+
+    def take_over(self, incoming: Incoming, copy: Copy, event: Entry | None) -> Verdict:
+        """Hold a message as it came, instead of what was begun for its recipient. Raises SpoolError."""
+        verdict = self.send(incoming, Consignment([copy], event=event))
+        if verdict.accepted:
+            self._spool.forget_begun(copy.row.queue_id, copy.row.recipient, _NOT_SENT)
+        return verdict
 
     def conclude(self, row: LedgerRow, entries: Iterable[Entry]) -> None:
         """Record the outcome of a recipient that nothing is sent for. Raises SpoolError."""
@@ -133,7 +179,16 @@ class Courier:
                 why = first.removeprefix(_AGAIN) or "the forwarder was ended"
                 yield replace(copy, again=f"{_AGAIN}{why}")
 
-    def _send(self, incoming: Incoming, copy: Copy, told: Sequence[Entry]) -> list[str]:
+    def _send_or_hold(self, incoming: Incoming, copy: Copy, told: Sequence[Entry]) -> tuple[Copy, str]:
+        """Send one copy, or hold it where this may be the last attempt; and what went wrong."""
+        problem = self._send(incoming, copy, told)
+        if not problem or copy.hold or not incoming.ending:
+            return copy, problem
+        copy = replace(copy, hold=True, reason=f"{TAKEN_OVER}: {problem}")
+        held = [replace(entry, payload={**entry.payload, "kind": "held"}) for entry in told]
+        return copy, self._send(incoming, copy, held)
+
+    def _send(self, incoming: Incoming, copy: Copy, told: Sequence[Entry]) -> str:
         """Send one copy; return what went wrong. told: what the truth learns with this copy's outcome."""
         submitter = self._hold if copy.hold else self._reinject
         result = submitter.submit(
@@ -141,6 +196,7 @@ class Courier:
             [copy.recipient],
             b"".join((copy.headers, b"\r\n", copy.body)),
             ident=copy.row.key.hex(),
+            client=_attributes(copy.client) if copy.client else {},
             smtputf8=copy.smtputf8 or incoming.envelope.smtputf8,
             deadline=incoming.deadline,
         )
@@ -150,14 +206,14 @@ class Courier:
                 reason = "; ".join(filter(None, (copy.reason, copy.again)))
                 row = replace(copy.row, outcome=outcome, new_queue_id=queue_id, reason=reason)
                 self._finish(row, told)
-                return []
+                return ""
             case Refused():
                 refusal = f"{_NOT_SENT}: {result.code} {result.status} {result.text}"
                 problem = f"{copy.again}; {refusal}" if copy.again else refusal
             case Unknown():
                 problem = f"re-injection: {result.reason}"
         self._finish(replace(copy.row, reason=problem), ())
-        return [problem]
+        return problem
 
     def _finish(self, row: LedgerRow, told: Sequence[Entry]) -> None:
         """Record an outcome; after Postfix's 250 nothing may turn it into a deferral any more."""

@@ -5,7 +5,9 @@ what its local part says: an alias is forwarded to, a reverse alias replied thro
 takes a bounce home, postmaster and abuse go where the domain says.
 
 After the queue a refusal makes Postfix bounce, hence it is spoken only to a known sender who isn't a
-machine; for everybody else the message is put on hold, with a record.
+machine; for everybody else the message is put on hold, with a record. So is, for the same reason, what
+would be deferred once more when Postfix is about to return it: as the finished copy where there is one,
+else as it came.
 
 DIAGNOSTICS
     Each recipient is answered for itself. Whatever is raised becomes "451 4.3.0", is logged with its
@@ -16,27 +18,29 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
-from postmask.alias.rcpt import answer
+from postmask.alias.rcpt import answer, of_alias
 from postmask.clock import DAY, Clock, Deadline
 from postmask.directory.lookup import Absent, Found
-from postmask.directory.records import Alias, Directory
+from postmask.directory.records import Alias, AliasState, Directory
 from postmask.display import printable
 from postmask.keys import Keyring
 from postmask.log import line
 from postmask.spool import Entry, LedgerRow, Outcome, SpoolError
 from postmask.tokens import BounceValid, Postmaster, Reverse
-from postmask.verdict import Kind, Verdict, defer, deliver, discard, unavailable
+from postmask.verdict import Kind, Verdict, defer, deliver, discard, hold, unavailable
 from postmask_transport.bounces import Bounces
 from postmask_transport.contacts import UnknownNowError
-from postmask_transport.courier import Consignment, Copy, Courier
+from postmask_transport.courier import TAKEN_OVER, Consignment, Courier, as_it_came
 from postmask_transport.forwarding import Forwarding, ledger_key
 from postmask_transport.incoming import Incoming, read
 from postmask_transport.lmtp import Client, Envelope
+from postmask_transport.postconf import Patience
 from postmask_transport.replying import Replying
 
 _log = logging.getLogger(__name__)
@@ -55,6 +59,7 @@ class Engine:
         forwarding: Forwarding,
         replying: Replying,
         bounces: Bounces,
+        patience: Patience,
         postfix_uid: int,
     ) -> None:
         self._directory = directory
@@ -64,6 +69,7 @@ class Engine:
         self._forwarding = forwarding
         self._replying = replying
         self._bounces = bounces
+        self._patience = patience
         self._postfix_uid = postfix_uid
 
     def recipient(self, sender: str, recipient: str, client: Client) -> Verdict:  # noqa: ARG002  the handler's form
@@ -73,20 +79,19 @@ class Engine:
     def message(self, envelope: Envelope, data: bytes, deadline: Deadline) -> Sequence[Verdict]:
         """One verdict for each recipient, in their order."""
         incoming = read(envelope, data, deadline, self._postfix_uid)
+        if not incoming.may_bounce and self._patience.is_ending(incoming.received, envelope.sender):
+            incoming = replace(incoming, ending=True)
         return [self._one(incoming, recipient) for recipient in envelope.recipients]
 
     def _one(self, incoming: Incoming, recipient: str) -> Verdict:
         start = self._clock.monotonic()
-        try:
-            verdict = self._decide(incoming, recipient)
-        except (UnknownNowError, SpoolError) as error:
-            verdict = unavailable(str(error))
-        except Exception as error:  # noqa: BLE001  an unknown exception is a deferral, in every shell
-            verdict = unavailable(f"{type(error).__name__}: {error}")
-            _log.error("%s", printable(traceback.format_exc(), 4000))
+        verdict = self._attempt(self._decide, incoming, recipient)
+        if incoming.ending and verdict.kind is Kind.DEFER:
+            taken = self._attempt(partial(self._take_over, verdict.reason), incoming, recipient)
+            verdict = taken if taken.accepted else verdict
         line(
             _log,
-            logging.INFO if verdict.accepted else logging.WARNING,
+            logging.WARNING if not verdict.accepted or TAKEN_OVER in verdict.reason else logging.INFO,
             "message",
             queue_id=incoming.queue_id,
             recipient=recipient,
@@ -98,18 +103,53 @@ class Engine:
         )
         return verdict
 
+    @staticmethod
+    def _attempt(step: Callable[[Incoming, str], Verdict], incoming: Incoming, recipient: str) -> Verdict:
+        """Whatever is raised becomes a deferral."""
+        try:
+            return step(incoming, recipient)
+        except (UnknownNowError, SpoolError) as error:
+            return unavailable(str(error))
+        except Exception as error:  # noqa: BLE001  an unknown exception is a deferral, in every shell
+            _log.error("%s", printable(traceback.format_exc(), 4000))
+            return unavailable(f"{type(error).__name__}: {error}")
+
+    def _take_over(self, reason: str, incoming: Incoming, recipient: str) -> Verdict:
+        """Hold, as it came, what would be deferred for that reason."""
+        address = parse_loose(recipient)
+        facts = self._facts(incoming, address)
+        why = f"{TAKEN_OVER}: {reason}"
+        copy = as_it_came(incoming, self._row(incoming, address), str(address), why)
+        verdict = hold(why)
+        held = self._courier.take_over(incoming, copy, self._event("held", incoming, facts, verdict))
+        return verdict if held.accepted else held
+
+    def _facts(self, incoming: Incoming, address: Address) -> Facts:
+        today = int(self._clock.now()) // DAY
+        return gather(self._directory, self._keys, today, address, incoming.envelope.sender)
+
+    @staticmethod
+    def _row(
+        incoming: Incoming, address: Address, outcome: Outcome = Outcome.PENDING, reason: str = ""
+    ) -> LedgerRow:
+        """Of a recipient as a whole."""
+        key = ledger_key(incoming, address.key, "")
+        return LedgerRow(key, address.key, incoming.queue_id, outcome, reason=reason)
+
     def _decide(self, incoming: Incoming, recipient: str) -> Verdict:
         try:
             address = parse_loose(recipient)
         except AddressError as error:
             return defer("4.3.0", "not a recipient of this service", f"recipient: {error}")
-        today = int(self._clock.now()) // DAY
-        facts = gather(self._directory, self._keys, today, address, incoming.envelope.sender)
+        facts = self._facts(incoming, address)
         if isinstance(facts.domain, Absent) and not facts.subdomain:
             return defer("4.3.0", "not a recipient of this service", "domain not in the directory")
         if isinstance(facts.reserved, Reverse):
             return self._replying.handle(incoming, address, facts.reserved.token)
         verdict = answer(facts)
+        if incoming.ending and _lacks_a_mailbox(facts, verdict):
+            taken = self._accepted(incoming, address, facts)
+            return hold(f"{TAKEN_OVER}: {taken.reason}") if taken.accepted else taken
         if verdict is None or verdict.kind is Kind.DEFER:
             return verdict or unavailable("no answer")
         if verdict.kind is Kind.REJECT:
@@ -141,21 +181,18 @@ class Engine:
 
     def _refuse(self, incoming: Incoming, address: Address, facts: Facts, verdict: Verdict) -> Verdict:
         """Refuse to a known sender, else hold the message as it came."""
-        key = ledger_key(incoming, address.key, "")
-        row = LedgerRow(key, address.key, incoming.queue_id, reason=verdict.reason)
         if incoming.may_bounce:
             event = self._event("refused", incoming, facts, verdict)
-            self._courier.conclude(replace(row, outcome=Outcome.REFUSED), [event] if event else [])
+            row = self._row(incoming, address, Outcome.REFUSED, verdict.reason)
+            self._courier.conclude(row, [event] if event else [])
             return verdict
-        headers = incoming.headers.to_bytes()
-        copy = Copy(row, incoming.envelope.sender, str(address), headers, incoming.body, True, verdict.reason)
+        copy = as_it_came(incoming, self._row(incoming, address), str(address), verdict.reason)
         event = self._event("held", incoming, facts, verdict)
         return self._courier.send(incoming, Consignment([copy], event=event))
 
     def _discard(self, incoming: Incoming, address: Address, facts: Facts, verdict: Verdict) -> Verdict:
         """Accept, deliver to nobody, record."""
-        key = ledger_key(incoming, address.key, "")
-        row = LedgerRow(key, address.key, incoming.queue_id, Outcome.DISCARDED, reason=verdict.reason)
+        row = self._row(incoming, address, Outcome.DISCARDED, verdict.reason)
         event = self._event("discarded", incoming, facts, verdict)
         self._courier.conclude(row, [event] if event else [])
         return discard(verdict.reason)
@@ -168,3 +205,10 @@ class Engine:
             "event", at=self._clock.now(), account_id=alias.account_id, alias_id=alias.id, kind=kind,
             queue_id=incoming.queue_id, status=verdict.status, reason=verdict.reason,
         )  # fmt: skip
+
+
+def _lacks_a_mailbox(facts: Facts, verdict: Verdict | None) -> bool:
+    """Whether nothing but the state of an active alias's mailboxes keeps the mail waiting."""
+    if not isinstance(facts.alias, Found) or facts.alias.value.state is not AliasState.ACTIVE:
+        return False
+    return verdict is not None and verdict.kind is Kind.DEFER and verdict == of_alias(facts.alias.value)

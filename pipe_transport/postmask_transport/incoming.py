@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from postmask.clock import Deadline
 from postmask.message.headers import Headers, split
-from postmask.message.identity import local_queue_id, message_digest
+from postmask.message.identity import first_received_date, local_queue_id, message_digest
 from postmask_transport.lmtp import Envelope
 
 _AUTOMATIC_PRECEDENCE = frozenset({"bulk", "list", "junk", "auto_reply"})
@@ -17,8 +17,9 @@ class Incoming:
     """A message on its way through the forwarder.
 
     data: the whole message with CRLF line ends, as Postfix's queue holds it. digest: SHA-256, the same
-    after a requeue. queue_id: "" if nobody says it. authenticated: came by a SASL login or was submitted
-    on this host. automatic: must not be answered (RFC 3834 §2).
+    after a requeue. received: when our Postfix got it, None if nobody says it. queue_id: "" likewise.
+    authenticated: came by a SASL login or was submitted on this host. automatic: must not be answered
+    (RFC 3834 §2). ending: Postfix would return it before long, to somebody who may not be bounced to.
     """
 
     envelope: Envelope
@@ -26,10 +27,12 @@ class Incoming:
     headers: Headers
     body: bytes
     digest: bytes
+    received: int | None
     queue_id: str
     deadline: Deadline
     authenticated: bool
     automatic: bool
+    ending: bool = False
 
     @property
     def may_bounce(self) -> bool:
@@ -46,6 +49,7 @@ def read(envelope: Envelope, data: bytes, deadline: Deadline, postfix_uid: int) 
         headers=headers,
         body=body,
         digest=message_digest(data, postfix_uid),
+        received=first_received_date(headers, postfix_uid),
         queue_id=envelope.client.queue_id or local_queue_id(headers),
         deadline=deadline,
         authenticated=is_authenticated(envelope),

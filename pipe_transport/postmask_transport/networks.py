@@ -15,28 +15,22 @@ from pathlib import Path
 from typing import TypeAlias
 
 from postmask.log import line
+from postmask_transport.postconf import ask
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _log = logging.getLogger(__name__)
 _PARAMETERS = ("mynetworks", "smtpd_authorized_xclient_hosts", "smtpd_authorized_xforward_hosts")
-_TIMEOUT = 10.0
 
 
 def own_networks(config_dir: Path) -> tuple[Network, ...]:
     """mynetworks, and whom Postfix trusts with XCLIENT or XFORWARD. Asked once, at start."""
     try:
-        asked = subprocess.run(
-            ["postconf", "-c", str(config_dir), "-xh", *_PARAMETERS],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=True,
-        )
+        asked = ask(config_dir, *_PARAMETERS)
     except (OSError, subprocess.SubprocessError) as error:
         line(_log, logging.WARNING, "networks", error=str(error), note="only loopback counts as ours")
         return ()
-    words = asked.stdout.replace(",", " ").split()
+    words = " ".join(asked).replace(",", " ").split()
     return tuple(network for word in words if (network := _network(word)) is not None)
 
 

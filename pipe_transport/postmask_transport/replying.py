@@ -6,7 +6,8 @@ proven reaches nobody: it is refused to a sender who had logged in, and held, as
 have gone out, from everybody else, with a notice to the mailbox.
 
 DIAGNOSTICS
-    handle() raises UnknownNowError and SpoolError, which defer. A temporary DNS error defers. A proof
+    handle() raises UnknownNowError and SpoolError, which defer. A temporary DNS error defers, until
+    Postfix would return the message: then it counts as unproven. A proof
     that was used by another message: discarded with a record, never refused.
 """
 
@@ -28,7 +29,7 @@ from postmask.directory.records import Alias, MailboxState, ReverseAlias
 from postmask.spool import LedgerRow, LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
 from postmask.tokens import reverse_token
 from postmask.verdict import Verdict, defer, discard, hold, reject, unavailable
-from postmask_transport.courier import Consignment, Courier
+from postmask_transport.courier import TAKEN_OVER, Consignment, Courier
 from postmask_transport.forwarding import Stationery, ledger_key
 from postmask_transport.incoming import Incoming
 from postmask_transport.networks import Network
@@ -111,6 +112,8 @@ class Replying:
         proof: Proof,
     ) -> Verdict:
         match proof:
+            case Undecided(reason) if incoming.ending:
+                return self._unproven(incoming, recipient, reverse, fresh, f"{TAKEN_OVER}: {reason}")
             case Undecided(reason):
                 return defer("4.4.3", "the sender can't be verified now, try again later", reason)
             case Unproven(reason):

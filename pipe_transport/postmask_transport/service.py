@@ -29,6 +29,7 @@ from postmask_transport.lmtp import Limits, Server, Times
 from postmask_transport.networks import own_networks
 from postmask_transport.notices import NoticeSender
 from postmask_transport.outgoing import Outgoing
+from postmask_transport.postconf import Patience
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner
 
@@ -108,6 +109,7 @@ def assemble(settings: Settings) -> Forwarder:
             courier=courier,
             notices_from=settings.mail.notices_from,
         ),
+        patience=Patience(settings.postfix.config_dir, clock),
         postfix_uid=mail_owner,
     )
     notices = NoticeSender(spool=spool, reinject=reinject, keys=keyring, clock=clock, directory=directory)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Iterator
 
-from faults import Watch, await_flow, frozen, killed, main_cf, message, reload, requeue, subjects
+from faults import (
+    Watch,
+    await_flow,
+    frozen,
+    killed,
+    message,
+    postsuper,
+    refused_at_reinjection,
+    requeue,
+    subjects,
+)
 from service import Service
 
 # ---- tried again --------------------------------------------------------------------------------
@@ -28,14 +36,15 @@ def test_the_same_message_received_twice_is_two_messages(faulty: Service) -> Non
     assert await_flow(faulty, owned.mailbox, 2) == ["same", "same"]
 
 
-def test_half_delivered_and_requeued(faulty: Service) -> None:
-    """One of two mailboxes is refused at re-injection; then the message gets a new queue id, twice."""
+def test_half_delivered_requeued_held_and_released(faulty: Service) -> None:
+    """One of two mailboxes is refused at re-injection; then the message gets a new queue id, twice, and is
+    put on hold and released with its own."""
     owned = faulty.alias()
     second = f"second-{owned.mailbox}"
     faulty.lab.postmask("mailbox", "add", second, "--verified")
     faulty.lab.postmask("alias", "edit", owned.alias, "--to", owned.mailbox, "--to", second)
     watch = Watch(faulty.lab)
-    with _refused_at_reinjection(faulty, second):
+    with refused_at_reinjection(faulty, second):
         queue_id = faulty.send("bob@example.com", [owned.alias], message(owned.alias, "both")).queue_id
         watch.await_lines(1, queue_id, "status=deferred")
         for times in (1, 2):
@@ -43,29 +52,23 @@ def test_half_delivered_and_requeued(faulty: Service) -> None:
             requeue(faulty)
             watch.await_lines(times, "postfix/pickup", "from=<bob@example.com>")
             watch.await_lines(tried + 1, f"to=<{owned.alias}>", "status=deferred")
+        (waiting,) = (e["queue_id"] for e in faulty.lab.queue() if e["queue_name"] != "hold")
+        for _ in range(2):
+            tried = len(watch.lines(f"to=<{owned.alias}>", "status=deferred"))
+            postsuper(faulty, "-h", waiting)
+            faulty.lab.flush()
+            assert waiting in [entry["queue_id"] for entry in faulty.held()]
+            postsuper(faulty, "-H", waiting)
+            faulty.lab.flush()
+            watch.await_lines(tried + 1, f"to=<{owned.alias}>", "status=deferred")
         assert subjects(faulty, owned.mailbox) == ["both"]
         assert subjects(faulty, second) == []
+        postsuper(faulty, "-h", waiting)
+    postsuper(faulty, "-H", waiting)
     await_flow(faulty, second, 1)
     assert subjects(faulty, owned.mailbox) == ["both"]
     assert subjects(faulty, second) == ["both"]
     assert watch.bounced() == []
-
-
-@contextlib.contextmanager
-def _refused_at_reinjection(service: Service, mailbox: str) -> Iterator[None]:
-    """The re-injection listener says 450 to one recipient."""
-    restrictions = "postmask-reinject/unix/smtpd_recipient_restrictions"
-    postconf = ("postconf", "-c", str(service.lab.postfix), "-P")
-    service.lab.run(*postconf, f"{restrictions}=$faults_refused")
-    table = f"check_recipient_access inline:{{ {{ {mailbox} = 450 4.2.0 not now }} }}"
-    try:
-        with main_cf(service, faults_refused=table), killed(service, "forwarder"):
-            # The connections that it kept know the value of before.
-            service.lab.up()
-            yield
-    finally:
-        service.lab.run(*postconf, f"{restrictions}=")
-        reload(service)
 
 
 def test_killed_again_and_again_while_mail_flows(faulty: Service) -> None:

@@ -155,6 +155,22 @@ def main_cf(service: Service, **parameters: str) -> Iterator[None]:
         _set_main_cf(service, before)
 
 
+@contextlib.contextmanager
+def refused_at_reinjection(service: Service, mailbox: str) -> Iterator[None]:
+    """The re-injection listener says 450 to one recipient."""
+    restrictions = "postmask-reinject/unix/smtpd_recipient_restrictions"
+    _postconf(service, "-P", f"{restrictions}=$faults_refused")
+    table = f"check_recipient_access inline:{{ {{ {mailbox} = 450 4.2.0 not now }} }}"
+    try:
+        with main_cf(service, faults_refused=table), killed(service, "forwarder"):
+            # The connections that it kept know the value of before.
+            service.lab.up()
+            yield
+    finally:
+        _postconf(service, "-P", f"{restrictions}=")
+        reload(service)
+
+
 def _set_main_cf(service: Service, parameters: Mapping[str, str]) -> None:
     _postconf(service, "-e", *(f"{name}={value}" for name, value in parameters.items()))
     reload(service)

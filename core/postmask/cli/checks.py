@@ -224,6 +224,38 @@ def _postfix(runtime: Runtime) -> Iterator[Check]:
     attached = sync.attached(directory)
     what = "Postmask is attached" if attached else "Postmask isn't attached"
     yield Check("postfix", attached, f"{what} to the Postfix in {directory}")
+    if attached:
+        yield from _guarded("queue", _queue, runtime)
+
+
+def _queue(runtime: Runtime) -> Iterator[Check]:
+    """What waits for the forwarder, and whether Postfix is about to return it."""
+    from postmask.cli.postfix_log import queued
+    from postmask_postfix import lifetime, sync
+
+    directory = runtime.settings.postfix.config_dir
+    ours = sync.ours(directory)
+    waiting = [
+        message
+        for message in queued(directory).values()
+        if message.name != "hold" and any(map(ours.search, message.recipients))
+    ]
+    if not waiting:
+        yield Check("queue", True, "no message waits for postmask-forwarder")
+        return
+    times = lifetime.Lifetime.of(postfix_facts.parameters(directory, *lifetime.PARAMETERS))
+    oldest = min(waiting, key=lambda message: message.arrived + times.whole(message.sender))
+    what = f"{len(waiting)} messages wait for postmask-forwarder, the oldest since {moment(oldest.arrived)}"
+    if runtime.clock.now() - oldest.arrived < times.ending(oldest.sender):
+        yield Check("queue", True, what)
+        return
+    end = moment(oldest.arrived + times.whole(oldest.sender))
+    yield Check(
+        "queue",
+        False,
+        f"{what}: Postfix returns {oldest.queue_id} to its sender after {end}, unless postmask-forwarder "
+        "takes it before; is it running?",
+    )
 
 
 def _spam(runtime: Runtime) -> Iterator[Check]:

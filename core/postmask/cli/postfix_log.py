@@ -61,18 +61,21 @@ class PostfixLog:
             if line is not None:
                 yield line
 
-    def queue(self) -> dict[str, Queued]:
-        """What lies in the queue now, by queue id."""
-        told = postfix_facts.run("postqueue", "-c", str(self.config_dir), "-j")
-        entries = map(json.loads, told.splitlines())
-        return {
-            entry["queue_id"]: Queued(
-                entry["queue_id"],
-                entry["queue_name"],
-                tuple(recipient["address"] for recipient in entry["recipients"]),
-            )
-            for entry in entries
-        }
+
+def queued(config_dir: Path) -> dict[str, Queued]:
+    """What lies in the queue now, by queue id."""
+    told = postfix_facts.run("postqueue", "-c", str(config_dir), "-j")
+    entries = map(json.loads, told.splitlines())
+    return {
+        entry["queue_id"]: Queued(
+            entry["queue_id"],
+            entry["queue_name"],
+            tuple(recipient["address"] for recipient in entry["recipients"]),
+            "" if entry["sender"] == "MAILER-DAEMON" else entry["sender"],
+            float(entry["arrival_time"]),
+        )
+        for entry in entries
+    }
 
 
 def open_log(runtime: Runtime, named: Sequence[Path]) -> PostfixLog:

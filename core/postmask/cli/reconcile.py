@@ -13,7 +13,7 @@ import click
 from postmask.cli.command import Command
 from postmask.cli.failure import CommandError
 from postmask.cli.output import Column, moment
-from postmask.cli.postfix_log import PostfixLog, ledger, log_option, open_log
+from postmask.cli.postfix_log import PostfixLog, ledger, log_option, open_log, queued
 from postmask.cli.runtime import Runtime
 from postmask.cli.since import seconds_of
 from postmask.maillog.reckoning import Fate, Period, Reckoner, Reckoning
@@ -80,7 +80,7 @@ def _reckon(runtime: Runtime, log: PostfixLog, since: float) -> tuple[Tracker, R
     from postmask_postfix import sync
 
     until = runtime.clock.now()
-    queue = log.queue()
+    queue = queued(log.config_dir)
     looked = runtime.clock.now()
     is_ours = _in(sync.ours(log.config_dir))
 

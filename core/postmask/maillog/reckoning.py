@@ -41,11 +41,16 @@ class Fate(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A message that lies in Postfix's queue. name: of the queue: hold, deferred, active, incoming."""
+    """A message that lies in Postfix's queue.
+
+    name: of the queue: hold, deferred, active, incoming. arrived: seconds since the epoch.
+    """
 
     queue_id: str
     name: str
     recipients: tuple[str, ...]
+    sender: str = ""
+    arrived: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from types import MappingProxyType
 from typing import TypeAlias
 
 from postmask.clock import Clock, Deadline
@@ -35,6 +36,7 @@ from postmask.daemon import connect_unix
 from postmask.reinjection.connection import LostError, Reply, SmtpConnection
 from postmask.xtext import encode_xtext, octets
 
+_WE: Mapping[str, str] = MappingProxyType({})
 _IDLE_LIMIT = 60.0
 _MESSAGES_LIMIT = 90
 
@@ -106,6 +108,7 @@ class Reinjector:
         data: bytes,
         *,
         ident: str,
+        client: Mapping[str, str] = _WE,
         smtputf8: bool = False,
         eight_bit: bool = True,
         deadline: Deadline,
@@ -113,9 +116,10 @@ class Reinjector:
         """Hand over one message to all recipients or to none.
 
         sender: "" is the null sender. data: headers and body, lines ending in CRLF. ident: goes into
-        Postfix's log as orig_queue_id. smtputf8, eight_bit: asked for where the listener offers them.
+        Postfix's log as orig_queue_id. client: XFORWARD's attributes of whom Postfix is to name as the
+        message's client, where that isn't us. smtputf8, eight_bit: asked for where the listener offers them.
         """
-        job = _Job(sender, tuple(recipients), data, ident, smtputf8, eight_bit)
+        job = _Job(sender, tuple(recipients), data, ident, client, smtputf8, eight_bit)
         job.check()
         lost = LostError("no time was left")
         for fresh in (False, True):
@@ -206,6 +210,7 @@ class _Job:
     recipients: tuple[str, ...]
     data: bytes
     ident: str
+    client: Mapping[str, str]
     smtputf8: bool
     eight_bit: bool
 
@@ -217,7 +222,7 @@ class _Job:
             raise ValueError("an envelope address could not stand in an SMTP command")
 
     def commands(self, extensions: Mapping[str, str]) -> Sequence[bytes]:
-        """XFORWARD (only where IDENT is offered), MAIL, RCPT for each, DATA."""
+        """XFORWARD (of what is offered), MAIL, RCPT for each, DATA."""
         dsn = "DSN" in extensions
         mail = f"MAIL FROM:<{self.sender}>"
         if "SIZE" in extensions:
@@ -230,9 +235,16 @@ class _Job:
             mail += " RET=HDRS"
         notify = " NOTIFY=FAILURE" if dsn else ""
         lines = [mail, *(f"RCPT TO:<{recipient}>{notify}" for recipient in self.recipients), "DATA"]
-        if "IDENT" in extensions.get("XFORWARD", "").upper().split():
-            lines.insert(0, f"XFORWARD IDENT={encode_xtext(octets(self.ident)).decode('ascii')}")
+        told = {"IDENT": self.ident, **self.client}
+        offered = extensions.get("XFORWARD", "").upper().split()
+        words = [f"{name}={_xtext(value)}" for name, value in told.items() if name in offered]
+        if words:
+            lines.insert(0, f"XFORWARD {' '.join(words)}")
         return [octets(line) + b"\r\n" for line in lines]
+
+
+def _xtext(plain: str) -> str:
+    return encode_xtext(octets(plain)).decode("ascii")
 
 
 def _offer(connection: SmtpConnection, job: _Job, deadline: Deadline) -> Reply | None:

@@ -147,6 +147,18 @@ class Spool:
 
         self._writer.write(change, self._timeout)
 
+    def forget_begun(self, queue_id: str, recipient: str, reason: str) -> None:
+        """Drop the pending rows of a message's recipient whose reason begins so."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "DELETE FROM ledger WHERE queue_id = ? AND recipient = ? AND outcome = 'pending'"
+                " AND substr(reason, 1, ?) = ?",
+                (queue_id, recipient, len(reason), reason),
+            )
+
+        self._writer.write(change, self._timeout)
+
     # ---- contacts -------------------------------------------------------------------------------
 
     def contact_by_token(self, token: str) -> LocalContact | None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from directories import MemoryDirectory, alias, mailbox
+from postmask.address import parse_loose
 from postmask.auth.dns import Resolver
-from postmask.clock import Deadline, ManualClock
+from postmask.auth.proof import Undecided
+from postmask.clock import DAY, Deadline, ManualClock
 from postmask.directory.local import LocalDirectory
 from postmask.directory.lookup import Unavailable
 from postmask.directory.records import (
@@ -20,14 +22,16 @@ from postmask.directory.records import (
     Contact,
     ContactRule,
     MailboxState,
+    ReverseAlias,
     SenderRule,
     WhenDisabled,
 )
 from postmask.keys import Keyring, Secret
+from postmask.message import dates
 from postmask.reinjection.submit import Outcome as Answer
 from postmask.reinjection.submit import Refused, Submitted, Unknown
 from postmask.spool import Outcome, Spool, SpoolError
-from postmask.tokens import reverse_token
+from postmask.tokens import reverse_local_part, reverse_token
 from postmask.verdict import Kind, Verdict
 from postmask_transport.bounces import Bounces
 from postmask_transport.contacts import ContactBook
@@ -36,6 +40,7 @@ from postmask_transport.deliver import Engine
 from postmask_transport.forwarding import Forwarding, Stationery
 from postmask_transport.lmtp import Client, Envelope
 from postmask_transport.outgoing import Outgoing
+from postmask_transport.postconf import Patience
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner
 
@@ -137,6 +142,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         bounces=Bounces(
             directory=directory, spool=spool, keys=KEYS, clock=clock, courier=courier, notices_from=None
         ),
+        patience=Patience(tmp_path, clock),
         postfix_uid=0,
     )
     yield Rig(engine, memory, spool, out, held, clock)
@@ -214,6 +220,104 @@ def test_a_forwarder_that_ends_in_an_attempt_knows_nothing_of_it(
         rig.deliver()
     rig.deliver()
     assert caplog.text.count("may be a duplicate") == 1
+
+
+# ---- about to be returned by Postfix -------------------------------------------------------------
+
+
+def old(rig: Rig, content: bytes = PLAIN, days: float = 4.95) -> bytes:
+    """The message as it was received so long ago, of Postfix's five days."""
+    received = dates.format(rig.clock.now() - days * DAY)
+    field = f"Received: from mx.example.com (mx.example.com [203.0.113.5])\r\n\tby h id Q1; {received}\r\n"
+    return field.encode() + content
+
+
+TAKEN = "taken over before Postfix returns it"
+
+
+def test_a_copy_that_cannot_be_sent_is_held_in_the_end(rig: Rig) -> None:
+    boxes = (mailbox("a@real.test", id=1), mailbox("b@real.test", id=2))
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
+    content = old(rig, days=4)
+    rig.out.answers = [
+        Submitted("OUT1"),
+        Refused(451, "4.3.0", "no", False),
+        Refused(451, "4.3.0", "no", False),
+    ]
+    assert rig.deliver(content=content).kind is Kind.DEFER
+    rig.clock.advance(0.95 * DAY)
+    verdict = rig.deliver(content=content)
+    assert (verdict.kind, verdict.reason) == (Kind.HOLD, f"{TAKEN}: re-injection refused: 451 4.3.0 no")
+    assert [recipient for _, recipient, _ in rig.out.sent] == ["a@real.test"]
+    assert [recipient for _, recipient, _ in rig.held.sent] == ["b@real.test"]
+    assert rig.outcomes() == ["delivered", "held"]
+    assert rig.events() == ["held"]
+
+
+def test_nothing_can_be_held_either(rig: Rig) -> None:
+    """Then it waits on, and Postfix returns it."""
+    rig.out.answers = [Refused(451, "4.3.0", "no", False)]
+    rig.held.answers = [Refused(451, "4.4.1", "nobody listens", False)] * 2
+    assert rig.deliver(content=old(rig)).kind is Kind.DEFER
+
+
+def test_the_spool_cannot_be_written_in_the_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.spool, "begin", failing)
+    assert rig.deliver(content=old(rig)).kind is Kind.DEFER
+    assert (rig.out.sent, rig.held.sent) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("client", "header", "kind"),
+    [
+        (LOGGED_IN, b"", Kind.DEFER),
+        (LOGGED_IN, b"Precedence: bulk\r\n", Kind.HOLD),
+        (FOREIGN, b"", Kind.HOLD),
+    ],
+    ids=["a known sender", "a machine", "anybody"],
+)
+def test_who_may_be_bounced_to_is(rig: Rig, client: Client, header: bytes, kind: Kind) -> None:
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(state=MailboxState.PAUSED),))
+    assert rig.deliver(content=old(rig, header + PLAIN), client=client).kind is kind
+
+
+def test_without_a_finished_copy_it_is_held_as_it_came(rig: Rig) -> None:
+    """What was begun for a mailbox and never sent is forgotten: the message as a whole has its outcome."""
+    content = old(rig, days=4)
+    rig.out.answers = [Refused(451, "4.3.0", "no", False)]
+    rig.deliver(content=content)
+    rig.clock.advance(0.95 * DAY)
+    rig.directory.aliases["shop@alias.test"] = alias(
+        state=AliasState.DISABLED, when_disabled=WhenDisabled.DEFER
+    )
+    verdict = rig.deliver(content=content)
+    assert (verdict.kind, verdict.reason) == (Kind.HOLD, f"{TAKEN}: alias disabled")
+    assert rig.held.sent == [("bob@example.com", "shop@alias.test", content)]
+    assert rig.outcomes() == ["held"]
+    assert rig.deliver(content=content).kind is Kind.HOLD
+    assert len(rig.held.sent) == 1
+
+
+def test_a_reply_that_cannot_be_judged_for_so_long_is_held_as_unproven(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Replying, "_proof", lambda *_: Undecided("no DNS server answers"))
+    token = reverse_token(KEYS, 7, "bob@example.com")
+    rig.directory.reverse_aliases[token] = ReverseAlias(
+        token, alias(), "bob@example.com", None, "bob@example.com"
+    )
+    recipient = f"{reverse_local_part(parse_loose('bob@example.com'), None, token)}@alias.test"
+    for days, kind in ((4.0, Kind.DEFER), (4.95, Kind.HOLD)):
+        verdict = rig.deliver(recipient, old(rig, days=days), "me@real.test")
+        assert verdict.kind is kind, verdict
+    assert TAKEN in verdict.reason
+    assert [recipient for _, recipient, _ in rig.held.sent] == ["bob@example.com"]
+    assert rig.events() == ["held"]
+
+
+def test_a_message_that_says_nothing_of_its_age_waits(rig: Rig) -> None:
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(state=MailboxState.PAUSED),))
+    assert rig.deliver().kind is Kind.DEFER
 
 
 def test_a_spool_that_cannot_be_written_defers_before_anything_is_sent(

@@ -76,9 +76,11 @@ def test_nothing_is_said_that_was_not_offered(tmp_path: Path) -> None:
         peer.take_data()
         peer.say(b"250 ok\r\n")
 
+    client = {"ADDR": "192.0.2.1", "HELO": "a b"}
     with scripted_peer(tmp_path / "s", script):
-        assert submit(Reinjector(tmp_path / "s", CLOCK), sender="", smtputf8=True) == Submitted("")
-    assert heard == [b"MAIL FROM:<>", b"RCPT TO:<m@home.example>", b"DATA"]
+        reinjector = Reinjector(tmp_path / "s", CLOCK)
+        assert submit(reinjector, sender="", smtputf8=True, client=client) == Submitted("")
+    assert heard == [b"XFORWARD ADDR=192.0.2.1", b"MAIL FROM:<>", b"RCPT TO:<m@home.example>", b"DATA"]
 
 
 def test_a_cleanup_that_was_lost_may_have_finished(tmp_path: Path) -> None:
