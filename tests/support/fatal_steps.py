@@ -1,6 +1,7 @@
 """One of our programs that dies by SIGKILL the next time it comes to a step.
 
     python -P fatal_steps.py forwarder|agent
+    python -P fatal_steps.py db move --to URL cli
 
 It is the real program with its real parts, but for what stands around them here: each part says to which
 step it has come, and when that is the one named in the file `fatal-step` beside the configuration, the
@@ -100,6 +101,19 @@ FORWARDER_STEPS = (
 UNKNOWABLE = ("after-the-dot", "after-the-250")
 """Between the final dot and the ledger row nobody can tell whether Postfix has the copy."""
 
+MOVE_STEPS_UNDONE = (
+    "when-frozen",
+    "when-noted",
+    "when-copied",
+    "when-verified",
+    "when-filled",
+    "when-arriving",
+)
+"""Of `postmask db move`: killed there, the old database is in use as it was."""
+
+MOVE_STEPS_DONE = ("when-marked", "when-in-use", "when-named", "when-forgotten")
+"""Killed there, the new one is the truth."""
+
 AGENT_STEPS = ("before-applying", "before-the-commit", "before-forgetting", "after-forgetting")
 
 
@@ -151,11 +165,36 @@ def agent() -> None:
     around(Spool, "sent", before="before-forgetting", after="after-forgetting")
 
 
+def mover() -> None:
+    """Put the steps around the parts of `postmask db move`."""
+    from postmask.store.moving import copying, target
+    from postmask.store.moving.journal import Journal
+    from postmask.store.moving.move import Mover
+
+    around(Journal, "write", before="when-frozen", after="when-noted")
+    around(copying, "verify", before="when-copied", after="when-verified")
+    around(target, "fill", after="when-filled")
+    around(Mover, "_take_up", before="when-marked")
+    around(target, "take_into_use", after="when-in-use")
+    around(Journal, "remove", before="when-named", after="when-forgotten")
+
+    move = Mover.move
+
+    def moving(self: Mover, destination: Any, now: float, committing: Callable[[], None]) -> Any:
+        def at_the_last_moment() -> None:
+            committing()
+            come_to("when-arriving")
+
+        return move(self, destination, now, at_the_last_moment)
+
+    Mover.move = moving  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     name = sys.argv.pop()
-    {"forwarder": forwarder, "agent": agent}[name]()
+    {"forwarder": forwarder, "agent": agent, "cli": mover}[name]()
     runpy.run_module(
-        {"forwarder": "postmask_transport", "agent": "postmask.agent"}[name],
+        {"forwarder": "postmask_transport", "agent": "postmask.agent", "cli": "postmask.cli"}[name],
         run_name="__main__",
         alter_sys=True,
     )

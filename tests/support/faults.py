@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lab import Lab
+from lab import Delivered, Lab
 from postmask.clock import SystemClock
 from postmask.config import load
 from postmask.spool import Spool
@@ -42,8 +42,13 @@ def message(recipient: str, subject: str | None = None, body: bytes = b"Hello.\r
 
 def subjects(service: Service, mailbox: str) -> list[str]:
     """Of all that came for the mailbox, sorted: one that came twice stands there twice."""
-    found = (re.search(rb"^Subject: (.*?)\r$", mail.content, re.M) for mail in service.mail_for(mailbox))
-    return sorted(match[1].decode() for match in found if match)
+    return sorted(map(subject, service.mail_for(mailbox)))
+
+
+def subject(mail: Delivered) -> str:
+    """Of one."""
+    found = re.search(rb"^Subject: (.*?)\r$", mail.content, re.M)
+    return found[1].decode() if found else ""
 
 
 def await_flow(service: Service, mailbox: str, count: int, seconds: float = 60.0) -> list[str]:

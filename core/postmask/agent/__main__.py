@@ -4,7 +4,8 @@ Postgres keeps the node's replica of the directory.
     postmask-agent [--config FILE]
 
 runs in the foreground, with log lines on standard error and systemd notified once it runs. Mail does
-not wait for it: while it is down, or the database is, the node's spool keeps everything.
+not wait for it: while it is down, or the database is, the node's spool keeps everything. When the
+configuration names another database, to which the truth was moved, it goes on with that one.
 
 DIAGNOSTICS
     Exit status 78 (EX_CONFIG): the configuration is not as it must be. 74 (EX_IOERR): the spool can't
@@ -15,19 +16,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from postmask.clock import Clock
-    from postmask.config import Settings
-    from postmask.daemon import Stop
-
-_LAST_SECONDS = 3.0
-"""For what the replica's thread has in hand when the program ends."""
 
 
 @click.command()
@@ -43,13 +34,11 @@ def main(config: Path | None) -> None:
     """
     # Imported here: --help needs none of it.
     from postmask import daemon, log
-    from postmask.agent.housekeeping import Housekeeping
-    from postmask.agent.outbox import OutboxCarrier
-    from postmask.agent.rounds import Rounds
+    from postmask.agent.service import serve
     from postmask.clock import SystemClock
-    from postmask.config import ConfigError, load
+    from postmask.config import ConfigError, Settings, load
     from postmask.spool import Spool, SpoolError
-    from postmask.store.engine import Use, make_engine
+    from postmask.store.engine import parse_url
     from postmask.store.errors import StoreError
 
     stop = daemon.Stop.install()
@@ -57,7 +46,7 @@ def main(config: Path | None) -> None:
     try:
         settings = load(config)
         log.setup("postmask-agent", settings.log.level)
-        engine = make_engine(settings.database.url, Use.INTAKE)
+        parse_url(settings.database.url)
         spool = Spool(settings.spool.path, clock)
     except (ConfigError, StoreError) as error:
         click.echo(f"postmask-agent: {error}", err=True)
@@ -66,30 +55,11 @@ def main(config: Path | None) -> None:
         click.echo(f"postmask-agent: {error}", err=True)
         sys.exit(os.EX_IOERR)
     daemon.notify("READY=1")
-    following = follow(settings, clock, stop)
-    node = settings.node.name
-    housekeeping = Housekeeping(spool, engine, node, settings.retention.events_days, clock)
-    Rounds(OutboxCarrier(spool, engine, node), housekeeping, stop).run()
+    turn: Settings | None = settings
+    while turn is not None:
+        turn = serve(turn, spool, clock, stop)
     daemon.notify("STOPPING=1")
-    if following is not None:
-        following.join(_LAST_SECONDS)
     spool.close()
-
-
-def follow(settings: Settings, clock: Clock, stop: Stop) -> threading.Thread | None:
-    """Keep the replica from now on, in a thread of its own; None: with SQLite there is none."""
-    from postmask.agent.replica.follower import Follower
-    from postmask.store.engine import Use, make_engine, sqlite_path
-    from postmask.store.replica.folder import Folder
-
-    url = settings.database.url
-    if sqlite_path(url) is not None:
-        return None
-    folder = Folder(settings.replica.directory)
-    follower = Follower(make_engine(url, Use.FEED), folder, clock, stop, settings.replica.poll)
-    thread = threading.Thread(target=follower.run, name="replica", daemon=True)
-    thread.start()
-    return thread
 
 
 if __name__ == "__main__":

@@ -78,7 +78,8 @@ def _database(runtime: Runtime) -> Iterator[Check]:
     with runtime.reading() as session:
         names = domains.names(session)
         boxes = mailboxes.listing(session)
-    yield Check("database", True, f"{found.database}, {len(names)} domains, {len(boxes)} mailboxes")
+    counted = f"{found.database}, {len(names)} domains, {len(boxes)} mailboxes"
+    yield Check("database", not found.trouble, found.trouble or counted)
     for box in boxes:
         if box.state == "paused":
             yield Check("mailbox", False, f"{box.address} is paused: {box.pause_reason or 'no reason given'}")

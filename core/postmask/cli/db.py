@@ -70,16 +70,60 @@ def upgrade(runtime: Runtime) -> None:
 @click.pass_obj
 @click.pass_context
 def status(ctx: click.Context, runtime: Runtime) -> None:
-    """Show the schema's state and the nodes; exit status 69 unless the schema is current."""
-    from postmask.store import schema
+    """Show the schema's state, whether this database is the one in use, and the nodes.
 
+    A move that was interrupted is finished, or undone. Exit status 69 unless the schema is current and the
+    database in use.
+    """
+    from postmask.cli.move import settle
+    from postmask.store import schema
+    from postmask.store.vocabulary import Phase
+
+    settled = settle(runtime)
     found = schema.status(runtime.settings.database.owner_url)
     if runtime.output.json:
         runtime.output.record(found)
     else:
         runtime.output.record(_plain(found))
-    if found.state is not schema.SchemaState.CURRENT:
+    if not settled or found.state is not schema.SchemaState.CURRENT or found.phase is not Phase.CURRENT:
         ctx.exit(os.EX_UNAVAILABLE)
+
+
+@db.command(
+    "move",
+    examples=(
+        "postmask db move --to postgresql://postmask:SECRET@db.example.com/postmask",
+        "postmask db move --to postgresql://postmask:SECRET@db.example.com/postmask --dry-run",
+    ),
+)
+@click.option(
+    "--to",
+    "url",
+    metavar="URL",
+    required=True,
+    help='The new database as its owner opens it; "-": read it here.',
+)
+@click.option(
+    "--nodes-to",
+    "node_url",
+    metavar="URL",
+    help="The same as the nodes open it. "
+    "[default: with the role and password of database.url; from SQLite a new role]",
+)
+@click.option("--dry-run", is_flag=True, help="Only say whether it could be moved there.")
+@click.pass_obj
+def move(runtime: Runtime, url: str, node_url: str | None, dry_run: bool) -> None:
+    """Move to an empty Postgres database, from SQLite or another Postgres, while mail flows.
+
+    Changes wait meanwhile; the nodes keep what they learn. All is copied and verified, the old database is
+    marked as moved, and the configuration file names the new one, which the programs on this node take up
+    by themselves. On a node left behind the same command corrects the file alone. Whatever interrupts it, the
+    old or the new database is whole and in use.
+    """
+    from postmask.cli.move import move_to
+
+    owner_url = sys.stdin.readline().strip() if url == "-" else url
+    move_to(runtime, owner_url, node_url, dry_run=dry_run)
 
 
 @db.command("backup", examples=("postmask db backup /var/backups/postmask.db",))
@@ -144,4 +188,5 @@ def _grant(runtime: Runtime) -> str | None:
 def _plain(status: Status) -> dict[str, object]:
     nodes = [f"{node.name}, last seen {moment(node.last_seen)}" for node in status.nodes]
     clock = None if status.clock is None else moment(status.clock)
-    return {**fields(status), "nodes": nodes, "clock": clock}
+    frozen = "yes: it is being moved" if status.frozen else "no"
+    return {**fields(status), "frozen": frozen, "nodes": nodes, "clock": clock}

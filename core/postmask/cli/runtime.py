@@ -49,6 +49,11 @@ class Runtime:
 
         return load(self.config_file)
 
+    def read_again(self) -> None:
+        """The configuration file was changed: settings and engine are to be those that it names now."""
+        for name in ("settings", "engine"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def keys(self) -> Keyring:
         """The master secrets. Raises KeyFileError."""

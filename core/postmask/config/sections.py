@@ -64,7 +64,9 @@ class Database:
     url: str = setting(
         DATABASE,
         "sqlite:////var/lib/postmask/postmask.db",
-        "The database as the programs open it. On Postgres the role in it is a node's, which may do little.",
+        "The database as the programs open it. On Postgres the role in it is a node's, which may do little. "
+        "This setting alone is read again while they run: they go over to another database once that is the "
+        "one in use.",
     )
     owner_url: str = setting(
         DATABASE,

@@ -11,12 +11,8 @@ from postmask.clock import Clock
 from postmask.config import Settings
 from postmask.directory.local import LocalDirectory
 from postmask.directory.records import Directory
-from postmask.directory.replica import Replica, ReplicaDirectory
-from postmask.directory.truth import Asker
+from postmask.directory.succession import Succession
 from postmask.spool import Spool
-from postmask.store.directory import SqlDirectory
-from postmask.store.engine import Use, make_engine, sqlite_path
-from postmask.store.replica.folder import Folder
 
 
 def open_directory(settings: Settings, spool: Spool | None, clock: Clock) -> Directory:
@@ -24,9 +20,5 @@ def open_directory(settings: Settings, spool: Spool | None, clock: Clock) -> Dir
 
     spool: for the contacts that this node met and the truth doesn't have yet; None: without them.
     """
-    url = settings.database.url
-    directory: Directory = SqlDirectory(make_engine(url, Use.DIRECTORY), clock)
-    if sqlite_path(url) is None:
-        replica = Replica(Folder(settings.replica.directory), clock)
-        directory = ReplicaDirectory(replica, directory, Asker(clock), clock)
+    directory = Succession(settings, clock)
     return directory if spool is None else LocalDirectory(directory, spool)

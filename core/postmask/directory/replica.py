@@ -55,11 +55,15 @@ class _Open:
 
 
 class Replica:
-    """The replica that the pointer names, whichever that is just now. Shared by threads."""
+    """The replica that the pointer names, whichever that is just now. Shared by threads.
 
-    def __init__(self, folder: Folder, clock: Clock) -> None:
+    meanwhile: what is asked until there is a first one.
+    """
+
+    def __init__(self, folder: Folder, clock: Clock, meanwhile: SqlDirectory | None = None) -> None:
         self._folder = folder
         self._clock = clock
+        self._meanwhile = meanwhile
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
         self._open: _Open | None = None
@@ -70,7 +74,9 @@ class Replica:
         """The replica's answer; None: there is no replica that could say."""
         current = self._current()
         if current is None:
-            return None
+            meanwhile = self._meanwhile
+            answer = question(meanwhile) if meanwhile else None
+            return None if isinstance(answer, Unavailable) else answer
         answer = question(current.directory)
         if isinstance(answer, Unavailable):
             self._complain(current)
@@ -94,6 +100,9 @@ class Replica:
             self._stamp = stamp
             if before is not None:
                 before.directory.close()
+            if self._open is not None and self._meanwhile is not None:
+                self._meanwhile.close()
+                self._meanwhile = None
         self._look_at = now + LOOK_SECONDS
 
     def _opened(self, path: Path) -> _Open:

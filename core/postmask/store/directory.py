@@ -31,7 +31,7 @@ from postmask.directory.records import (
     ReverseAlias,
     SenderRule,
 )
-from postmask.store import fitness, reading, waiting
+from postmask.store import fitness, reading, waiting, whereabouts
 from postmask.store.engine import LOOKUP_SECONDS, explain
 from postmask.store.errors import StoreUnavailable
 from postmask.store.prepared import Prepared
@@ -48,11 +48,14 @@ class SqlDirectory:
     """The directory, straight from the database. May be used by many threads at once."""
 
     def __init__(self, engine: Engine, clock: Clock | None = None, seconds: float = LOOKUP_SECONDS) -> None:
-        """engine: made for Use.DIRECTORY. seconds: what one look-up may take."""
+        """engine: made for Use.DIRECTORY. seconds: what one look-up may take.
+
+        remote: not a file on this machine.
+        """
         self._engine = engine
         self._clock = clock or SystemClock()
         self._seconds = seconds
-        self._remote = engine.dialect.name != "sqlite"
+        self.remote = engine.dialect.name != "sqlite"
         self._idle: deque[PoolProxiedConnection] = deque()
         self._prepared: dict[Executable, Prepared] = {}
         self._resting_until = float("-inf")
@@ -65,6 +68,16 @@ class SqlDirectory:
         while self._idle:
             self._idle.pop().invalidate()
         self._engine.dispose()
+
+    def trouble(self) -> str:
+        """Why this isn't the database in use, or can't be asked whether it is; "" if it is."""
+        if self.remote and self._clock.monotonic() < self._resting_until:
+            return self._last_reason
+        try:
+            with waiting.time_limit(self._seconds), self._engine.connect() as connection:
+                return whereabouts.of(connection).trouble()
+        except Exception as error:  # noqa: BLE001 (whatever it is: it is not "no")
+            return self._failed(error).reason
 
     def domain(self, name: str) -> Lookup[Domain]:
         """The domain of exactly this name."""
@@ -120,12 +133,12 @@ class SqlDirectory:
         read: Callable[[reading.Rows], T | None],
     ) -> Lookup[T]:
         """read: makes the value of the rows; None: there is no such thing."""
-        if self._remote and self._clock.monotonic() < self._resting_until:
+        if self.remote and self._clock.monotonic() < self._resting_until:
             return Unavailable(self._last_reason)
         try:
             rows = self._rows(statement, parameters)
             value = read(rows)
-            if value is None and self._remote:
+            if value is None and self.remote:
                 self._doubt()
         except Exception as error:  # noqa: BLE001 (whatever it is: it is not "no")
             return self._failed(error)
@@ -137,7 +150,7 @@ class SqlDirectory:
             raise StoreUnavailable(objection)
 
     def _rows(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
-        if not self._remote:
+        if not self.remote:
             return self._fetch(statement, parameters)
         with waiting.time_limit(self._seconds):
             try:
@@ -150,7 +163,7 @@ class SqlDirectory:
             return self._fetch(statement, parameters)
 
     def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
-        if not self._remote:
+        if not self.remote:
             return self._fetch_here(statement, parameters)
         with self._engine.connect() as connection:
             return connection.execute(statement, parameters).all()

@@ -33,7 +33,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 from sqlalchemy.pool import NullPool, QueuePool
 
 from postmask.store import servers, waiting
-from postmask.store.errors import StoreError, StoreUnavailable
+from postmask.store.errors import Moved, StoreError, StoreUnavailable
 
 LOOKUP_SECONDS = 1.0
 """What a look-up may take in all (gate and milter answer within Postfix's 2 s)."""
@@ -44,12 +44,20 @@ READ_ONLY = "postmask_read_only"
 TIME_LIMIT = "postmask_time_limit"
 """Execution option of an engine whose transactions must not hang: seconds for a whole one."""
 
+WAIT = "postmask_wait"
+"""Execution option of an engine: seconds for which a change waits while the database is being moved."""
+
+FILE = "postmask_file"
+"""Execution option of an engine on SQLite: the file's path."""
+
 _INTAKE_SECONDS = 20.0
+_MOVE_SECONDS = 10.0
 _POOL = 8
 
 _LOCKED = "55P03"
 _CANCELED = "57014"
-"""SQLSTATEs: lock_timeout and statement_timeout."""
+_REFUSED = "PM001"
+"""SQLSTATEs: lock_timeout, statement_timeout, and of a database that isn't in use (migration 0004)."""
 
 
 class Use(enum.StrEnum):
@@ -133,6 +141,7 @@ def _sqlite_engine(path: Path, use: Use, create: bool) -> Engine:
         "sqlite+pysqlite://",
         creator=connect,
         poolclass=QueuePool if pooled else NullPool,
+        execution_options={FILE: path, WAIT: _wait(use)},
         isolation_level="AUTOCOMMIT" if pooled else None,
         pool_reset_on_return=None if pooled else "rollback",
         **({"pool_size": _POOL, "max_overflow": -1} if pooled else {}),
@@ -140,6 +149,11 @@ def _sqlite_engine(path: Path, use: Use, create: bool) -> Engine:
     if not pooled:
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _wait(use: Use) -> float:
+    """The agent has other things to do, and comes again."""
+    return _MOVE_SECONDS if use is Use.ADMIN else 0.0
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, use: Use) -> None:
@@ -178,7 +192,7 @@ def _postgres_engine(url: URL, use: Use) -> Engine:
     return create_engine(
         "postgresql+psycopg2://",
         creator=servers.Servers(url, settings, read_only=read_only).connect,
-        execution_options={TIME_LIMIT: _INTAKE_SECONDS} if use is Use.INTAKE else {},
+        execution_options={WAIT: _wait(use)} | ({TIME_LIMIT: _INTAKE_SECONDS} if use is Use.INTAKE else {}),
         isolation_level="AUTOCOMMIT" if lookup else None,
         pool_reset_on_return=None if lookup else "rollback",
         poolclass=QueuePool if lookup else NullPool,
@@ -193,6 +207,12 @@ def explain(error: SQLAlchemyError) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
+def is_locked(error: SQLAlchemyError) -> bool:
+    """Whether somebody else's change was waited for in vain."""
+    state = getattr(error.orig, "pgcode", None) if isinstance(error, DBAPIError) else None
+    return state == _LOCKED or explain(error) == "database is locked"
+
+
 def as_store_error(error: SQLAlchemyError) -> StoreError:
     """The StoreError that an operation raises in place of this one."""
     if isinstance(error, IntegrityError):
@@ -200,7 +220,9 @@ def as_store_error(error: SQLAlchemyError) -> StoreError:
     hint = ""
     text = explain(error)
     state = getattr(error.orig, "pgcode", None) if isinstance(error, DBAPIError) else None
-    if state == _LOCKED or text == "database is locked":
+    if state == _REFUSED:
+        return Moved(text.partition(" CONTEXT:")[0])
+    if is_locked(error):
         return StoreUnavailable(
             "somebody else is changing the database and hasn't finished; nothing was changed, try again"
             f" (the database says: {text})"

@@ -44,3 +44,11 @@ class InUse(StoreError):
 
 class StoreUnavailable(StoreError):
     """The database can't be reached, doesn't answer, or isn't in a state to be used."""
+
+
+class BeingMoved(StoreUnavailable):
+    """The database can't be changed while it is being moved."""
+
+
+class Moved(StoreUnavailable):
+    """Another database is the one in use."""

@@ -41,6 +41,7 @@ from postmask.store.vocabulary import (
     BounceOrigin,
     EventKind,
     KeyState,
+    Phase,
     RuleScope,
 )
 
@@ -383,17 +384,27 @@ class Node(Base):
 
 
 class Generation(Base):
-    """Raised by a restore: whatever was copied from an earlier generation has to be copied anew.
+    """Raised by a restore and a move: whatever was copied from an earlier one has to be copied anew.
 
     reader: the oldest schema revision whose programs can still read this database's directory.
+    phase, elsewhere, moved_at: whether this database is the one in use, and if not, where that is (see
+    store.moving). elsewhere_id: how to know that again.
     """
 
     __tablename__ = "generation"
-    __table_args__ = (CheckConstraint("id = 1", name="single"), CheckConstraint("number >= 1", name="number"))
+    __table_args__ = (
+        CheckConstraint("id = 1", name="single"),
+        CheckConstraint("number >= 1", name="number"),
+        _one_of("phase", Phase),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(Integer)
     reader: Mapped[str] = mapped_column(String(32), server_default=text("'0002'"))
+    phase: Mapped[str] = mapped_column(String(8), server_default=text("'current'"))
+    elsewhere: Mapped[str | None] = mapped_column(Text)
+    elsewhere_id: Mapped[str | None] = mapped_column(Text)
+    moved_at: Mapped[float | None] = mapped_column(Double)
 
 
 class Deletion(Base):

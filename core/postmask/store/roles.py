@@ -74,12 +74,17 @@ def grant_node_role(owner: Engine, role: str, password: str) -> None:
         raise StoreError("SQLite has no roles; database.url and database.owner_url are the same there")
     try:
         with owner.begin() as connection:
-            if role == connection.scalar(text("SELECT current_user")):
-                raise StoreError(f'the nodes need a role of their own; "{role}" owns the tables')
-            _make(connection, role, password)
-            _grant(connection, role)
+            admit(connection, role, password)
     except SQLAlchemyError as error:
         raise as_store_error(error) from error
+
+
+def admit(connection: Connection, role: str, password: str) -> None:
+    """The same in a transaction of the owner's."""
+    if role == connection.scalar(text("SELECT current_user")):
+        raise StoreError(f'the nodes need a role of their own; "{role}" owns the tables')
+    _make(connection, role, password)
+    _grant(connection, role)
 
 
 def _make(connection: Connection, role: str, password: str) -> None:

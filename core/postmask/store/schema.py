@@ -25,10 +25,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from postmask import tokens
 from postmask.clock import Clock
-from postmask.store import models
+from postmask.store import models, whereabouts
 from postmask.store.engine import READ_ONLY, as_store_error, make_engine, sqlite_path
 from postmask.store.errors import StoreError, StoreUnavailable
 from postmask.store.roles import grant_node_role as grant_node_role
+from postmask.store.vocabulary import Phase
+from postmask.store.whereabouts import Whereabouts
 
 DEFAULT_ACCOUNT = "default"
 
@@ -58,6 +60,8 @@ class NodeStatus:
 class Status:
     """database: "sqlite" or "postgresql". revision: the schema's; wanted: this program's.
 
+    phase: whether it is the one in use; frozen: it is being moved now. elsewhere: where it was moved to or
+    comes from, moved_at: when.
     clock: the database's own, seconds, UTC; None with SQLite, which has ours.
     """
 
@@ -66,8 +70,17 @@ class Status:
     revision: str | None
     wanted: str
     generation: int | None
+    phase: Phase
+    frozen: bool
+    elsewhere: str | None
+    moved_at: float | None
     nodes: tuple[NodeStatus, ...]
     clock: float | None
+
+    @property
+    def trouble(self) -> str:
+        """Why this isn't the database in use; "" if it is."""
+        return Whereabouts(self.phase, self.elsewhere, moved_at=self.moved_at).trouble()
 
 
 def wanted_revision() -> str:
@@ -88,11 +101,11 @@ def init(url: str, clock: Clock) -> bool:
     engine = make_engine(url, create=True)
     try:
         with engine.begin() as connection:
-            match _state(connection):
+            match state_of(connection):
                 case SchemaState.CURRENT:
                     return False
                 case SchemaState.MISSING:
-                    _migrate(connection)
+                    migrate(connection)
                     _first_rows(connection, clock.now())
                     return True
                 case state:
@@ -107,9 +120,9 @@ def upgrade(url: str) -> tuple[str | None, str]:
     """Bring an older schema up to date; (revision before, revision after). Current stays as it is."""
     with _opened(url) as connection:
         before = _revision(connection)
-        state = _state(connection)
+        state = state_of(connection)
         if state is SchemaState.BEHIND:
-            _migrate(connection)
+            migrate(connection)
         elif state is not SchemaState.CURRENT:
             raise _not_ready(state)
         return before, wanted_revision()
@@ -118,21 +131,26 @@ def upgrade(url: str) -> tuple[str | None, str]:
 def status(url: str) -> Status:
     """Where this database stands. Raises StoreUnavailable when it can't be asked."""
     with _opened(url, read_only=True) as connection:
-        state = _state(connection)
+        state = state_of(connection)
         readable = state in (SchemaState.CURRENT, SchemaState.AHEAD, SchemaState.BEHIND)
+        found = whereabouts.of(connection) if readable else Whereabouts()
         return Status(
             database=connection.dialect.name,
             state=state,
             revision=_revision(connection),
             wanted=wanted_revision(),
             generation=generation(connection) if readable else None,
+            phase=found.phase,
+            frozen=found.frozen,
+            elsewhere=found.elsewhere,
+            moved_at=found.moved_at,
             nodes=_nodes(connection) if readable else (),
             clock=_clock(connection),
         )
 
 
 def generation(connection: Connection) -> int:
-    """The database's generation: raised by each restore."""
+    """The database's generation: raised by each restore and move."""
     return int(connection.execute(select(models.Generation.number)).scalar_one())
 
 
@@ -156,7 +174,8 @@ def _opened(url: str, *, read_only: bool = False) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _state(connection: Connection) -> SchemaState:
+def state_of(connection: Connection) -> SchemaState:
+    """Where its schema stands against this program."""
     revision = _revision(connection)
     if revision is None:
         tables = set(inspect(connection).get_table_names())
@@ -182,7 +201,8 @@ def _clock(connection: Connection) -> float | None:
     return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
 
 
-def _migrate(connection: Connection) -> None:
+def migrate(connection: Connection) -> None:
+    """Bring the schema from wherever it is to this program's, in the caller's transaction."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

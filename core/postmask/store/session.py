@@ -9,23 +9,29 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from postmask.store import waiting
-from postmask.store.engine import READ_ONLY, TIME_LIMIT, as_store_error
-from postmask.store.errors import StoreError
+from postmask.store import waiting, whereabouts
+from postmask.store.engine import READ_ONLY, TIME_LIMIT, as_store_error, is_locked
+from postmask.store.errors import BeingMoved, StoreError
 
 
 @contextlib.contextmanager
 def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Session]:
     """A session that commits at the end of the block, and rolls back when anything is raised in it.
 
-    read_only: takes no write lock. Database errors come out as StoreError. A StoreError whose `keep`
-    is set (an attempt that has to be counted) commits before it goes on.
+    read_only: takes no write lock. Else the database must be the one in use; while it is being moved the
+    block waits to begin, for as long as the engine's use has patience, and raises BeingMoved. Database
+    errors come out as StoreError. A StoreError whose `keep` is set (an attempt that has to be counted)
+    commits before it goes on.
     """
     seconds = engine.get_execution_options().get(TIME_LIMIT)
     limit = waiting.time_limit(seconds) if seconds else contextlib.nullcontext()
     try:
         with limit, Session(engine) as session:
-            session.connection(execution_options={READ_ONLY: read_only})
+            if not read_only:
+                whereabouts.await_thaw(engine)
+            connection = session.connection(execution_options={READ_ONLY: read_only})
+            if not read_only:
+                whereabouts.demand_current(connection)
             try:
                 yield session
             except StoreError as error:
@@ -34,4 +40,6 @@ def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Session]
                 raise
             session.commit()
     except SQLAlchemyError as error:
+        if is_locked(error) and whereabouts.is_frozen(engine):
+            raise BeingMoved(whereabouts.BEING_MOVED) from error
         raise as_store_error(error) from error

@@ -54,3 +54,11 @@ class BounceOrigin(enum.StrEnum):
     FORWARD = "forward"
     REPLY = "reply"
     NOTICE = "notice"
+
+
+class Phase(enum.StrEnum):
+    """Whether a database is the one in use: arriving, it is a copy of that; moved, it was until then."""
+
+    CURRENT = "current"
+    ARRIVING = "arriving"
+    MOVED = "moved"

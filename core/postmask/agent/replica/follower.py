@@ -190,12 +190,14 @@ class Follower:
         return self._replica is not None and self._folder.complained(self._replica.path)
 
     def _report(self, standing: Standing) -> None:
-        """All went well, unless a copy is still wanted."""
-        trouble = self._copying.trouble
+        """All went well, unless a copy is still wanted, or this isn't the truth any more."""
+        trouble = self._copying.trouble or standing.trouble
         if not trouble and not self._follows(standing):
             trouble = "a full copy is being made"
         elif self._trouble and not trouble:
             line(_log, logging.WARNING, "replica.follows", after=self._trouble)
+        if standing.trouble and trouble != self._trouble:
+            line(_log, logging.ERROR, "replica.left", reason=trouble, note="the replica serves as it is")
         if trouble != self._trouble or self._clock.monotonic() - self._written_at >= _STATE_EVERY:
             self._trouble = trouble
             self._write_state()

@@ -27,7 +27,7 @@ from psycopg2 import errors, extensions
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from postmask.store import fitness, waiting
+from postmask.store import fitness, waiting, whereabouts
 from postmask.store.engine import as_store_error
 from postmask.store.errors import StoreError, StoreUnavailable
 from postmask.store.replica.tables import COPIED, Copied
@@ -43,7 +43,7 @@ SELECT (SELECT system_identifier FROM pg_control_system()),
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer END,
        (SELECT oid FROM pg_database WHERE datname = current_database()),
        'alias'::regclass::oid,
-       generation.number, change_number.last_value
+       generation.number, change_number.last_value, to_jsonb(generation)
 FROM generation, change_number
 """
 """A promoted standby's timeline stands in its log's names at once, in its control file only later."""
@@ -82,10 +82,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Who the truth is now, and the last number that it gave out (to changes not yet seen, perhaps)."""
+    """Who the truth is now, and the last number that it gave out (to changes not yet seen, perhaps).
+
+    trouble: why it isn't the database in use; "" if it is.
+    """
 
     identity: Identity
     number: int
+    trouble: str = ""
 
 
 class Snapshot:
@@ -159,9 +163,9 @@ class Feed:
         fit = _ask(self._cursor, fitness.QUESTION)
         if objection := fitness.objection(fit):
             raise IncompatibleError(objection)
-        system, timeline, database, table, generation, number = _ask(self._cursor, _WHO)[0]
+        system, timeline, database, table, generation, number, row = _ask(self._cursor, _WHO)[0]
         identity = Identity(str(system), timeline, database, table, generation, fit[0][0])
-        return Standing(identity, number)
+        return Standing(identity, number, whereabouts.read(row).trouble())
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
