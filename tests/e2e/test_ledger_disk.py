@@ -6,14 +6,13 @@ import contextlib
 import re
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from faults import Watch, await_flow, message, mounted, subjects
+from faults import Watch, await_flow, fill, message, mounted, remount, subjects
 from postmask_postfix import lab as labs
 from service import Service
 from stand_ins import passage
@@ -70,17 +69,6 @@ def _long_reader(spool: Path) -> Iterator[None]:
         yield
 
 
-def _fill(folder: Path) -> Path:
-    """Not an octet is left."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (65_536, 4_096, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(bytes(size))
-    return filler
-
-
 def test_a_full_disk(faulty: Service, disk: Path) -> None:
     """What is sent is sent; the rest waits, and RCPT is answered and other mail passes as ever."""
     owned = faulty.alias()
@@ -89,7 +77,7 @@ def test_a_full_disk(faulty: Service, disk: Path) -> None:
         passed.stop(at=b"queued as")
         queue_id = faulty.send("bob@example.com", [owned.alias], message(owned.alias, "before")).queue_id
         assert passed.paused.wait(60)
-        filler = _fill(disk)
+        filler = fill(disk)
         passed.go_on()
         # Its row can't be finished. A deferral would bring it again and again.
         watch.await_lines(1, queue_id, "status=sent")
@@ -114,14 +102,14 @@ def test_a_disk_that_is_read_only(faulty_pipe: Service) -> None:
         owned = faulty_pipe.alias()
         watch = Watch(faulty_pipe.lab)
         _kill_programs(faulty_pipe)
-        faulty_pipe.lab.wait_for(partial(_remount, disk, "ro"), "nobody to have a file open on the disk")
+        faulty_pipe.lab.wait_for(partial(remount, disk, "ro"), "nobody to have a file open on the disk")
         faulty_pipe.lab.up()
         said = faulty_pipe.send("bob@example.com", [owned.alias, UNKNOWN], message(owned.alias, "waits"))
         assert said.recipients[UNKNOWN].startswith("550 5.1.1")
         watch.await_lines(1, said.queue_id, "status=deferred", "4.3.0")
         _pass_foreign(faulty_pipe)
         assert subjects(faulty_pipe, owned.mailbox) == []
-        assert _remount(disk, "rw")
+        assert remount(disk, "rw")
         assert await_flow(faulty_pipe, owned.mailbox, 1) == ["waits"]
         assert watch.bounced() == []
 
@@ -138,12 +126,6 @@ def test_a_spool_that_somebody_keeps_locked(faulty_pipe: Service) -> None:
         watch.await_lines(1, said.queue_id, "status=deferred", "4.3.0")
         _pass_foreign(faulty_pipe)
     assert await_flow(faulty_pipe, owned.mailbox, 1) == ["waits"]
-
-
-def _remount(folder: Path, how: str) -> bool:
-    """Whether it was possible. A killed program's threads may have files open after its own end."""
-    command = ["mount", "-o", f"remount,{how}", str(folder)]
-    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def _outcomes(spool: Path) -> dict[str, int]:

@@ -226,6 +226,23 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def fill(folder: Path) -> Path:
+    """Let not an octet be left; the file that takes it all."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (65_536, 4_096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    return filler
+
+
+def remount(folder: Path, how: str) -> bool:
+    """Whether it was possible. A killed program's threads may have files open after its own end."""
+    command = ["mount", "-o", f"remount,{how}", str(folder)]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
 @contextlib.contextmanager
 def within(seconds: float, what: str) -> Iterator[None]:
     """The block must not take longer: for where a time-out is what is tested."""

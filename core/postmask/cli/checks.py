@@ -117,7 +117,7 @@ def _replica(runtime: Runtime) -> Iterator[Check]:
         yield Check("replica", False, f"there is none in {where}; is postmask-agent running?")
         return
     if not state.file:
-        yield Check("replica", False, state.trouble)
+        yield Check("replica", False, f"there is none that can be used: {state.trouble}")
         return
     age = runtime.clock.now() - state.synced_at
     if age < -_CLOCK_SLACK:

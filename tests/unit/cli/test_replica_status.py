@@ -66,7 +66,7 @@ def test_the_clock_was_set_back(runtime: Runtime, tmp_path: Path) -> None:
 
 def test_the_first_copy_fails(runtime: Runtime, tmp_path: Path) -> None:
     check = said(runtime, tmp_path, State("", 0, 0.0, 0.0, "no space left on device"))
-    assert check == Check("replica", False, "no space left on device")
+    assert check == Check("replica", False, "there is none that can be used: no space left on device")
 
 
 def test_with_sqlite_there_is_none(runtime: Runtime, tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ class Follower:
         """Follow, and connect again when the connection fails; the folder stays ours."""
         while not self._stop.requested:
             try:
+                self._inspect()
                 with Feed(self._engine) as feed:
                     feed.listen()
                     self._follow(feed)
@@ -116,9 +117,7 @@ class Follower:
         """Why the current replica won't do, or won't do for much longer; "" if it will."""
         if self._replica is None:
             return "there is none"
-        if self._complained():
-            self._replica.check()
-            self._folder.settle(self._replica.path)
+        self._inspect()
         mine = self._replica.standing
         if others := mine.identity.differences(standing.identity):
             return f"the database is another one: {', '.join(others)}"
@@ -127,6 +126,15 @@ class Follower:
         if not 0 <= self._clock.now() - mine.copied_at < DAY:
             return "it is a day old"
         return ""
+
+    def _inspect(self) -> None:
+        """Glance at the file, and look into a reader's complaint. Raises ReplicaDamagedError."""
+        if self._replica is None:
+            return
+        self._replica.glance()
+        if self._complained():
+            self._replica.check()
+            self._folder.settle(self._replica.path)
 
     def _follows(self, standing: Standing) -> bool:
         """Whether the replica's change number means anything in this truth."""
@@ -179,6 +187,7 @@ class Follower:
     def _discard(self, error: ReplicaDamagedError) -> None:
         """Readers go on as they can with the file, until there is another."""
         line(_log, logging.ERROR, "replica.damaged", reason=str(error))
+        self._trouble = str(error)
         self._close()
 
     def _close(self) -> None:
