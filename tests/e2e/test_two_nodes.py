@@ -14,6 +14,7 @@ from conversation import FOREIGN, OWNERS_HOST, answer, publish, settled, signed,
 from lab import lab
 from nameserver import Nameserver
 from postgres import Cluster
+from postmask.config import load
 from service import Service
 
 WITHIN = 1.0
@@ -55,6 +56,18 @@ def test_a_new_alias_is_known_at_once(pair: Pair) -> None:
     begun = time.monotonic()
     assert said_of(pair.second, owned.alias) == "250"
     assert time.monotonic() - begun < WITHIN + SLACK
+
+
+def test_a_new_domain_is_told_to_the_other_nodes_root(pair: Pair) -> None:
+    """Its agent writes the file that systemd watches there; here we do what it would."""
+    second = pair.second.lab
+    pair.first.lab.postmask("domain", "add", "second.test", "--postmaster", "postmaster@host.test")
+    path = load(second.config, {}).replica.directory / "domains"
+    second.wait_for(lambda: "second.test" in path.read_text().splitlines(), "the agent to tell")
+    assert said_of(pair.second, "postmaster@second.test") != "250"
+    second.postmask("postfix", "sync")
+    assert said_of(pair.second, "postmaster@second.test") == "250"
+    assert said_of(pair.second, "nobody@second.test") == "550"
 
 
 def test_a_disabled_alias_is_refused_within_a_second(pair: Pair) -> None:

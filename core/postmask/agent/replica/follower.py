@@ -3,7 +3,8 @@
 Woken by Postgres at each change, and looking by itself every few seconds, it brings the current
 replica up to date. A full copy is made aside, and then pointed to, when there is no replica, when it
 is damaged, when the truth is another one than that which was copied (restored, moved, promoted,
-upgraded), and once a day in any case.
+upgraded), and once a day in any case. When the set of domains has changed it writes the folder's file
+of domains anew, by which root knows that Postfix has to be told.
 
 DIAGNOSTICS
     Nothing here stops the agent, or is in a message's way: what goes wrong is said in the log once per
@@ -51,6 +52,7 @@ class Follower:
         self._replica: ReplicaFile | None = None
         self._previous: Path | None = None
         self._synced_at = 0.0
+        self._told: tuple[Path, int] | None = None
         self._owner = False
         self._written_at = float("-inf")
         self._trouble = ""
@@ -97,6 +99,7 @@ class Follower:
                 self._copying.start(reason)
             self._take_over(feed, standing)
             self._catch_up(feed, standing)
+            self._tell_domains(standing)
             self._report(standing)
             self._wait = 0.0
             self._await_change(feed)
@@ -151,6 +154,23 @@ class Follower:
             with feed.snapshot() as snapshot:
                 self._replica.apply(snapshot)
         self._synced_at = now
+
+    def _tell_domains(self, standing: Standing) -> None:
+        """Write the domains where the replica is current and has changed since they were looked at."""
+        if self._replica is None or not self._follows(standing):
+            return
+        seen = (self._replica.path, self._replica.standing.change)
+        if seen == self._told:
+            return
+        names = self._replica.domains()
+        try:
+            written = self._folder.write_domains(names)
+        except OSError as error:
+            line(_log, logging.ERROR, "replica.domains", reason=str(error))
+            return
+        self._told = seen
+        if written:
+            line(_log, logging.INFO, "replica.domains", count=len(names), note="Postfix is to be told")
 
     def _take_over(self, feed: Feed, standing: Standing) -> None:
         """Bring a finished copy up to date, and let the readers have it."""

@@ -96,6 +96,11 @@ class ReplicaFile:
         if not head.startswith(_MAGIC) or size < pages * (65_536 if page == 1 else page):
             raise ReplicaDamagedError(f"{self.path} was cut off or overwritten")
 
+    def domains(self) -> list[str]:
+        """The names of our domains, sorted."""
+        with _working(self.path):
+            return [name for (name,) in self._connection.execute("SELECT name FROM domain ORDER BY name")]
+
     def apply(self, snapshot: Snapshot) -> int:
         """Take over what has changed since; how many rows and deletions that was."""
         change = snapshot.number()

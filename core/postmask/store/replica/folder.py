@@ -4,6 +4,8 @@
     directory.<number>.db    a replica; the current one, the last one, perhaps one in the making
     damaged.<number>         a reader's word that this file is damaged
     state.json               the agent's word on how current all of it is
+    domains                  our domains, a name a line: written only when their set changes, so that
+                             root's systemd can watch it and tell Postfix
 
 A new replica is a new file, and the pointer is exchanged atomically: renaming one WAL database over
 another would let SQLite replay the old log onto the new file.
@@ -19,7 +21,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -102,6 +104,16 @@ class Folder:
     def settle(self, path: Path) -> None:
         """The complaint was looked into."""
         self._complaint(path).unlink(missing_ok=True)
+
+    def write_domains(self, names: Sequence[str]) -> bool:
+        """Write our domains, sorted, unless the file says the same already; whether it was written."""
+        path = self.path / "domains"
+        text = "".join(f"{name}\n" for name in names)
+        with contextlib.suppress(OSError, ValueError):
+            if path.read_text(encoding="ascii") == text:
+                return False
+        self._replace(path, text, lasting=True)
+        return True
 
     def write_state(self, state: State) -> None:
         """What `postmask status` says."""
