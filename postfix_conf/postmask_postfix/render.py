@@ -1,6 +1,8 @@
 """From the wanted settings to lines: main.cf values merged with the site's, master.cf entries.
 
-All functions are pure. Nothing is ever written twice: merging a value that is already there
+What we add to a list of the site's is one short word. Where our element is longer than a word it stands in
+a parameter of its own, its holder, and the word refers to it: the site's lists stay legible, and ours can
+be told from the rest, moved and taken away. All functions are pure. Merging a word that is already there
 changes nothing, wherever in the list the site has moved it.
 
 DIAGNOSTICS
@@ -20,15 +22,38 @@ from postmask_postfix.settings import Merge, Parameter, Service, SettingsContext
 _PLACEHOLDER = re.compile(r"<([a-z_]+)>")
 PLAIN_WORD = re.compile(r"[^\s{}$]+")
 
+LISTS = tuple(parameter for parameter in PARAMETERS if parameter.merge is not Merge.SET)
+"""The parameters that we share with the site."""
+
 
 def main_cf(context: SettingsContext, current: Mapping[str, str]) -> dict[str, str]:
     """The parameters to set: name -> new value. current: the site's values, as `postconf -h` prints them."""
     wanted = {}
     for parameter in PARAMETERS:
-        value = merged(parameter, fill(parameter.value, context), current.get(parameter.name, ""))
+        value = merged(parameter, member(parameter, context), current.get(parameter.name, ""))
         if value is not None:
+            wanted |= holder(parameter, context)
             wanted[parameter.name] = value
     return wanted
+
+
+def holder_name(parameter: Parameter) -> str | None:
+    """The parameter that holds our element of a list; None where the element is one word."""
+    if parameter.merge is Merge.SET or PLAIN_WORD.fullmatch(parameter.value):
+        return None
+    return f"postmask_{parameter.name}"
+
+
+def holder(parameter: Parameter, context: SettingsContext) -> dict[str, str]:
+    """The holder with its value; nothing where there is none."""
+    name = holder_name(parameter)
+    return {name: fill(parameter.value, context)} if name else {}
+
+
+def member(parameter: Parameter, context: SettingsContext) -> str:
+    """What stands in the parameter itself: our value, or the word in the site's list."""
+    name = holder_name(parameter)
+    return f"${name}" if name else fill(parameter.value, context)
 
 
 def merged(parameter: Parameter, ours: str, site: str) -> str | None:
@@ -39,7 +64,7 @@ def merged(parameter: Parameter, ours: str, site: str) -> str | None:
             return ours
         case Merge.APPEND_IF_SET if not site:
             return None
-        case _ if ours in site:
+        case _ if ours in re.split(r"[\s,]+", site):
             return site
         case Merge.PREPEND:
             return f"{ours}, {site}" if site else ours

@@ -51,7 +51,7 @@ STATUSES: Mapping[str, int] = MappingProxyType(
         "postmask.store.errors.BeingMoved": os.EX_TEMPFAIL,
         "postmask.store.errors.StoreUnavailable": os.EX_UNAVAILABLE,
         "postmask.store.errors.StoreError": os.EX_DATAERR,
-        "postmask_postfix.sync.SyncError": os.EX_UNAVAILABLE,
+        "postmask_postfix.commands.PostfixError": os.EX_UNAVAILABLE,
     }
 )
 """Exceptions by their full names, so that nothing has to be imported to know them."""

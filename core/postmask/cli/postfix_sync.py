@@ -30,6 +30,7 @@ class Told(enum.StrEnum):
 def tell(runtime: Runtime) -> Told:
     """Bring Postfix up to date, if Postmask is attached to it and we are root. Returns when it answers."""
     from postmask_postfix import sync
+    from postmask_postfix.commands import PostfixError
 
     config_dir = runtime.settings.postfix.config_dir
     try:
@@ -38,7 +39,7 @@ def tell(runtime: Runtime) -> Told:
         if os.geteuid() != 0:
             return Told.ROOT_NEEDED
         sync.sync_domains(config_dir, domain_names(runtime))
-    except sync.SyncError as error:
+    except PostfixError as error:
         raise CommandError(
             f"the database has the change, Postfix hasn't: {error}",
             os.EX_UNAVAILABLE,

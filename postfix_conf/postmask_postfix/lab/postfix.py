@@ -18,12 +18,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from postmask_postfix import domains, render
+from postmask_postfix import render
 from postmask_postfix.instance import Instance, InstanceError
 from postmask_postfix.lab.errors import LabError
 from postmask_postfix.lab.layout import Layout
 from postmask_postfix.lab.options import Made, words
-from postmask_postfix.settings import GENERATION, SettingsContext
+from postmask_postfix.settings import SettingsContext
+from postmask_postfix.sync import wanted_settings
 
 MESSAGE_SIZE_LIMIT = 52_428_800
 PIPE_PYTHON = "/usr/bin/python3"
@@ -59,7 +60,7 @@ def write(layout: Layout, made: Made) -> None:
         message_size_limit=MESSAGE_SIZE_LIMIT,
     )
     base = layout.instance.base_parameters(made.relay)
-    ours = {**render.main_cf(context, base), **domains.parameters(domains.alternations(())), GENERATION: "0"}
+    ours = render.main_cf(context, base) | wanted_settings(())
     try:
         layout.instance.write({**base, **ours}, render.master_cf(context), made.smtp_port)
     except ValueError as error:

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from postmask_postfix import sync
+from postmask_postfix import generation, sync
+from postmask_postfix.commands import PostfixError
 from postmask_postfix.sync import NotAttached, SyncError, attached, sync_domains
 
 
@@ -88,8 +89,8 @@ def test_a_value_that_does_not_match_as_it_should_is_never_written(bare, monkeyp
 
 
 def test_values_that_postfix_does_not_take_up_are_put_back(bare, monkeypatch):
-    monkeypatch.setattr(sync, "_greeting", lambda queue: [])
-    with pytest.raises(SyncError, match="take up"):
+    monkeypatch.setattr(generation, "greeting", lambda queue: [])
+    with pytest.raises(PostfixError, match="take up"):
         sync_domains(bare.postfix, ["alias.test", "late.test"], patience=0.5)
     monkeypatch.undo()
     assert r"late\.test" not in main_cf(bare)
@@ -121,7 +122,7 @@ def test_a_postfix_that_postmask_is_not_attached_to(tmp_path):
 
 
 def test_a_missing_folder(tmp_path):
-    with pytest.raises(SyncError, match="No such file"):
+    with pytest.raises(PostfixError, match="No such file"):
         sync_domains(tmp_path / "none", [])
 
 

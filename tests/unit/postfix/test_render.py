@@ -45,8 +45,9 @@ def test_ours_stands_first_where_postfix_asks_in_order():
     values = render.main_cf(
         CONTEXT, {"transport_maps": "regexp:/etc/x", "smtpd_recipient_restrictions": "permit"}
     )
-    assert values["transport_maps"].startswith("regexp:{ {/@(${postmask_domains})$$/ postmask:} }, ")
-    assert values["smtpd_recipient_restrictions"].endswith("postmask_gate} }, permit")
+    assert values["transport_maps"] == "$postmask_transport_maps, regexp:/etc/x"
+    assert values["postmask_transport_maps"] == "regexp:{ {/@(${postmask_domains})$$/ postmask:} }"
+    assert values["smtpd_recipient_restrictions"] == "$postmask_smtpd_recipient_restrictions, permit"
 
 
 def test_no_list_of_relay_recipients_is_started():
@@ -58,7 +59,7 @@ def test_no_list_of_relay_recipients_is_started():
 
 def test_the_door_chooses_the_next_hop():
     lmtp = SettingsContext(door="lmtp", pipe_argv=("/bin/false",), sockets="private/mask")
-    assert "postmask-lmtp:unix:private/mask/forwarder.sock}" in render.main_cf(lmtp, {})["transport_maps"]
+    assert "postmask-lmtp:unix:private/mask/forwarder.sock}" in render.main_cf(lmtp, {})["postmask_transport_maps"]
 
 
 def test_an_unknown_door_is_refused():

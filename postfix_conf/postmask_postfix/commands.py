@@ -1,0 +1,91 @@
+"""Postfix's own commands, run on one configuration directory.
+
+DIAGNOSTICS
+    PostfixError: the command isn't there, failed, or didn't end; the message holds what it said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+_SECONDS = 60
+
+
+class PostfixError(Exception):
+    """Postfix's configuration could not be read or changed; the message says why."""
+
+
+def run(*command: str) -> str:
+    """Run a command that must succeed; its output."""
+    done = finished(list(command))
+    if done.returncode:
+        said = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
+        raise PostfixError(f"{' '.join(command[:4])} failed: {said}")
+    return done.stdout
+
+
+def finished(command: list[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command whatever its exit status."""
+    # Users' shells often leave out the folders in which Postfix's commands lie.
+    environ = {**os.environ, "PATH": os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"}
+    try:
+        return subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=_SECONDS,
+            env=environ,
+        )
+    except FileNotFoundError as error:
+        raise PostfixError(f"{command[0]} isn't installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise PostfixError(f"{command[0]} did not end within {_SECONDS} seconds") from error
+
+
+def values(config_dir: Path, *names: str) -> dict[str, str]:
+    """Parameters as they are in force, with what they refer to filled in."""
+    lines = run("postconf", "-c", str(config_dir), "-x", *names).splitlines()
+    pairs = (line.partition("=") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def answers(config_dir: Path, table: str, keys: list[str]) -> dict[str, str]:
+    """What a table says to each of the keys that it knows. Raises PostfixError when it can't be asked."""
+    asked = finished(["postmap", "-c", str(config_dir), "-q", "-", table], "\n".join([*keys, ""]))
+    # Status 1 without a word means that none was found. A site's main.cf may make every command say
+    # something, so words alone are no failure.
+    if asked.returncode not in (0, 1) or (asked.returncode and "fatal:" in asked.stderr):
+        raise PostfixError(f"Postfix can't ask {table}: {asked.stderr.strip()}")
+    pairs = (line.partition("\t") for line in asked.stdout.splitlines())
+    return {key: value for key, _, value in pairs}
+
+
+def is_running(config_dir: Path) -> bool:
+    """Whether this Postfix runs."""
+    return finished(["postfix", "-c", str(config_dir), "status"]).returncode == 0
+
+
+def reload(config_dir: Path) -> None:
+    """Let a running Postfix read its configuration again."""
+    run("postfix", "-c", str(config_dir), "reload")
+
+
+@contextlib.contextmanager
+def lock(config_dir: Path) -> Iterator[None]:
+    """One change of ours at a time."""
+    try:
+        folder = os.open(config_dir, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise PostfixError(f"{config_dir}: {error.strerror}") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
