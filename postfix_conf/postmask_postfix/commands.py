@@ -29,10 +29,10 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def finished(command: list[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command whatever its exit status."""
-    # Users' shells often leave out the folders in which Postfix's commands lie.
-    environ = {**os.environ, "PATH": os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"}
+def finished(
+    command: list[str], stdin: str = "", folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, in a folder if need be, whatever its exit status."""
     try:
         return subprocess.run(
             command,
@@ -41,12 +41,18 @@ def finished(command: list[str], stdin: str = "") -> subprocess.CompletedProcess
             text=True,
             errors="surrogateescape",
             timeout=_SECONDS,
-            env=environ,
+            env={**os.environ, "PATH": path()},
+            cwd=folder,
         )
     except FileNotFoundError as error:
         raise PostfixError(f"{command[0]} isn't installed") from error
     except subprocess.TimeoutExpired as error:
         raise PostfixError(f"{command[0]} did not end within {_SECONDS} seconds") from error
+
+
+def path() -> str:
+    """PATH with the folders in which Postfix's commands lie, which users' shells often leave out."""
+    return os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 
 def values(config_dir: Path, *names: str) -> dict[str, str]:
@@ -58,7 +64,10 @@ def values(config_dir: Path, *names: str) -> dict[str, str]:
 
 def answers(config_dir: Path, table: str, keys: list[str]) -> dict[str, str]:
     """What a table says to each of the keys that it knows. Raises PostfixError when it can't be asked."""
-    asked = finished(["postmap", "-c", str(config_dir), "-q", "-", table], "\n".join([*keys, ""]))
+    # Where Postfix's daemons are at home: a socket may be named relative to it.
+    queue = Path(values(config_dir, "queue_directory")["queue_directory"])
+    command = ["postmap", "-c", str(config_dir), "-q", "-", table]
+    asked = finished(command, "\n".join([*keys, ""]), queue if queue.is_dir() else None)
     # Status 1 without a word means that none was found. A site's main.cf may make every command say
     # something, so words alone are no failure.
     if asked.returncode not in (0, 1) or (asked.returncode and "fatal:" in asked.stderr):

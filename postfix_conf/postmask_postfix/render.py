@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from postmask_postfix.client import PYTHON
 from postmask_postfix.parameters import PARAMETERS
 from postmask_postfix.services import SERVICES, WORDS
 from postmask_postfix.settings import Merge, Parameter, Service, SettingsContext
@@ -28,7 +29,7 @@ LISTS = tuple(parameter for parameter in PARAMETERS if parameter.merge is not Me
 
 def main_cf(context: SettingsContext, current: Mapping[str, str]) -> dict[str, str]:
     """The parameters to set: name -> new value. current: the site's values, as `postconf -h` prints them."""
-    wanted = {}
+    wanted: dict[str, str] = {}
     for parameter in PARAMETERS:
         value = merged(parameter, member(parameter, context), current.get(parameter.name, ""))
         if value is not None:
@@ -112,7 +113,7 @@ def word(text: str) -> str:
     return text if PLAIN_WORD.fullmatch(text) else f"{{{text}}}"
 
 
-def pipe_argv(directory: str, python: str = "/usr/bin/python3") -> tuple[str, ...]:
+def pipe_argv(directory: str) -> tuple[str, ...]:
     """The command that runs the client `postmask_pipe.py` in a folder.
 
     Success is an explicit act: an empty, cut-off or damaged file can't exit 0, and what can't even be
@@ -128,4 +129,4 @@ def pipe_argv(directory: str, python: str = "/usr/bin/python3") -> tuple[str, ..
         "import postmask_pipe as m; "
         'posix._exit(0 if m.main(sys.argv[1:]) == "delivered" else 75)'
     )
-    return (python, "-I", "-S", "-c", program, "--")
+    return (PYTHON, "-I", "-S", "-c", program, "--")

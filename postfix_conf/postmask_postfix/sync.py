@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from postmask_postfix import commands, generation
+from postmask_postfix.attachment import change
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.domains import alternations, parameters
 from postmask_postfix.instance import cool
@@ -67,6 +68,7 @@ def sync_domains(config_dir: Path, domains: Iterable[str], patience: float = 20.
     """
     names = sorted(set(domains))
     with commands.lock(config_dir):
+        change.recover(config_dir)
         before = _settings(config_dir)
         if DOMAINS not in before:
             raise NotAttached(f"Postmask isn't attached to the Postfix in {config_dir}")

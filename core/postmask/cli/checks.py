@@ -232,7 +232,7 @@ def _postfix(runtime: Runtime) -> Iterator[Check]:
 def _queue(runtime: Runtime) -> Iterator[Check]:
     """What waits for the forwarder, and whether Postfix is about to return it."""
     from postmask.cli.postfix_log import queued
-    from postmask_postfix import lifetime, sync
+    from postmask_postfix import commands, lifetime, sync
 
     directory = runtime.settings.postfix.config_dir
     ours = sync.ours(directory)
@@ -244,7 +244,7 @@ def _queue(runtime: Runtime) -> Iterator[Check]:
     if not waiting:
         yield Check("queue", True, "no message waits for postmask-forwarder")
         return
-    times = lifetime.Lifetime.of(postfix_facts.parameters(directory, *lifetime.PARAMETERS))
+    times = lifetime.Lifetime.of(commands.values(directory, *lifetime.PARAMETERS))
     oldest = min(waiting, key=lambda message: message.arrived + times.whole(message.sender))
     what = f"{len(waiting)} messages wait for postmask-forwarder, the oldest since {moment(oldest.arrived)}"
     if runtime.clock.now() - oldest.arrived < times.ending(oldest.sender):

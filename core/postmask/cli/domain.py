@@ -13,6 +13,7 @@ from postmask.cli.command import Noun, account_option
 from postmask.cli.failure import CommandError
 from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
+from postmask_postfix import commands
 
 if TYPE_CHECKING:
     from postmask.store.admin.views import DomainView
@@ -261,7 +262,7 @@ def _own_exchanger(runtime: Runtime) -> str:
     """This host as its Postfix calls itself, else as the node is called."""
     directory = runtime.settings.postfix.config_dir
     if postfix_facts.installed(directory):
-        return postfix_facts.parameters(directory, "myhostname")["myhostname"]
+        return commands.values(directory, "myhostname")["myhostname"]
     return runtime.settings.node.name
 
 

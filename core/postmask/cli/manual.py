@@ -46,6 +46,7 @@ def page() -> str:
         *tagged("/etc/postmask/postmask.toml", ["The configuration, see postmask.toml(5)."]),
         ".SH SEE ALSO",
         ".BR postmask.toml (5),",
+        ".BR postmask-postfix (5),",
         ".BR postfix (1),",
         ".BR sysexits (3)",
     ]

@@ -1,23 +1,107 @@
-"""`postmask postfix`: what this node's Postfix knows of our domains."""
+"""`postmask postfix`: this node's Postfix, and what it knows of Postmask."""
 
 from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from postmask.cli import postfix_sync
 from postmask.cli.command import Noun
+from postmask.cli.failure import CommandError
+from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-@click.group(cls=Noun, examples=("postmask postfix sync --dry-run", "postmask postfix sync"))
+    from postmask_postfix.attachment.attach import Request
+    from postmask_postfix.settings import SettingsContext
+
+_DIFFERENCES = (
+    Column("setting", "SETTING"),
+    Column("whose", "WHOSE"),
+    Column("left", "AS ATTACHED", 60),
+    Column("now", "NOW", 60),
+)
+
+_config_dir = click.option(
+    "--config-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The folder of main.cf and master.cf, instead of postfix.config_dir: another instance, for example.",
+)
+
+
+@click.group(
+    cls=Noun,
+    examples=("postmask postfix diff", "postmask postfix attach", "postmask postfix detach"),
+)
 def postfix() -> None:
-    """This node's Postfix, once Postmask is attached to it."""
+    """Attach Postmask to this node's Postfix, see what that changes, and take it away again.
+
+    What is written and why is told by postmask-postfix(5).
+    """
+
+
+@postfix.command(
+    "diff", examples=("postmask postfix diff", "postmask postfix diff --config-dir /etc/postfix-mx")
+)
+@_config_dir
+@click.pass_obj
+def diff(runtime: Runtime, config_dir: Path | None) -> None:
+    """Show what attaching would change in main.cf and master.cf, as a unified diff. Nothing is changed."""
+    _show_diff(runtime, config_dir)
+
+
+@postfix.command("attach", examples=("postmask postfix attach --dry-run", "postmask postfix attach"))
+@_config_dir
+@click.option(
+    "--dry-run", is_flag=True, help="Only show what would be changed, as postmask postfix diff does."
+)
+@click.pass_obj
+def attach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
+    """Attach Postmask to a Postfix, running or not. Needs root.
+
+    What is ours is added to main.cf and master.cf; all the rest keeps its place, comments too. Every table
+    is asked before it is written. Afterwards each listener is talked to: if one doesn't answer as before,
+    everything is put back. A second call changes nothing.
+
+    What stands in the way is told, with the choice to make: exit status 69, and nothing is changed.
+    """
+    from postmask_postfix import client
+    from postmask_postfix.attachment.attach import attach as attach_now
+
+    if dry_run:
+        return _show_diff(runtime, config_dir)
+    _need_root()
+    request = _request(runtime, config_dir)
+    try:
+        client.install(runtime.settings.postfix.pipe_folder)
+    except client.ClientError as error:
+        raise CommandError(str(error), os.EX_UNAVAILABLE) from error
+    done = attach_now(request)
+    told = {"config_dir": request.config_dir, "changed": done.changed, "notes": done.notes}
+    if runtime.output.json:
+        return runtime.output.record({**told, "domains": request.domains})
+    runtime.output.say(
+        f"Postmask is attached to the Postfix in {request.config_dir}"
+        if done.changed
+        else f"Postmask was attached to the Postfix in {request.config_dir} already; nothing is changed"
+    )
+    for note in done.notes:
+        runtime.output.say(note)
+    return None
 
 
 @postfix.command("sync", examples=("postmask postfix sync", "postmask postfix sync --dry-run"))
+@_config_dir
 @click.option("--dry-run", is_flag=True, help="Only show the domains that Postfix would be told of.")
 @click.pass_obj
-def sync(runtime: Runtime, dry_run: bool) -> None:
+def sync(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
     """Tell Postfix which domains are ours, and wait until it works by that. Needs root.
 
     `postmask domain add` and `domain remove` do this themselves when root runs them. Each value is
@@ -25,7 +109,7 @@ def sync(runtime: Runtime, dry_run: bool) -> None:
     """
     from postmask_postfix.sync import sync_domains
 
-    directory = runtime.settings.postfix.config_dir
+    directory = _directory(runtime, config_dir)
     names = list(postfix_sync.domain_names(runtime))
     changed = not dry_run and sync_domains(directory, names)
     if runtime.output.json:
@@ -39,3 +123,143 @@ def sync(runtime: Runtime, dry_run: bool) -> None:
             f"Postfix in {directory} works by it" if changed else f"Postfix in {directory} knew it already"
         )
     return None
+
+
+@postfix.command("status", examples=("postmask postfix status", "postmask postfix status --json"))
+@_config_dir
+@click.pass_obj
+@click.pass_context
+def status(ctx: click.Context, runtime: Runtime, config_dir: Path | None) -> None:
+    """Tell whether Postmask is attached, and what was changed since: which setting, and whose it is.
+
+    Exit status 0 if it is attached and nothing was changed by hand, 69 otherwise. A change of the site's own
+    settings does no harm; `postmask postfix attach` takes it for the new starting point. As root it first
+    makes good an attach or detach that was interrupted.
+    """
+    from postmask_postfix.attachment.detach import Standing
+    from postmask_postfix.attachment.detach import status as found_status
+
+    directory = _directory(runtime, config_dir)
+    found = found_status(directory)
+    if runtime.output.json:
+        runtime.output.record({"config_dir": directory, **_plain(found)})
+    else:
+        runtime.output.say(f"Postfix in {directory}: {found.standing}")
+        if not found.recorded:
+            runtime.output.say("there is no record of it; run postmask postfix attach to have one")
+        if found.note:
+            runtime.output.say(found.note)
+        if found.differences:
+            runtime.output.table(found.differences, _DIFFERENCES, empty="")
+    if found.standing is not Standing.ATTACHED:
+        ctx.exit(os.EX_UNAVAILABLE)
+
+
+@postfix.command("detach", examples=("postmask postfix detach --dry-run", "postmask postfix detach"))
+@_config_dir
+@click.option("--dry-run", is_flag=True, help="Only show what would be changed, as a unified diff.")
+@click.pass_obj
+def detach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
+    """Take Postmask away from a Postfix. Needs root.
+
+    If nothing else was changed since attaching, main.cf and master.cf are byte for byte what they were.
+    Otherwise exactly our own parts are removed, and what stays is told. Let the queue run empty first: mail
+    for our domains that still lies there is no longer ours then (postqueue -p).
+    """
+    from postmask_postfix.attachment.detach import detach as detach_now
+
+    directory = _directory(runtime, config_dir)
+    _need_root()
+    done = detach_now(directory, dry_run=dry_run)
+    if runtime.output.json:
+        return runtime.output.record({"config_dir": directory, "dry_run": dry_run, **_plain(done)})
+    if dry_run:
+        return _print_diff(runtime, done.diff)
+    if not done.changed:
+        return runtime.output.say(done.note or f"Postmask isn't attached to the Postfix in {directory}")
+    runtime.output.say(f"Postmask is detached from the Postfix in {directory}")
+    runtime.output.say(
+        "main.cf and master.cf are byte for byte what they were before attaching"
+        if done.identical
+        else "only what was Postmask's is taken away; this was changed since attaching, and stays:"
+    )
+    if done.left:
+        runtime.output.table(done.left, _DIFFERENCES, empty="")
+    return None
+
+
+@postfix.command(
+    "render", examples=("postmask postfix render", "postmask postfix render --door lmtp --commands")
+)
+@click.option("--door", type=click.Choice(["pipe", "lmtp"]), help="The door, instead of postfix.door.")
+@click.option("--commands", is_flag=True, help="As postconf commands for a shell, instead of lines.")
+@click.pass_obj
+def render(runtime: Runtime, door: str | None, commands: bool) -> None:
+    """Print the settings that Postmask wants, for those who attach by other means.
+
+    Our domains are not among them; postmask postfix sync writes those.
+    """
+    from postmask_postfix.attachment import printing
+
+    context = _context(runtime, door)
+    lines = list(printing.commands(context) if commands else printing.lines(context))
+    if runtime.output.json:
+        return runtime.output.record({"door": context.door, "lines": lines})
+    for line in lines:
+        runtime.output.copy(line)
+    return None
+
+
+def _need_root() -> None:
+    if os.geteuid() != 0:
+        raise CommandError("Postfix's configuration belongs to root: run this as root", os.EX_NOPERM)
+
+
+def _directory(runtime: Runtime, config_dir: Path | None) -> Path:
+    return config_dir.absolute() if config_dir else runtime.settings.postfix.config_dir
+
+
+def _context(runtime: Runtime, door: str | None = None) -> SettingsContext:
+    from postmask_postfix import render as rendering
+    from postmask_postfix.settings import SettingsContext
+
+    settings = runtime.settings.postfix
+    return SettingsContext(
+        door=door or settings.door,
+        pipe_argv=rendering.pipe_argv(str(settings.pipe_folder)),
+        pipe_user=settings.pipe_user,
+        pipe_processes=max(4, 2 * (os.cpu_count() or 2)),
+    )
+
+
+def _request(runtime: Runtime, config_dir: Path | None) -> Request:
+    from postmask_postfix.attachment.attach import Request
+
+    return Request(
+        _directory(runtime, config_dir),
+        _context(runtime),
+        runtime.settings.sockets.directory,
+        postfix_sync.domain_names(runtime),
+    )
+
+
+def _show_diff(runtime: Runtime, config_dir: Path | None) -> None:
+    from postmask_postfix.attachment.attach import preview
+
+    request = _request(runtime, config_dir)
+    text = preview(request)
+    if runtime.output.json:
+        return runtime.output.record({"config_dir": request.config_dir, "diff": text})
+    return _print_diff(runtime, text)
+
+
+def _print_diff(runtime: Runtime, text: str) -> None:
+    if not text:
+        return runtime.output.say("nothing would be changed")
+    for line in text.splitlines():
+        runtime.output.copy(line)
+    return None
+
+
+def _plain(found: DataclassInstance) -> dict[str, object]:
+    return dataclasses.asdict(found)

@@ -23,6 +23,7 @@ from postmask.maillog import sources
 from postmask.maillog.lines import Line, LineReader
 from postmask.maillog.reckoning import Queued
 from postmask.spool import LedgerRow, Spool
+from postmask_postfix import commands
 
 log_option = click.option(
     "--log",
@@ -48,7 +49,7 @@ class PostfixLog:
 
     def lines(self, since: float, *, ours: bool = False) -> Iterator[Line]:
         """What was said since then; ours: by our programs too, which may come last."""
-        facts = postfix_facts.parameters(self.config_dir, "maillog_file", "syslog_name", _FORMAT)
+        facts = commands.values(self.config_dir, "maillog_file", "syslog_name", _FORMAT)
         if facts[_FORMAT] != "external":
             raise CommandError(
                 f"this Postfix logs addresses in the {facts[_FORMAT]} form, in which a sender can write what "
@@ -64,7 +65,7 @@ class PostfixLog:
 
 def queued(config_dir: Path) -> dict[str, Queued]:
     """What lies in the queue now, by queue id."""
-    told = postfix_facts.run("postqueue", "-c", str(config_dir), "-j")
+    told = commands.run("postqueue", "-c", str(config_dir), "-j")
     entries = map(json.loads, told.splitlines())
     return {
         entry["queue_id"]: Queued(

@@ -146,6 +146,12 @@ class Postfix:
     pipe_user: str = setting(
         USER, "postmask-pipe", "The user that pipe(8) runs postmask-pipe as. It can read no secret."
     )
+    pipe_folder: Path = setting(
+        PATH,
+        "/usr/local/lib/postmask",
+        "The folder of the client that pipe(8) runs, where that user can read it. postmask postfix attach "
+        "puts it there.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,15 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import random
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from postmask_postfix import render
+from postmask_postfix import client, render
+from postmask_postfix.attachment import change, plan
 from postmask_postfix.instance import Instance, InstanceError
 from postmask_postfix.lab.errors import LabError
 from postmask_postfix.lab.layout import Layout
@@ -27,52 +25,48 @@ from postmask_postfix.settings import SettingsContext
 from postmask_postfix.sync import wanted_settings
 
 MESSAGE_SIZE_LIMIT = 52_428_800
-PIPE_PYTHON = "/usr/bin/python3"
 PIPE_USER = "nobody"
 PORT_SECONDS = 3.0
 
 
 def copy_pipe_client(layout: Layout, made: Made) -> None:
-    """A copy that nobody can read, with the bytecode beside it that nobody could not write."""
+    """A copy that nobody can read."""
     if "pipe" in made.options.programs:
         return
-    package = importlib.util.find_spec("postmask_transport")
-    folders = list(package.submodule_search_locations or ()) if package else []
-    source = Path(folders[0], "pipe.py") if folders else Path("pipe.py")
-    if not source.is_file():
-        raise LabError("postmask_transport/pipe.py is missing: install Postmask again", os.EX_UNAVAILABLE)
-    target = layout.pipe / "postmask_pipe.py"
-    if not target.exists() or target.read_bytes() != source.read_bytes():
-        shutil.copyfile(source, target)
-    target.chmod(0o644)
-    subprocess.run([PIPE_PYTHON, "-I", "-m", "py_compile", str(target)], check=False)
+    try:
+        client.install(layout.pipe)
+    except client.ClientError as error:
+        raise LabError(str(error), os.EX_UNAVAILABLE) from error
 
 
 def write(layout: Layout, made: Made) -> None:
     """The instance's configuration with everything attached, no domain yet."""
     replacement = made.options.programs.get("pipe")
-    client = tuple(words(replacement)) if replacement else render.pipe_argv(str(layout.pipe), PIPE_PYTHON)
+    command = tuple(words(replacement)) if replacement else render.pipe_argv(str(layout.pipe))
     context = SettingsContext(
         door=made.door,
-        pipe_argv=client,
+        pipe_argv=command,
         pipe_user=PIPE_USER,
         pipe_processes=max(4, 2 * (os.cpu_count() or 2)),
         message_size_limit=MESSAGE_SIZE_LIMIT,
     )
     base = layout.instance.base_parameters(made.relay)
-    ours = render.main_cf(context, base) | wanted_settings(())
+    etc = layout.instance.etc
+    layout.instance.write(base, "", made.smtp_port)
     try:
-        layout.instance.write({**base, **ours}, render.master_cf(context), made.smtp_port)
+        attached = plan.attached(change.read(etc), plan.Wanted(context, wanted_settings(()), {}))
     except ValueError as error:
+        shutil.rmtree(etc)
         raise LabError(str(error), os.EX_USAGE) from error
+    change.attach_files(etc, attached)
 
 
 def make_socket_folder(layout: Layout) -> None:
     """The folder of our sockets, and in it the one where the pipe client leaves its stamp."""
-    client = layout.sockets / "pipe"
-    client.mkdir(parents=True, exist_ok=True)
+    stamps = layout.sockets / "pipe"
+    stamps.mkdir(parents=True, exist_ok=True)
     layout.sockets.chmod(0o755)
-    shutil.chown(client, PIPE_USER)
+    shutil.chown(stamps, PIPE_USER)
 
 
 @contextlib.contextmanager

@@ -90,7 +90,12 @@ def configuration(layout: Layout, made: Made, owner: str, node: str) -> str:
         "spool": {"path": str(layout.spool)},
         "replica": {"directory": str(layout.replica)},
         "dns": dns,
-        "postfix": {"config_dir": str(layout.instance.etc), "door": made.door, "pipe_user": "nobody"},
+        "postfix": {
+            "config_dir": str(layout.instance.etc),
+            "door": made.door,
+            "pipe_user": "nobody",
+            "pipe_folder": str(layout.pipe),
+        },
         "sockets": {"directory": str(layout.sockets)},
         "reinject": {"socket": str(layout.reinject), "hold_socket": str(layout.hold)},
         **_engines(made.options),

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from postmask.cli.failure import CommandError
-from postmask.cli.postfix_facts import installed, own_domain, parameters
+from postmask.cli.failure import status_of
+from postmask.cli.postfix_facts import installed, own_domain
+from postmask_postfix.commands import PostfixError, values
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_own_domain(config: Path, domain: str, by: str | None) -> None:
 
 
 def test_parameters_are_expanded(config: Path) -> None:
-    assert parameters(config, "myorigin", "myhostname") == {
+    assert values(config, "myorigin", "myhostname") == {
         "myorigin": "mx.host.test",
         "myhostname": "mx.host.test",
     }
@@ -57,6 +58,6 @@ def test_no_postfix_means_no_mailboxes(tmp_path: Path) -> None:
 def test_a_broken_table_is_said_not_guessed(config: Path) -> None:
     with (config / "main.cf").open("a") as main_cf:
         main_cf.write(f"virtual_mailbox_domains = texthash:{config}/missing\n")
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(PostfixError) as caught:
         own_domain(config, "alias.test")
-    assert caught.value.exit_code == os.EX_UNAVAILABLE
+    assert status_of(caught.value) == os.EX_UNAVAILABLE

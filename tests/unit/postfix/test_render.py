@@ -59,7 +59,8 @@ def test_no_list_of_relay_recipients_is_started():
 
 def test_the_door_chooses_the_next_hop():
     lmtp = SettingsContext(door="lmtp", pipe_argv=("/bin/false",), sockets="private/mask")
-    assert "postmask-lmtp:unix:private/mask/forwarder.sock}" in render.main_cf(lmtp, {})["postmask_transport_maps"]
+    routes = render.main_cf(lmtp, {})["postmask_transport_maps"]
+    assert "postmask-lmtp:unix:private/mask/forwarder.sock}" in routes
 
 
 def test_an_unknown_door_is_refused():

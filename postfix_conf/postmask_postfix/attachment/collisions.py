@@ -1,0 +1,110 @@
+"""What of a site's stands in the way of attaching, each with the choice to make.
+
+DIAGNOSTICS
+    Collision: attaching would break something, ours or the site's; nothing was changed.
+"""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Iterator, Sequence
+
+from postmask_postfix import tables
+from postmask_postfix.attachment import entries as files
+from postmask_postfix.attachment import plan
+from postmask_postfix.attachment.plan import Configuration
+from postmask_postfix.attachment.services import listed
+from postmask_postfix.attachment.site import OWN_DOMAINS, REWRITING, Site
+from postmask_postfix.commands import PostfixError
+from postmask_postfix.settings import GENERATION, SettingsContext
+
+LEAST = (3, 7)
+"""The first Postfix release with inline regexp: tables, which all our settings need."""
+
+_SOCKET_USERS = ("smtpd", "lmtp")
+_PROBE = "postmask-probe"
+
+
+class Collision(PostfixError):  # noqa: N818 (says what is in the way)
+    """Something is in the way. details: each of it, with what to do."""
+
+    def __init__(self, config_dir: object, found: Sequence[str]) -> None:
+        super().__init__(f"Postmask can't be attached to the Postfix in {config_dir}; nothing was changed")
+        self.details = tuple(found)
+
+
+def check(
+    site: Site, current: Configuration, context: SettingsContext, domains: Sequence[str], *, recorded: bool
+) -> None:
+    """Raise Collision if anything is in the way. recorded: whether Postmask is attached already."""
+    if site.version < LEAST:
+        raise Collision(
+            site.config_dir,
+            [
+                f"this is Postfix {site.values['mail_version']}, Postmask needs 3.7 or newer for tables that "
+                "stand in main.cf itself (a missing file would stop all mail of the host): upgrade Postfix"
+            ],
+        )
+    found = [
+        *(_names(current) if not recorded else ()),
+        *_users(context),
+        *_chroots(site, current, context),
+        *_domains(site, domains),
+    ]
+    if found:
+        raise Collision(site.config_dir, found)
+
+
+def _names(current: Configuration) -> Iterator[str]:
+    """Parameters and services of our names that nobody recorded."""
+    main = files.main_cf(current.main)
+    if files.last(main, GENERATION):
+        return  # From a backup: ours, without the record.
+    for name in dict.fromkeys(entry.name for entry in main if plan.is_ours(entry.name)):
+        yield f"main.cf has a parameter {name}, which isn't Postmask's: rename or remove it"
+    for service in listed(files.master_cf(current.master)):
+        if plan.is_our_service(service.name):
+            yield f"master.cf has a service {service.name}, which isn't Postmask's: rename or remove it"
+
+
+def _users(context: SettingsContext) -> Iterator[str]:
+    user = context.pipe_user.partition(":")[0]
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        yield (
+            f"there is no user {user}, as whom pipe(8) is to run the client: make it (adduser --system "
+            f"--no-create-home --group {user}), or name another: postfix.pipe_user"
+        )
+
+
+def _chroots(site: Site, current: Configuration, context: SettingsContext) -> Iterator[str]:
+    """Sockets outside of the queue directory can't be reached from a chroot."""
+    if not context.sockets.startswith("/"):
+        return
+    for service in listed(files.master_cf(current.master)):
+        chrooted = service.chroot == "y" or (service.chroot == "-" and site.chroots)
+        if service.command in _SOCKET_USERS and chrooted and not plan.is_our_service(service.name):
+            yield (
+                f"{service.name} runs chrooted in {site.queue} and can't reach {context.sockets}: give it n "
+                f"in the chroot column of master.cf, or have the sockets below {site.queue} "
+                "(sockets.directory)"
+            )
+
+
+def _domains(site: Site, domains: Sequence[str]) -> Iterator[str]:
+    """Our domains must not be the host's own, nor may their addresses be rewritten before we see them."""
+    for name in OWN_DOMAINS:
+        for domain in tables.known(site.config_dir, site.values[name], domains):
+            yield (
+                f"{domain} is one of the host's own domains ({name}), whose mail would all go to aliases: "
+                f"take it out there, or remove it here (postmask domain remove {domain}) and use a subdomain"
+            )
+    addresses = {f"{_PROBE}@{domain}": domain for domain in domains}
+    keys = [*addresses, *(f"@{domain}" for domain in domains)]
+    for name in REWRITING:
+        for key, answer in tables.known(site.config_dir, site.values[name], keys).items():
+            yield (
+                f"{name} turns {key} into {answer} before Postmask would see it: make an exception for "
+                f"{key.rpartition('@')[2]} there"
+            )
