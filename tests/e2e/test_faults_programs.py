@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from faults import Watch, await_flow, frozen, killed, message, subjects, within
+from faults import Watch, await_flow, frozen, killed, main_cf, message, subjects, within
 from service import Owned, Service
 
 MILTER_SECONDS = 2.0
@@ -20,6 +20,10 @@ MILTER_SECONDS = 2.0
 CONTENT_SECONDS = 3.0
 """content_timeout: the same from DATA on."""
 
+FOREIGN_SECONDS = 5.0
+"""What the host's other mail may wait behind a hung forwarder, however much of ours waits."""
+
+WAITING, PROBES = 150, 6
 GATE_SECONDS = 3.0
 SLACK = 4.0
 UNKNOWN = "nobody-of-this-name@alias.test"
@@ -118,15 +122,24 @@ def test_forwarder_killed(faulty: Service) -> None:
 
 
 def test_forwarder_frozen_with_a_full_queue(faulty: Service) -> None:
-    """60 messages of ours in the active queue: what is behind them and not ours doesn't wait for them."""
+    """150 messages of ours, three times what the active queue takes: other mail doesn't wait for them.
+
+    By Postfix's own figure: from the client's first word to the next server's answer.
+    """
     owned = faulty.alias()
     watch = Watch(faulty.lab)
-    names = [f"{number:02d}" for number in range(60)]
-    with frozen(faulty, "forwarder"):
+    names = [f"{number:03d}" for number in range(WAITING)]
+    foreign = [f"{number}@{FOREIGN.partition('@')[2]}" for number in range(PROBES)]
+    with main_cf(faulty, qmgr_message_active_limit=str(WAITING // 3)), frozen(faulty, "forwarder"):
         with faulty.lab.client() as session:
             for name in names:
                 session.sendmail("bob@example.com", [owned.alias], message(owned.alias, name))
-        _pass_foreign(faulty, 3.0)
+        for probe in foreign:
+            faulty.lab.flush()
+            faulty.send("bob@example.com", [probe], message(probe), address="127.0.0.1")
+            (sent,) = watch.await_lines(1, f"to=<{probe}>", "status=sent")
+            delay = float(sent.partition(", delay=")[2].partition(",")[0])
+            assert delay < FOREIGN_SECONDS, sent
         watch.await_lines(1, f"to=<{owned.alias}>", "status=deferred")
         assert subjects(faulty, owned.mailbox) == []
     assert await_flow(faulty, owned.mailbox, len(names)) == names
