@@ -18,6 +18,7 @@ from nameserver import Nameserver
 from postgres import Cluster
 from postmask.config import load
 from postmask.store.engine import make_engine
+from postmask.store.fitness import OLDEST, ours
 from postmask.store.replica.folder import Folder
 from service import Service
 
@@ -147,12 +148,12 @@ def test_damaged_while_nobody_can_make_another(
     [
         (
             "UPDATE generation SET reader = '9999'",
-            "UPDATE generation SET reader = '0002'",
+            f"UPDATE generation SET reader = '{OLDEST}'",
             "replica: .*too new for this program; upgrade Postmask here",
         ),
         (
             "UPDATE alembic_version SET version_num = '0001'",
-            "UPDATE alembic_version SET version_num = '0003'",
+            f"UPDATE alembic_version SET version_num = '{ours()}'",
             "replica: .*see: postmask db upgrade",
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 import statistics
 import time
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from lab import lab
 from nameserver import Nameserver
 from postgres import Cluster
 from postmask.config import load
+from postmask.store.admin import aliases
+from postmask.store.engine import make_engine
+from postmask.store.session import transaction
 from service import Service
 
 WITHIN = 1.0
@@ -70,20 +74,28 @@ def test_a_new_domain_is_told_to_the_other_nodes_root(pair: Pair) -> None:
     assert said_of(pair.second, "nobody@second.test") == "550"
 
 
+def _code(session: smtplib.SMTP, recipient: str) -> int:
+    return session.rcpt(recipient)[0]
+
+
 def test_a_disabled_alias_is_refused_within_a_second(pair: Pair) -> None:
+    """In the median, from the commit to the refusal; the other node is asked again and again."""
+    engine = make_engine(load(pair.first.lab.config, {}).database.owner_url)
     took = []
-    for _ in range(5):
-        owned = pair.first.alias()
-        pair.second.lab.wait_for(
-            lambda alias=owned.alias: said_of(pair.second, alias) == "250", "the other node to know it"
-        )
-        begun = time.monotonic()
-        pair.first.lab.postmask("alias", "disable", owned.alias)
-        pair.second.lab.wait_for(
-            lambda alias=owned.alias: said_of(pair.second, alias) == "550", "the other node to refuse it"
-        )
-        took.append(time.monotonic() - begun)
-    assert statistics.median(took) < WITHIN + SLACK
+    for _ in range(9):
+        alias = pair.first.alias().alias
+        with pair.second.lab.client() as session:
+            session.mail("bob@example.com")
+            ask = partial(_code, session, alias)
+            pair.second.lab.wait_for(lambda ask=ask: ask() == 250, "the other node to know it")
+            with transaction(engine) as changing:
+                aliases.disable(changing, alias)
+            begun = time.monotonic()
+            pair.second.lab.wait_for(lambda ask=ask: ask() == 550, "the other node to refuse it")
+            took.append(time.monotonic() - begun)
+    engine.dispose()
+    print(f"refused by the other node after {[round(seconds, 2) for seconds in sorted(took)]} s")
+    assert statistics.median(took) < WITHIN
 
 
 def test_a_sender_met_on_both_is_one_contact(pair: Pair) -> None:
