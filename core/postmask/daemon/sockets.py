@@ -59,7 +59,7 @@ def listen_unix(
         return inherited
     owner = _group_id(path, group) if group is not None else -1
     try:
-        with _opened_folder(path) as folder:
+        with _opened_folder(path, os.O_RDONLY) as folder:
             fcntl.flock(folder, fcntl.LOCK_EX)  # two programs that start at once must not both find it free
             _refuse_live_or_foreign(path, folder)
             return _bound(folder, path.name, mode, owner, backlog)
@@ -80,7 +80,8 @@ def connect_unix(path: Path, timeout: float) -> socket.socket:
     try:
         # A non-blocking connect fails at once on a full backlog; the kernel's own time-out waits.
         _set_send_timeout(connection, timeout)
-        with _opened_folder(path) as folder:
+        # Postfix's folder lets its group pass through and not look in: it is opened as a path alone.
+        with _opened_folder(path, os.O_PATH) as folder:
             connection.connect(_within(folder, path.name))
         _set_send_timeout(connection, 0)
         connection.settimeout(timeout)
@@ -147,8 +148,8 @@ def _refuse_live_or_foreign(path: Path, folder: int) -> None:
 
 
 @contextlib.contextmanager
-def _opened_folder(path: Path) -> Iterator[int]:
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _opened_folder(path: Path, access: int) -> Iterator[int]:
+    folder = os.open(path.parent, access | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield folder
     finally:

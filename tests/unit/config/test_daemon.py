@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import os
 import signal
@@ -40,6 +42,17 @@ def listener(path: Path) -> Iterator[socket.socket]:
         yield listening
 
 
+@contextlib.contextmanager
+def played(user: int) -> Iterator[None]:
+    """This process as another user, who may use /proc/self like one who was that from the start."""
+    os.seteuid(user)
+    try:
+        assert ctypes.CDLL(None).prctl(4, 1) == 0  # PR_SET_DUMPABLE
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def refusal(path: Path, **options: str) -> str:
     with pytest.raises(SocketError) as caught:
         listen_unix(path, **options)  # type: ignore[arg-type]
@@ -75,6 +88,18 @@ class TestListening:
         path = folder / "service.sock"
         with listen_unix(path) as listening, connect_unix(path, 5.0), listening.accept()[0]:
             pass
+
+    @needs_root
+    def test_through_a_folder_that_nobody_may_look_into(self) -> None:
+        """Like Postfix's public/, which its setgid_group may pass through."""
+        with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+            folder = Path(name)
+            folder.chmod(0o711)
+            with listen_unix(folder / "service.sock", mode=0o666) as listening, played(NOBODY):
+                with pytest.raises(PermissionError):
+                    os.listdir(folder)
+                with connect_unix(folder / "service.sock", 5.0), listening.accept()[0]:
+                    pass
 
     def test_a_stale_socket_is_replaced(self, path: Path) -> None:
         listen_unix(path).close()
