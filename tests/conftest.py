@@ -28,11 +28,14 @@ def postgres() -> Iterator[postgres_server.Cluster]:
         yield cluster
 
 
+_SHARED = ("service", "faulty", "counted")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For --dist loadgroup: together what shares a service, else a file."""
     for item in items:
         assert isinstance(item, pytest.Function)
         chosen = item.callspec.params if hasattr(item, "callspec") else {}
-        shared = next((f"{name}-{chosen[name]}" for name in ("service", "faulty") if name in chosen), "")
+        shared = next((f"{name}-{chosen[name]}" for name in _SHARED if name in chosen), "")
         item.add_marker(pytest.mark.xdist_group(shared or item.nodeid.partition("::")[0]))

@@ -24,8 +24,7 @@ def run(*command: str) -> str:
     """Run a command that must succeed; its output."""
     done = finished(list(command))
     if done.returncode:
-        said = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
-        raise PostfixError(f"{' '.join(command[:4])} failed: {said}")
+        raise _failure(command, done.stderr.strip() or done.stdout, done.returncode)
     return done.stdout
 
 
@@ -33,13 +32,29 @@ def finished(
     command: list[str], stdin: str = "", folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command, in a folder if need be, whatever its exit status."""
+    done = _completed(command, os.fsencode(stdin), folder)
+    words = (done.stdout, done.stderr)
+    return subprocess.CompletedProcess(command, done.returncode, *map(os.fsdecode, words))
+
+
+def octets(*command: str) -> bytes:
+    """Run a command that must succeed; its output as it is, line ends and all."""
+    done = _completed(list(command), b"", None)
+    if done.returncode:
+        raise _failure(command, os.fsdecode(done.stderr), done.returncode)
+    return done.stdout
+
+
+def _failure(command: tuple[str, ...], said: str, status: int) -> PostfixError:
+    return PostfixError(f"{' '.join(command[:4])} failed: {said.strip() or f'exit status {status}'}")
+
+
+def _completed(command: list[str], stdin: bytes, folder: Path | None) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
             command,
             input=stdin,
             capture_output=True,
-            text=True,
-            errors="surrogateescape",
             timeout=_SECONDS,
             env={**os.environ, "PATH": path()},
             cwd=folder,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import fatal_steps
 import postgres as postgres_server
 from lab import lab
 from nameserver import Nameserver
@@ -58,3 +59,13 @@ def faulty(request: pytest.FixtureRequest) -> Service:
     made = request.getfixturevalue(str(request.param))
     assert isinstance(made, Service)
     return made
+
+
+@pytest.fixture(scope="session", params=["pipe", "lmtp"])
+def counted(request: pytest.FixtureRequest, names: Nameserver) -> Iterator[Service]:
+    """A service of its own: the whole of its log is accounted for. Its forwarder can be told to die."""
+    door = str(request.param)
+    cluster: postgres_server.Cluster = request.getfixturevalue("postgres")
+    database = cluster.fresh() if door == "lmtp" else None
+    with lab(door=door, database=database, nameserver=names.text, programs=fatal_steps.COMMANDS) as running:
+        yield Service(f"counted-{door}", running, names)

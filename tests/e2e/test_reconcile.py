@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,71 +10,10 @@ from typing import Any
 import pytest
 
 import fatal_steps
+from account import Account, settled, shared_by
 from faults import frozen, kill_daemons, message, postsuper, requeue
-from lab import lab
-from nameserver import Nameserver
-from postgres import Cluster
-from service import Owned, Service
+from service import Service
 from stand_ins import passage
-
-
-@pytest.fixture(scope="module", params=["pipe", "lmtp"])
-def counted(request: pytest.FixtureRequest, names: Nameserver) -> Iterator[Service]:
-    """A service of its own: the whole of its log is accounted for. Its forwarder can be told to die."""
-    door = str(request.param)
-    cluster: Cluster = request.getfixturevalue("postgres")
-    database = cluster.fresh() if door == "lmtp" else None
-    with lab(door=door, database=database, nameserver=names.text, programs=fatal_steps.COMMANDS) as running:
-        yield Service(f"counted-{door}", running, names)
-
-
-class Account:
-    """What reconcile says now, and what has changed since it was made."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        _, self._before = self._ask()
-
-    def _ask(self) -> tuple[int, dict[str, Any]]:
-        done = self._service.lab.postmask("reconcile", check=False)
-        assert done.exit_code in (0, 65), done.stderr
-        return done.exit_code, json.loads(done.stdout)
-
-    def closes_with(self, **outcomes: int) -> dict[str, Any]:
-        """The sum closes, and these came to it."""
-        status, told = self._ask()
-        assert (status, told["unaccounted"], told["closes"]) == (0, [], True)
-        added = Counter(told["outcomes"])
-        added.subtract(self._before["outcomes"])
-        assert {fate: count for fate, count in added.items() if count} == outcomes
-        return told
-
-    def unaccounted(self) -> list[dict[str, Any]]:
-        status, told = self._ask()
-        assert status == (65 if told["unaccounted"] else 0)
-        return list(told["unaccounted"])
-
-    def await_unaccounted(self) -> dict[str, Any]:
-        """The one thing that is missing, once it is older than what may still be under way."""
-        (missing,) = self._service.lab.wait_for(self.unaccounted, "something that is missing")
-        return dict(missing)
-
-
-def settled(service: Service, *left: str) -> None:
-    """Until nothing is in the queue but these, and what is on hold."""
-
-    def quiet() -> bool:
-        return all(e["queue_id"] in left or e["queue_name"] == "hold" for e in service.lab.queue())
-
-    service.lab.wait_for(quiet, "a quiet queue")
-
-
-def shared_by(service: Service, owned: Owned, *more: str) -> None:
-    """The alias gets further mailboxes."""
-    for address in more:
-        service.lab.postmask("mailbox", "add", address, "--verified")
-    words = [word for address in (owned.mailbox, *more) for word in ("--to", address)]
-    service.lab.postmask("alias", "edit", owned.alias, *words)
 
 
 def await_tried(service: Service, *queue_ids: str) -> None:

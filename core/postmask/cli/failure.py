@@ -24,7 +24,7 @@ MEANINGS: Mapping[int, str] = MappingProxyType(
         os.EX_DATAERR: "What was given is wrong or against a rule: a bad address, a duplicate, still in use. "
         "From domain verify: records are missing or different.",
         os.EX_NOINPUT: "A file that was named can't be read.",
-        os.EX_NOUSER: "There is no such account, domain, mailbox, alias, contact or block.",
+        os.EX_NOUSER: "There is no such account, domain, mailbox, alias, contact, block or held message.",
         os.EX_UNAVAILABLE: "The database, Postfix or another service isn't available. "
         "From status, db status, lab status and spam status: something is amiss. "
         "From spam check: no engine has judged.",
@@ -51,6 +51,7 @@ STATUSES: Mapping[str, int] = MappingProxyType(
         "postmask.store.errors.BeingMoved": os.EX_TEMPFAIL,
         "postmask.store.errors.StoreUnavailable": os.EX_UNAVAILABLE,
         "postmask.store.errors.StoreError": os.EX_DATAERR,
+        "postmask_postfix.hold.Gone": os.EX_NOUSER,
         "postmask_postfix.commands.PostfixError": os.EX_UNAVAILABLE,
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -197,6 +198,8 @@ def verify(runtime: Runtime, address: str, code: str | None, resend: bool, accou
             found = mailboxes.verify(session, runtime.keys, address, code, account=account, now=now)
             renewed = mailboxes.Unproven(found, None)
     _show(runtime, renewed)
+    if code is not None:
+        _say_what_is_held(runtime, address)
 
 
 @mailbox.command("pause", examples=("postmask mailbox pause me@example.com --reason 'moving house'",))
@@ -224,6 +227,7 @@ def resume(runtime: Runtime, address: str, account: str | None) -> None:
     with runtime.changing() as session:
         changed = mailboxes.resume(session, address, account=account)
     runtime.output.record(changed)
+    _say_what_is_held(runtime, address)
 
 
 @mailbox.command(
@@ -272,3 +276,9 @@ def _show(runtime: Runtime, unproven: Unproven) -> None:
         runtime.output.say(
             f"a code is on its way to {address}; confirm it: postmask mailbox verify {address} CODE"
         )
+
+
+def _say_what_is_held(runtime: Runtime, address: str) -> None:
+    """A mailbox that gets mail again: what came for it meanwhile isn't sent by itself."""
+    runtime.output.say("Copies that were held for it meanwhile are sent by root, on each node:")
+    runtime.output.copy(shlex.join(["postmask", "held", "release", "--mailbox", address]))

@@ -30,6 +30,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "status": "postmask.cli.status",
         "reconcile": "postmask.cli.reconcile",
         "trace": "postmask.cli.trace",
+        "held": "postmask.cli.held",
         "spam": "postmask.cli.spam",
         "config": "postmask.cli.config",
         "keys": "postmask.cli.keys",

@@ -43,7 +43,7 @@ def _database_url(known: Known) -> str:
 
 
 def _settled_later(_known: Known) -> None:
-    """Only the database knows."""
+    """Only the database, or Postfix, knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,18 @@ class Reinject:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """What the forwarder has Postfix hold."""
+
+    keep: float | None = setting(
+        seconds(60, 2_592_000),
+        Derived("two fifths of Postfix's maximal_queue_lifetime: 2 days", _settled_later),
+        "How long a held message waits to be released before it is discarded, with a record and a notice; "
+        "less than half of Postfix's maximal_queue_lifetime.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Forwarder:
     """The program that rewrites mail."""
 
@@ -288,6 +300,7 @@ class Settings:
     postfix: Postfix
     sockets: Sockets
     reinject: Reinject
+    hold: Hold
     forwarder: Forwarder
     milter: Milter
     mail: Mail
@@ -311,6 +324,7 @@ SECTIONS = MappingProxyType(
         "postfix": Postfix,
         "sockets": Sockets,
         "reinject": Reinject,
+        "hold": Hold,
         "forwarder": Forwarder,
         "milter": Milter,
         "mail": Mail,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from postmask.address import AddressError, parse_loose
+from postmask.holding import held_as
 from postmask.maillog.records import Delivery, at_our_door
 from postmask.maillog.tracking import Message, Tracker
 from postmask.spool import LedgerRow, Outcome
@@ -232,12 +233,19 @@ class Reckoner:
             self._lost(queue_id, address, f"its copy {chosen.queue_id}: {fate}")
 
     def _copies(self, row: LedgerRow) -> list[Message]:
-        """The copies that Postfix surely took; what was broken off before the final dot is none."""
+        """The copies that Postfix surely took; what was broken off before the final dot is none.
+
+        Nor is what a copy was on hold, before it was released as another.
+        """
+        before = held_as(row)
         return [
             copy
             for copy in self._tracker.copies.get(row.key.hex(), ())
-            if copy.queue_id == row.new_queue_id
-            or any(message.accepted or message.queue_id in self._queue for message in copy.chain)
+            if copy.queue_id not in before
+            and (
+                copy.queue_id == row.new_queue_id
+                or any(message.accepted or message.queue_id in self._queue for message in copy.chain)
+            )
         ]
 
     def _fate(self, copy: Message) -> Fate | str:

@@ -14,7 +14,7 @@ from postmask.breaker import Limits
 from postmask.clock import Clock, Deadline
 from postmask.config import Settings
 from postmask.spam.bypass import Bypass
-from postmask.spam.judgement import EngineError
+from postmask.spam.judgement import EngineError, Kind
 from postmask.spam.rspamd import Rspamd
 from postmask.spam.scanner import Installed, Scanner
 from postmask.spam.spamc import Spamd
@@ -83,3 +83,23 @@ def probe(one: Installed, clock: Clock) -> Probe:
         problem = str(error)
     milliseconds = round((clock.monotonic() - began) * 1_000, 1)
     return Probe(one.name, one.place, not problem, milliseconds, problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Whether an engine has learned from a message. problem: why not."""
+
+    name: str
+    address: str
+    learned: bool
+    problem: str
+
+
+def teach(one: Installed, content: bytes, kind: Kind, clock: Clock) -> Lesson:
+    """Have it learn, within its own time."""
+    problem = ""
+    try:
+        one.learn(content, kind, Deadline.after(clock, one.total))
+    except EngineError as error:
+        problem = str(error)
+    return Lesson(one.name, one.place, not problem, problem)

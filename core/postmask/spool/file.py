@@ -62,6 +62,8 @@ CREATE TABLE IF NOT EXISTS notice (
 _BUSY_MS = 5_000
 _BUSY_TRIES, _BUSY_PAUSE = 50, 0.02
 _REPLAY_KEPT = 6 * 86_400.0
+_HELD_KEPT = 30 * 86_400.0
+"""As long as it may be on hold; without its row nobody would know what it is."""
 
 
 class Spool:
@@ -310,7 +312,10 @@ class Spool:
         now = self._clock.now()
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM ledger WHERE at < ?", (now - ledger_kept,))
+            connection.execute(
+                "DELETE FROM ledger WHERE at < ? AND (outcome <> 'held' OR at < ?)",
+                (now - ledger_kept, now - _HELD_KEPT),
+            )
             connection.execute("DELETE FROM replay WHERE at < ?", (now - _REPLAY_KEPT,))
             connection.execute("DELETE FROM notice WHERE at < ?", (now - ledger_kept,))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,7 +14,10 @@ import pytest
 
 from flawed_engine import FlawedEngine, faithful, flawed, half
 from lab import IDLE, Lab, lab
-from spam_engines import RunningEngine
+from postmask.clock import SystemClock
+from postmask.config import load
+from postmask.spool import LedgerRow, Outcome, Spool
+from spam_engines import PASSWORD, RunningEngine
 from spam_messages import GTUBE, PLAIN
 
 CLIENT = ("--client", "203.0.113.7", "--helo", "mail.example.com", "--sender", "alice@example.com")
@@ -33,6 +37,8 @@ def running(proxy: FlawedEngine, rspamd: RunningEngine) -> Iterator[Lab]:
         text = made.config.read_text().replace("[spam]\n", "[spam]\nbudget = 100\n")
         for name in addresses:
             text = text.replace(f"[{name}]\n", f"[{name}]\ntotal = 30\n")
+        controller = 'controller = "{}:{}"'.format(*rspamd.controller)
+        text = text.replace("[rspamd]\n", f'[rspamd]\n{controller}\npassword = "{PASSWORD}"\n')
         made.config.write_text(text)
         yield made
 
@@ -63,6 +69,34 @@ def test_the_next_engine_judges_while_the_switch_is_on(running: Lab, proxy: Flaw
     (attempt,) = found["attempts"]
     assert (attempt["engine"], attempt["reason"]) == ("spamd", "half answer")
     assert running.postmask("spam", "bypass", "off") == {"bypass": False, "until": None}
+
+
+def test_what_is_held_is_reported_and_stays(running: Lab, proxy: FlawedEngine) -> None:
+    queue_id = hold(running, bytes(32), GTUBE)
+    lessons = running.postmask("held", "report", queue_id, "--as", "spam")
+    assert [(one["name"], one["learned"], one["problem"]) for one in lessons] == [
+        ("spamd", True, ""),
+        ("rspamd", True, ""),
+    ]
+    proxy.flaw = half
+    done = running.postmask("held", "report", queue_id, "--as", "ham", check=False)
+    proxy.flaw = faithful
+    assert done.exit_code == os.EX_UNAVAILABLE
+    assert [one["learned"] for one in json.loads(done.stdout)] == [False, True]
+    assert [entry["queue_id"] for entry in running.queue()] == [queue_id]
+
+
+def hold(running: Lab, key: bytes, content: bytes) -> str:
+    """Put a copy on hold as the forwarder does; its queue id."""
+    with running.reinjection("hold") as session:
+        session.docmd(f"XFORWARD IDENT={key.hex()}")
+        session.sendmail("b@alias.test", ["me@real.test"], content)
+    (entry,) = running.queue()
+    queue_id = str(entry["queue_id"])
+    row = LedgerRow(key, "shop@alias.test", "FIRST1", Outcome.HELD, new_queue_id=queue_id, reason="spam")
+    with contextlib.closing(Spool(load(running.config, {}).spool.path, SystemClock())) as spool:
+        spool.finish([row])
+    return queue_id
 
 
 def test_status(running: Lab, proxy: FlawedEngine, rspamd: RunningEngine) -> None:

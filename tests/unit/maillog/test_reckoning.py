@@ -28,14 +28,19 @@ LOG = (
 )
 
 
-def reckon(log: Sequence[str], outcome: Outcome = Outcome.DELIVERED, queue: Sequence[str] = ()) -> Reckoning:
+def reckon(
+    log: Sequence[str],
+    outcome: Outcome = Outcome.DELIVERED,
+    queue: Sequence[str] = (),
+    reason: str = "",
+) -> Reckoning:
     """A log from second 100 on, the ledger's one row, and what lies in the queue."""
     tracker = Tracker(at_our_door)
     for at, text in enumerate(log, 100):
         name, _, said = text.partition(" ")
         service, _, daemon = f"postfix/{name}".rpartition("/")
         tracker.add(float(at), parse(Line(float(at), service, daemon, said)))
-    row = LedgerRow(KEY, "shop@alias.test", "ABC123", outcome, new_queue_id="DEF456", at=103.0)
+    row = LedgerRow(KEY, "shop@alias.test", "ABC123", outcome, new_queue_id="DEF456", reason=reason, at=103.0)
     waiting = {name: Queued(name, "deferred", ("me@real.test",)) for name in queue}
     period = Period(since=0.0, until=1_000.0, looked=1_000.0)
     return Reckoner(tracker, [row], waiting, period, lambda a: a.endswith("@alias.test")).run()
@@ -83,3 +88,22 @@ def test_of_two_recipients_one_is_not_told_of() -> None:
 def test_a_copy_still_in_the_queue_waits() -> None:
     result = reckon(LOG[:6], queue=["DEF456"])
     assert +result.fates == {Fate.WAITING: 1}
+
+
+HELD = (
+    *LOG[:4],
+    f"postmask-hold/smtpd AAA111: client=localhost[127.0.0.1], orig_queue_id={COPY_KEY}",
+    *LOG[4:],
+)
+WAS_HELD = "not proven; released, was held as AAA111"
+
+
+@pytest.mark.parametrize("left", [[], ["AAA111"]], ids=["deleted", "still on hold"])
+def test_a_released_copy_is_one(left: list[str]) -> None:
+    log = HELD if left else (*HELD, "postsuper AAA111: removed")
+    result = reckon(log, queue=left, reason=WAS_HELD)
+    assert (+result.fates, result.duplicates, result.closes) == ({Fate.DELIVERED: 1}, [], True)
+
+
+def test_two_copies_are_two_where_the_ledger_names_no_release() -> None:
+    assert len(reckon(HELD, queue=["AAA111"]).duplicates) == 1

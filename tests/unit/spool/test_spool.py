@@ -98,6 +98,16 @@ def test_a_used_proof_is_forgotten_after_six_days(spool: Spool, clock: ManualClo
     spool.begin([], marks=[ReplayMark("m", b"x" * 32, "t" * 24)])
 
 
+def test_what_is_held_is_remembered_longer(spool: Spool, clock: ManualClock) -> None:
+    spool.finish([row(outcome=Outcome.HELD), row(key=b"d" * 32, outcome=Outcome.DELIVERED)])
+    clock.advance(7 * 86_400)
+    spool.purge(ledger_kept=6 * 86_400.0)
+    assert [one.outcome for one in spool.ledger()] == [Outcome.HELD]
+    clock.advance(24 * 86_400)
+    spool.purge(ledger_kept=6 * 86_400.0)
+    assert spool.ledger() == []
+
+
 def test_many_threads_share_commits_and_each_gets_its_own_answer(spool: Spool) -> None:
     errors: list[Exception] = []
 

@@ -1,0 +1,58 @@
+"""What `postmask reconcile` says of a service, before and after."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from service import Owned, Service
+
+
+class Account:
+    """What reconcile says now, and what has changed since it was made."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        _, self._before = self._ask()
+
+    def _ask(self) -> tuple[int, dict[str, Any]]:
+        done = self._service.lab.postmask("reconcile", check=False)
+        assert done.exit_code in (0, 65), done.stderr
+        return done.exit_code, json.loads(done.stdout)
+
+    def closes_with(self, **outcomes: int) -> dict[str, Any]:
+        """The sum closes, and these came to it."""
+        status, told = self._ask()
+        assert (status, told["unaccounted"], told["closes"]) == (0, [], True)
+        added = Counter(told["outcomes"])
+        added.subtract(self._before["outcomes"])
+        assert {fate: count for fate, count in added.items() if count} == outcomes
+        return told
+
+    def unaccounted(self) -> list[dict[str, Any]]:
+        status, told = self._ask()
+        assert status == (65 if told["unaccounted"] else 0)
+        return list(told["unaccounted"])
+
+    def await_unaccounted(self) -> dict[str, Any]:
+        """The one thing that is missing, once it is older than what may still be under way."""
+        (missing,) = self._service.lab.wait_for(self.unaccounted, "something that is missing")
+        return dict(missing)
+
+
+def settled(service: Service, *left: str) -> None:
+    """Until nothing is in the queue but these, and what is on hold."""
+
+    def quiet() -> bool:
+        return all(e["queue_id"] in left or e["queue_name"] == "hold" for e in service.lab.queue())
+
+    service.lab.wait_for(quiet, "a quiet queue")
+
+
+def shared_by(service: Service, owned: Owned, *more: str) -> None:
+    """The alias gets further mailboxes."""
+    for address in more:
+        service.lab.postmask("mailbox", "add", address, "--verified")
+    words = [word for address in (owned.mailbox, *more) for word in ("--to", address)]
+    service.lab.postmask("alias", "edit", owned.alias, *words)

@@ -1,0 +1,62 @@
+"""What `postcat -e` prints, as of Postfix 3.7, and what is read of it."""
+
+from __future__ import annotations
+
+from postmask.holding import Envelope
+from postmask_postfix.hold import parse_envelopes
+
+ONE = """\
+*** ENVELOPE RECORDS hold/182132B6433 ***
+message_size:           10246             754               1               8           10246               1
+message_arrival_time: Fri Nov 27 08:01:05 2026
+create_time: Fri Nov 27 08:01:05 2026
+named_attribute: log_ident=abab
+named_attribute: rewrite_context=remote
+named_attribute: ret_flags=2
+sender: x=y@alias.test
+named_attribute: encoding=8bit
+named_attribute: log_client_name=localhost
+named_attribute: log_client_address=127.0.0.1
+named_attribute: log_helo_name=log_ident=forged
+named_attribute: client_address=127.0.0.1
+named_attribute: notify_flags=4
+named_attribute: dsn_orig_rcpt=rfc822;jose@real.test
+original_recipient: jose@real.test
+recipient: jose@real.test
+*** MESSAGE CONTENTS hold/182132B6433 ***
+*** HEADER EXTRACTED hold/182132B6433 ***
+named_attribute: encoding=8bit
+*** MESSAGE FILE END hold/182132B6433 ***
+"""
+OTHER = f"""\
+*** ENVELOPE RECORDS 4gXyZ12Abc ***
+message_size:             300             500               2               0             300
+sender: {""}
+named_attribute: log_client_name=unknown
+named_attribute: log_client_address=198.51.100.7
+named_attribute: log_helo_name=mail.example.com
+named_attribute: client_address=127.0.0.1
+recipient: "a: b"@real.test
+recipient: josé@real.test
+*** MESSAGE CONTENTS 4gXyZ12Abc ***
+*** HEADER EXTRACTED 4gXyZ12Abc ***
+*** MESSAGE FILE END 4gXyZ12Abc ***
+"""
+
+
+def test_one() -> None:
+    (found,) = parse_envelopes(ONE, {"182132B6433": 5.0})
+    assert found == Envelope(
+        "182132B6433", "x=y@alias.test", ("jose@real.test",), 5.0, 10_246, "abab", smtputf8=True
+    )
+
+
+def test_several_with_the_null_sender_and_no_flags() -> None:
+    _, found = parse_envelopes(ONE + OTHER, {})
+    client = (("ADDR", "198.51.100.7"), ("HELO", "mail.example.com"))
+    recipients = ('"a: b"@real.test', "josé@real.test")
+    assert found == Envelope("4gXyZ12Abc", "", recipients, 0.0, 300, client=client)
+
+
+def test_nothing() -> None:
+    assert list(parse_envelopes("", {})) == []
