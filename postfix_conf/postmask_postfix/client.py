@@ -7,6 +7,7 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import subprocess
@@ -24,19 +25,43 @@ class ClientError(Exception):
 
 def install(folder: Path) -> None:
     """Make sure that the client of this version lies in the folder."""
-    package = importlib.util.find_spec("postmask_transport")
-    folders = list(package.submodule_search_locations or ()) if package else []
-    source = Path(folders[0], "pipe.py") if folders else Path("pipe.py")
-    if not source.is_file():
-        raise ClientError("postmask_transport/pipe.py is missing: install Postmask again")
     target = folder / _NAME
     try:
         if not folder.is_dir():
             folder.mkdir(parents=True)
             folder.chmod(0o755)
-        if not target.exists() or target.read_bytes() != source.read_bytes():
-            shutil.copyfile(source, target)
+        if not is_current(folder):
+            shutil.copyfile(_source(), target)
         target.chmod(0o644)
         subprocess.run([PYTHON, "-I", "-m", "py_compile", str(target)], check=False)
     except OSError as error:
         raise ClientError(f"{error.filename or target}: {error.strerror}") from error
+
+
+def is_current(folder: Path) -> bool:
+    """Whether the client of this version lies there."""
+    target = folder / _NAME
+    return target.exists() and target.read_bytes() == _source().read_bytes()
+
+
+def lies_in(folder: Path) -> bool:
+    """Whether a client lies there, of any version."""
+    return (folder / _NAME).exists()
+
+
+def remove(folder: Path) -> None:
+    """Take the client out of the folder, and the folder away if nothing else is in it."""
+    for file in (folder / _NAME, *folder.glob(f"__pycache__/{Path(_NAME).stem}.*.pyc")):
+        file.unlink(missing_ok=True)
+    for emptied in (folder / "__pycache__", folder):
+        with contextlib.suppress(OSError):
+            emptied.rmdir()
+
+
+def _source() -> Path:
+    package = importlib.util.find_spec("postmask_transport")
+    folders = list(package.submodule_search_locations or ()) if package else []
+    source = Path(folders[0], "pipe.py") if folders else Path("pipe.py")
+    if not source.is_file():
+        raise ClientError("postmask_transport/pipe.py is missing: install Postmask again")
+    return source

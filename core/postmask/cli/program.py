@@ -35,6 +35,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "config": "postmask.cli.config",
         "keys": "postmask.cli.keys",
         "db": "postmask.cli.db",
+        "system": "postmask.cli.system",
         "postfix": "postmask.cli.postfix",
         "lab": "postmask.cli.lab",
         "completion": "postmask.cli.completion",

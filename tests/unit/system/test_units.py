@@ -1,0 +1,81 @@
+"""The units by systemd's own judgement."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from postmask.config import read
+from postmask_postfix.system.units import UnitError
+from postmask_postfix.system.wanted import Postfix, Wanted, wanted
+
+POSTFIX = Postfix("postfix", "postfix", "postdrop", "/var/spool/postfix")
+ONE_SHOTS_OF_ROOT = {"postmask-postfix-sync.service"}
+
+
+def of(text: str = "") -> Wanted:
+    settings = read(text, Path("/etc/postmask/postmask.toml"), {})
+    return wanted(settings, Path("/var/lib/postmask/postmask.db"), Path(sys.executable).parent, POSTFIX)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("units")
+    for name, text in of().units.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def analysed(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *map(str, words)], capture_output=True, text=True)
+
+
+def test_systemd_understands_every_line(folder: Path) -> None:
+    done = analysed("verify", "--man=no", *sorted(folder.iterdir()))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_line_that_systemd_does_not_understand_would_be_seen(folder: Path, tmp_path: Path) -> None:
+    text = (folder / "postmask-agent.service").read_text()
+    (tmp_path / "postmask-agent.service").write_text(text.replace("PrivateTmp=yes", "PrivateTpm=yes"))
+    assert "PrivateTpm" in analysed("verify", "--man=no", tmp_path / "postmask-agent.service").stderr
+
+
+@pytest.mark.parametrize(
+    "name", sorted({n for n in of().units if n.endswith(".service")} - ONE_SHOTS_OF_ROOT)
+)
+def test_a_program_may_do_little(folder: Path, name: str) -> None:
+    """An exposure of 3.0 of 10 at most."""
+    done = analysed("security", "--offline=true", "--threshold=30", "--no-pager", folder / name)
+    assert done.returncode == 0, done.stdout
+
+
+def test_only_who_needs_the_secrets_is_given_them() -> None:
+    units = of().units
+    given = {name for name, text in units.items() if "LoadCredential=keys:/etc/postmask/keys" in text}
+    assert given == {"postmask-milter-alias.service", "postmask-forwarder.service"}
+
+
+def test_the_sockets_are_where_the_programs_expect_them() -> None:
+    """systemd hands them over by the names under which postmask.daemon looks for them."""
+    units = of('[sockets]\ndirectory = "/srv/queue/postmask"\n').units
+    for name in ("gate", "forwarder"):
+        lines = units[f"postmask-{name}.socket"].splitlines()
+        assert f"ListenStream=/srv/queue/postmask/{name}.sock" in lines
+        assert f"FileDescriptorName={name}.sock" in lines
+
+
+def test_folders_of_the_settings_may_be_written_to() -> None:
+    units = of('[spool]\npath = "/srv/a/spool.db"\n[replica]\ndirectory = "/srv/a/replica"\n').units
+    assert "ReadWritePaths=/srv/a /var/lib/postmask\n" in units["postmask-agent.service"]
+    assert "PathChanged=/srv/a/replica/domains\n" in units["postmask-postfix-sync.path"]
+
+
+@pytest.mark.parametrize("path", ["/srv/a b", "/srv/%h", "/srv/$HOME", "/srv/a\nUser=root"])
+def test_what_cannot_stand_in_a_unit_is_refused(path: str) -> None:
+    quoted = path.replace("\n", "\\n")
+    with pytest.raises(UnitError):
+        of(f'[sockets]\ndirectory = "{quoted}"\n')
