@@ -37,8 +37,9 @@ from postmask.verdict import Kind, Verdict, defer, deliver, discard, hold, unava
 from postmask_transport.bounces import Bounces
 from postmask_transport.contacts import UnknownNowError
 from postmask_transport.courier import TAKEN_OVER, Consignment, Courier, as_it_came
+from postmask_transport.examination import Examination, Examiner
 from postmask_transport.forwarding import Forwarding, ledger_key
-from postmask_transport.incoming import Incoming, read
+from postmask_transport.incoming import Incoming, Reader
 from postmask_transport.lmtp import Client, Envelope
 from postmask_transport.postconf import Patience
 from postmask_transport.replying import Replying
@@ -60,7 +61,8 @@ class Engine:
         replying: Replying,
         bounces: Bounces,
         patience: Patience,
-        postfix_uid: int,
+        reader: Reader,
+        examiner: Examiner,
     ) -> None:
         self._directory = directory
         self._keys = keys
@@ -70,7 +72,8 @@ class Engine:
         self._replying = replying
         self._bounces = bounces
         self._patience = patience
-        self._postfix_uid = postfix_uid
+        self._reader = reader
+        self._examiner = examiner
 
     def recipient(self, sender: str, recipient: str, client: Client) -> Verdict:  # noqa: ARG002  the handler's form
         """Everything is decided on the whole message."""
@@ -78,14 +81,15 @@ class Engine:
 
     def message(self, envelope: Envelope, data: bytes, deadline: Deadline) -> Sequence[Verdict]:
         """One verdict for each recipient, in their order."""
-        incoming = read(envelope, data, deadline, self._postfix_uid)
+        incoming = self._reader.read(envelope, data, deadline)
         if not incoming.may_bounce and self._patience.is_ending(incoming.received, envelope.sender):
             incoming = replace(incoming, ending=True)
-        return [self._one(incoming, recipient) for recipient in envelope.recipients]
+        examined = self._examiner.examination(incoming)
+        return [self._one(incoming, recipient, examined) for recipient in envelope.recipients]
 
-    def _one(self, incoming: Incoming, recipient: str) -> Verdict:
+    def _one(self, incoming: Incoming, recipient: str, examined: Examination) -> Verdict:
         start = self._clock.monotonic()
-        verdict = self._attempt(self._decide, incoming, recipient)
+        verdict = self._attempt(partial(self._decide, examined), incoming, recipient)
         if incoming.ending and verdict.kind is Kind.DEFER:
             taken = self._attempt(partial(self._take_over, verdict.reason), incoming, recipient)
             verdict = taken if taken.accepted else verdict
@@ -98,6 +102,7 @@ class Engine:
             verdict=verdict.kind.value,
             status=verdict.status,
             reason=verdict.reason,
+            **examined.so_far(),
             size=len(incoming.data),
             ms=round((self._clock.monotonic() - start) * 1000, 1),
         )
@@ -136,7 +141,7 @@ class Engine:
         key = ledger_key(incoming, address.key, "")
         return LedgerRow(key, address.key, incoming.queue_id, outcome, reason=reason)
 
-    def _decide(self, incoming: Incoming, recipient: str) -> Verdict:
+    def _decide(self, examined: Examination, incoming: Incoming, recipient: str) -> Verdict:
         try:
             address = parse_loose(recipient)
         except AddressError as error:
@@ -145,10 +150,10 @@ class Engine:
         if isinstance(facts.domain, Absent) and not facts.subdomain:
             return defer("4.3.0", "not a recipient of this service", "domain not in the directory")
         if isinstance(facts.reserved, Reverse):
-            return self._replying.handle(incoming, address, facts.reserved.token)
+            return self._replying.handle(incoming, address, facts.reserved.token, examined)
         verdict = answer(facts)
         if incoming.ending and _lacks_a_mailbox(facts, verdict):
-            taken = self._accepted(incoming, address, facts)
+            taken = self._accepted(incoming, address, facts, examined)
             return hold(f"{TAKEN_OVER}: {taken.reason}") if taken.accepted else taken
         if verdict is None or verdict.kind is Kind.DEFER:
             return verdict or unavailable("no answer")
@@ -156,9 +161,9 @@ class Engine:
             return self._refuse(incoming, address, facts, verdict)
         if verdict.kind is Kind.DISCARD:
             return self._discard(incoming, address, facts, verdict)
-        return self._accepted(incoming, address, facts)
+        return self._accepted(incoming, address, facts, examined)
 
-    def _accepted(self, incoming: Incoming, address: Address, facts: Facts) -> Verdict:
+    def _accepted(self, incoming: Incoming, address: Address, facts: Facts, examined: Examination) -> Verdict:
         if not isinstance(facts.domain, Found):
             return unavailable("accepted without a domain")
         if isinstance(facts.reserved, BounceValid):
@@ -171,10 +176,10 @@ class Engine:
             return unavailable("accepted without an alias")
         alias = facts.alias.value
         if facts.detail and "=" in facts.detail:
-            written_first = self._replying.write_first(incoming, address, alias, facts.detail)
+            written_first = self._replying.write_first(incoming, address, alias, facts.detail, examined)
             if written_first is not None:
                 return written_first
-        planned = self._forwarding.plan(incoming, alias, address)
+        planned = self._forwarding.plan(incoming, alias, address, examined)
         if isinstance(planned, Verdict):
             return self._discard(incoming, address, facts, planned)
         return self._courier.send(incoming, planned)

@@ -20,17 +20,20 @@ from postmask.clock import DAY, Clock
 from postmask.directory.lookup import Found
 from postmask.directory.records import Alias, Directory, Domain, Mailbox, MailboxState
 from postmask.keys import Keyring
+from postmask.message import authres
 from postmask.message import forward as rewriting
-from postmask.message.headers import fold
+from postmask.message.headers import Field, fold
 from postmask.message.lines import fold_long
 from postmask.message.mailboxes import NamedAddress
 from postmask.message.msgid import Direction, carry
+from postmask.message.spamfield import spam_field
 from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
 from postmask.spool import Entry, LedgerRow
 from postmask.tokens import Bounce, BounceKind, bounce_local_part, contact_of
 from postmask.verdict import Verdict, discard
 from postmask_transport.contacts import ContactBook
 from postmask_transport.courier import Consignment, Copy
+from postmask_transport.examination import Examination
 from postmask_transport.incoming import Incoming
 from postmask_transport.signing import DomainSigner
 
@@ -89,7 +92,9 @@ class Forwarding:
     def __init__(self, stationery: Stationery) -> None:
         self._with = stationery
 
-    def plan(self, incoming: Incoming, alias: Alias, recipient: Address) -> Consignment | Verdict:
+    def plan(
+        self, incoming: Incoming, alias: Alias, recipient: Address, examined: Examination
+    ) -> Consignment | Verdict:
         """The copies for an active alias, or why there are none. Raises UnknownNowError."""
         # smtp(8) would fold longer lines after they were signed.
         incoming = replace(incoming, body=fold_long(incoming.body))
@@ -110,6 +115,7 @@ class Forwarding:
             wrap_id=partial(self._owner_id, alias),
             trace=self._with.trace(incoming, alias.id),
             authserv_id=self._with.authserv_id,
+            notes=self._notes(examined),
         )
         headers = rewriting.forward(incoming.headers, context)
         signed = self._with.signer.sign(alias.domain, headers, incoming.body) + headers.to_bytes()
@@ -122,6 +128,12 @@ class Forwarding:
         kind = "held" if all(copy.hold for copy in copies) else "forwarded"
         event = self._with.event(kind, alias, incoming, contact=author or None)
         return Consignment(copies, mapped.fresh, event=event)
+
+    def _notes(self, examined: Examination) -> list[Field]:
+        """The fields that tell what was found out."""
+        found, spam = examined.authentication, examined.spam
+        notes = [authres.results_field(self._with.authserv_id, found)] if found else []
+        return [*notes, spam_field(spam)] if spam else notes
 
     def _owner_id(self, alias: Alias, message_id: bytes) -> bytes:
         """A Message-ID as the owner may see it."""

@@ -1,10 +1,17 @@
-"""One message as it was handed over, and what is read from it once for all its recipients."""
+"""One message as it was handed over, and what is read from it once for all its recipients.
+
+The evidence of the scan milter, where there is one that belongs to this message, tells more of the client
+than either door does, and behind a content filter it alone tells it. It goes no further than here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from postmask.clock import Deadline
+from postmask.clock import Clock, Deadline
+from postmask.keys import Keyring
+from postmask.message import evidence as sealed
+from postmask.message.evidence import Evidence, open_evidence
 from postmask.message.headers import Headers, split
 from postmask.message.identity import first_received_date, local_queue_id, message_digest
 from postmask_transport.lmtp import Envelope
@@ -16,10 +23,11 @@ _AUTOMATIC_PRECEDENCE = frozenset({"bulk", "list", "junk", "auto_reply"})
 class Incoming:
     """A message on its way through the forwarder.
 
-    data: the whole message with CRLF line ends, as Postfix's queue holds it. digest: SHA-256, the same
-    after a requeue. received: when our Postfix got it, None if nobody says it. queue_id: "" likewise.
-    authenticated: came by a SASL login or was submitted on this host. automatic: must not be answered
-    (RFC 3834 §2). ending: Postfix would return it before long, to somebody who may not be bounced to.
+    envelope: with the client as the evidence has it. data: the whole message with CRLF line ends, as
+    Postfix's queue holds it. headers: without any evidence. digest: SHA-256, the same after a requeue.
+    received: when our Postfix got it, None if nobody says it. queue_id: "" likewise. authenticated: came by
+    a SASL login or was submitted on this host. automatic: must not be answered (RFC 3834 §2). ending:
+    Postfix would return it before long, to somebody who may not be bounced to.
     """
 
     envelope: Envelope
@@ -32,6 +40,7 @@ class Incoming:
     deadline: Deadline
     authenticated: bool
     automatic: bool
+    evidence: Evidence | None
     ending: bool = False
 
     @property
@@ -40,21 +49,60 @@ class Incoming:
         return self.authenticated and not self.automatic
 
 
-def read(envelope: Envelope, data: bytes, deadline: Deadline, postfix_uid: int) -> Incoming:
-    """Read what was handed over."""
-    headers, body = split(data)
-    return Incoming(
-        envelope=envelope,
-        data=data,
-        headers=headers,
-        body=body,
-        digest=message_digest(data, postfix_uid),
-        received=first_received_date(headers, postfix_uid),
-        queue_id=envelope.client.queue_id or local_queue_id(headers),
-        deadline=deadline,
-        authenticated=is_authenticated(envelope),
-        automatic=is_automatic(envelope, headers),
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads what is handed over.
+
+    postfix_uid: Postfix's own user. oldest: seconds after which evidence is stale.
+    """
+
+    keys: Keyring
+    clock: Clock
+    postfix_uid: int
+    oldest: float
+
+    def read(self, envelope: Envelope, data: bytes, deadline: Deadline) -> Incoming:
+        """One message."""
+        headers, body = split(data)
+        evidence = open_evidence(
+            self.keys,
+            headers,
+            body,
+            envelope.sender,
+            envelope.recipients,
+            now=self.clock.now(),
+            oldest=self.oldest,
+        )
+        return Incoming(
+            envelope=_completed(envelope, evidence) if evidence else envelope,
+            data=data,
+            headers=_without_evidence(headers),
+            body=body,
+            digest=message_digest(data, self.postfix_uid),
+            received=first_received_date(headers, self.postfix_uid),
+            queue_id=envelope.client.queue_id or local_queue_id(headers),
+            deadline=deadline,
+            authenticated=bool(evidence.login) if evidence else is_authenticated(envelope),
+            automatic=is_automatic(envelope, headers),
+            evidence=evidence,
+        )
+
+
+def _completed(envelope: Envelope, evidence: Evidence) -> Envelope:
+    """With the client whom the scan milter saw; the door tells of whoever handed the message over last."""
+    client = replace(
+        envelope.client,
+        address=evidence.client or None,
+        name=evidence.client_name or None,
+        helo=evidence.helo or None,
+        login=evidence.login or None,
     )
+    return replace(envelope, client=client, smtputf8=envelope.smtputf8 or evidence.smtputf8)
+
+
+def _without_evidence(headers: Headers) -> Headers:
+    key = sealed.FIELD.lower().encode("ascii")
+    return Headers([field for field in headers.fields if field.key != key])
 
 
 def is_authenticated(envelope: Envelope) -> bool:

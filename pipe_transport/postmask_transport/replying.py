@@ -20,7 +20,6 @@ from dataclasses import replace
 from postmask.address import Address, AddressError, parse_loose
 from postmask.auth import dkim, spf
 from postmask.auth.claims import read_claims
-from postmask.auth.dns import Resolver
 from postmask.auth.examine import examine
 from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven
 from postmask.clock import DAY
@@ -30,14 +29,13 @@ from postmask.spool import LedgerRow, LocalContact, Outcome, ReplayMark, ReplayU
 from postmask.tokens import reverse_token
 from postmask.verdict import Verdict, defer, discard, hold, reject, unavailable
 from postmask_transport.courier import TAKEN_OVER, Consignment, Courier
+from postmask_transport.examination import Examination
 from postmask_transport.forwarding import Stationery, ledger_key
 from postmask_transport.incoming import Incoming
 from postmask_transport.networks import Network
 from postmask_transport.outgoing import Outgoing
 
 _NOTICES_A_DAY = 5
-_DNS_SHARE = 10.0
-"""Seconds of a message's deadline that its DNS questions may take."""
 
 
 class Replying:
@@ -54,7 +52,6 @@ class Replying:
         outgoing: Outgoing,
         courier: Courier,
         spool: Spool,
-        resolver: Resolver,
         own_networks: Sequence[Network],
         notices_from: str | None,
     ) -> None:
@@ -62,22 +59,21 @@ class Replying:
         self._outgoing = outgoing
         self._courier = courier
         self._spool = spool
-        self._resolver = resolver
         self._own_networks = own_networks
         self._notices_from = notices_from
 
-    def handle(self, incoming: Incoming, recipient: Address, token: str) -> Verdict:
+    def handle(self, incoming: Incoming, recipient: Address, token: str, examined: Examination) -> Verdict:
         """Mail to a reverse alias whose MAC is right."""
         found = self._with.directory.reverse_alias(token)
         if isinstance(found, Unavailable):
             return unavailable(found.reason)
         if isinstance(found, Absent):
             return defer("4.2.1", "not known here yet, try again later", "reverse alias: not known here yet")
-        proof = self._proof(incoming, recipient, found.value.alias)
+        proof = self._proof(incoming, recipient, found.value.alias, examined)
         return self._act(incoming, recipient, found.value, (), proof)
 
     def write_first(
-        self, incoming: Incoming, recipient: Address, alias: Alias, detail: str
+        self, incoming: Incoming, recipient: Address, alias: Alias, detail: str, examined: Examination
     ) -> Verdict | None:
         """Mail to "alias+user=host": a proven owner writes to somebody new. None: ordinary detail."""
         local, _, host = detail.rpartition("=")
@@ -87,7 +83,7 @@ class Replying:
             return None
         if not self._is_from_owner(incoming, alias):
             return None
-        proof = self._proof(incoming, recipient, alias)
+        proof = self._proof(incoming, recipient, alias, examined)
         if isinstance(proof, Unproven):
             return None
         known = self._with.contacts.find(alias.id, contact.key)
@@ -121,9 +117,8 @@ class Replying:
             case Proven():
                 return self._proven(incoming, recipient, reverse, fresh, proof)
 
-    def _proof(self, incoming: Incoming, recipient: Address, alias: Alias) -> Proof:
+    def _proof(self, incoming: Incoming, recipient: Address, alias: Alias, examined: Examination) -> Proof:
         client = incoming.envelope.client
-        deadline = incoming.deadline.within(_DNS_SHARE)
         now = self._with.clock.now()
         known = ReplyEvidence(
             claims=read_claims(incoming.headers),
@@ -135,11 +130,17 @@ class Replying:
             client_trusted=self._is_own(client.address),
             now=now,
         )
+        seen = incoming.evidence.authentication if incoming.evidence else None
+        if seen is not None:
+            proof = examine(known, dkim=lambda: seen.dkim, spf=lambda: seen.spf)
+            if not isinstance(proof, Undecided):
+                return proof
+        dns, deadline = examined.questions, examined.deadline
         return examine(
             known,
-            dkim=lambda: dkim.verify(incoming.headers, incoming.body, self._resolver.txt, deadline, now),
+            dkim=lambda: dkim.verify(incoming.headers, incoming.body, dns.txt, deadline, now),
             spf=lambda: spf.check(
-                client.address or "", client.helo or "", incoming.envelope.sender, self._resolver, deadline
+                client.address or "", client.helo or "", incoming.envelope.sender, dns, deadline
             ),
         )
 

@@ -19,12 +19,16 @@ from postmask.clock import Clock, SystemClock
 from postmask.config import Settings
 from postmask.directory.opening import open_directory
 from postmask.reinjection.submit import Reinjector
+from postmask.spam.opening import open_scanner
+from postmask.spam.publishing import Publisher
 from postmask.spool import Spool
 from postmask_transport.bounces import Bounces
 from postmask_transport.contacts import ContactBook
 from postmask_transport.courier import Courier
 from postmask_transport.deliver import Engine
+from postmask_transport.examination import Examiner
 from postmask_transport.forwarding import Forwarding, Stationery
+from postmask_transport.incoming import Reader
 from postmask_transport.lmtp import Limits, Server, Times
 from postmask_transport.networks import own_networks
 from postmask_transport.notices import NoticeSender
@@ -47,6 +51,7 @@ class Forwarder:
 
     server: Server
     notices: NoticeSender
+    figures: Publisher
     spool: Spool
     stamp: Path
 
@@ -55,10 +60,12 @@ class Forwarder:
         with contextlib.suppress(OSError):
             self.stamp.unlink()
         self.notices.start()
+        self.figures.start()
         daemon.notify("READY=1")
         log.line(_log, logging.INFO, "ready")
         finished = self.server.serve()
         self.notices.stop()
+        self.figures.close()
         self.spool.close()
         return finished
 
@@ -86,6 +93,7 @@ def assemble(settings: Settings) -> Forwarder:
         mapped_addresses=settings.mail.mapped_addresses,
         authserv_id=settings.mail.authserv_id,
     )
+    scanner = open_scanner(settings, clock)
     engine = Engine(
         directory=directory,
         keys=keyring,
@@ -97,7 +105,6 @@ def assemble(settings: Settings) -> Forwarder:
             outgoing=Outgoing(stationery),
             courier=courier,
             spool=spool,
-            resolver=Resolver(settings.dns.nameservers, settings.dns.timeout),
             own_networks=own_networks(settings.postfix.config_dir),
             notices_from=settings.mail.notices_from,
         ),
@@ -110,7 +117,16 @@ def assemble(settings: Settings) -> Forwarder:
             notices_from=settings.mail.notices_from,
         ),
         patience=Patience(settings.postfix.config_dir, clock),
-        postfix_uid=mail_owner,
+        reader=Reader(keyring, clock, mail_owner, settings.mail.evidence_age),
+        examiner=Examiner(
+            Resolver(settings.dns.nameservers, settings.dns.timeout),
+            clock,
+            scan=scanner.scan if settings.spam.engines else None,
+            budget=settings.spam.budget,
+            most=settings.forwarder.max_connections,
+            host=settings.node.name,
+            insists=settings.spam.when_unscanned != "tag",
+        ),
     )
     notices = NoticeSender(spool=spool, reinject=reinject, keys=keyring, clock=clock, directory=directory)
     server = Server(
@@ -123,7 +139,8 @@ def assemble(settings: Settings) -> Forwarder:
         limits=Limits(size=settings.forwarder.message_size_limit),
         times=Times(idle=settings.forwarder.idle_timeout, message=settings.forwarder.deadline),
     )
-    return Forwarder(server, notices, spool, settings.sockets.directory / "pipe" / "stamp")
+    figures = Publisher(settings.spam.directory, "forwarder", scanner, clock)
+    return Forwarder(server, notices, figures, spool, settings.sockets.directory / "pipe" / "stamp")
 
 
 def _reinjector(settings: Settings, clock: Clock, socket: Path) -> Reinjector:

@@ -20,6 +20,7 @@ from pathlib import Path
 from sinks import Sink, sink
 
 from lab import lab
+from nameserver import Nameserver
 from postmask.clock import SystemClock
 from postmask.config import load
 from postmask.spool import Spool
@@ -89,7 +90,10 @@ def postmask(directory: Path, door: str, database: str | None = None) -> Iterato
     """Ours, by a door. database: Postgres's URL; None for SQLite."""
     with (
         sink(directory, door) as end,
-        lab(directory / door, door=door, sink=end.address, database=database) as running,
+        contextlib.closing(Nameserver()) as names,
+        lab(
+            directory / door, door=door, sink=end.address, database=database, nameserver=names.text
+        ) as running,
     ):
         running.postmask("domain", "add", ALIAS.rpartition("@")[2], "--postmaster", "postmaster@real.test")
         running.postmask("mailbox", "add", MAILBOX, "--verified")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import signal
 import smtplib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class Service:
         if add_domain:
             running.postmask("domain", "add", DOMAIN, "--postmaster", "postmaster@host.test")
         self.publish_keys()
+
+    def restart(self, program: str) -> None:
+        """As after a change of its settings."""
+        self.lab.send_signal(program, signal.SIGKILL)
+        self.lab.up()
 
     def publish_keys(self) -> None:
         """Put our DKIM keys into the DNS."""

@@ -265,6 +265,12 @@ class Mail:
         "Whose Authentication-Results fields are ours (RFC 8601): who sends one in with this name has "
         "forged it, and it is taken out. All nodes may have the same.",
     )
+    evidence_age: float = setting(
+        seconds(60, 2_592_000),
+        518_400.0,
+        "How long what was found out about a message when it was received is believed when it is delivered; "
+        "above Postfix's maximal_queue_lifetime. Afterwards it is found out anew.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ STANDARDS
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from postmask.address import Address
@@ -76,6 +76,7 @@ class ForwardContext:
     wrap_id: a Message-ID as the owner may see it (msgid.carry).
     trace:   the value for X-Postmask-Trace.
     authserv_id: whose Authentication-Results are ours: those that come in are forged.
+    notes:   fields that tell what was found out about the message.
     """
 
     alias: Address
@@ -85,6 +86,7 @@ class ForwardContext:
     wrap_id: Callable[[bytes], bytes]
     trace: bytes
     authserv_id: str
+    notes: Sequence[Field] = ()
 
 
 def author(headers: Headers, sender: NamedAddress | None) -> NamedAddress | None:
@@ -155,7 +157,7 @@ class _Rewriting:
     def run(self) -> Headers:
         self.lists = parse_fields(self.headers, _ADDRESS_FIELDS)
         kept = [new for old in self.headers.fields if (new := self._field(old))]
-        added = [make_field(trace.FIELD, self.context.trace.decode("ascii"))]
+        added = [*self.context.notes, make_field(trace.FIELD, self.context.trace.decode("ascii"))]
         complete = all(found.complete for found in self.lists.values())
         if self.omitted or not complete:
             added.append(make_field(OMITTED, f"{'' if complete else 'more than '}{self.omitted} addresses"))

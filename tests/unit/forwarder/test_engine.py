@@ -1,20 +1,16 @@
-"""The forwarder's engine with a directory in memory, a real spool, and a re-injection that is played."""
+"""What the forwarder's engine makes of messages, copies, ledger and directory."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from directories import MemoryDirectory, alias, mailbox
+from directories import alias, mailbox
+from engine_rig import FOREIGN, KEYS, LOGGED_IN, PLAIN, Rig
 from postmask.address import parse_loose
-from postmask.auth.dns import Resolver
 from postmask.auth.proof import Undecided
-from postmask.clock import DAY, Deadline, ManualClock
-from postmask.directory.local import LocalDirectory
+from postmask.clock import DAY, Deadline
 from postmask.directory.lookup import Unavailable
 from postmask.directory.records import (
     AliasState,
@@ -26,127 +22,14 @@ from postmask.directory.records import (
     SenderRule,
     WhenDisabled,
 )
-from postmask.keys import Keyring, Secret
 from postmask.message import dates
 from postmask.reinjection.submit import Outcome as Answer
 from postmask.reinjection.submit import Refused, Submitted, Unknown
-from postmask.spool import Outcome, Spool, SpoolError
+from postmask.spool import Outcome, SpoolError
 from postmask.tokens import reverse_local_part, reverse_token
-from postmask.verdict import Kind, Verdict
-from postmask_transport.bounces import Bounces
-from postmask_transport.contacts import ContactBook
-from postmask_transport.courier import Courier
-from postmask_transport.deliver import Engine
-from postmask_transport.forwarding import Forwarding, Stationery
+from postmask.verdict import Kind
 from postmask_transport.lmtp import Client, Envelope
-from postmask_transport.outgoing import Outgoing
-from postmask_transport.postconf import Patience
 from postmask_transport.replying import Replying
-from postmask_transport.signing import DomainSigner
-
-FOREIGN = Client(address="203.0.113.5", name="mx.example.com", helo="mx.example.com", port="1", queue_id="Q1")
-LOGGED_IN = replace(FOREIGN, login="me")
-PLAIN = b"From: Bob <bob@example.com>\r\nTo: shop@alias.test\r\nSubject: s\r\n\r\nbody\r\n"
-KEYS = Keyring([Secret(1, "2026-01-01", b"s" * 32)])
-
-
-@dataclass
-class Played:
-    """A re-injection. answers: what it says to one message after the other, then Submitted."""
-
-    prefix: str
-    answers: list[Answer | BaseException] = field(default_factory=list)
-    sent: list[tuple[str, str, bytes]] = field(default_factory=list)
-
-    def submit(
-        self,
-        sender: str,
-        recipients: Sequence[str],
-        data: bytes,
-        *,
-        ident: str,
-        deadline: Deadline,
-        **how: object,
-    ) -> Answer:
-        answer = self.answers.pop(0) if self.answers else Submitted(f"{self.prefix}{len(self.sent) + 1}")
-        if isinstance(answer, BaseException):
-            raise answer
-        if isinstance(answer, Submitted | Unknown):
-            self.sent.append((sender, recipients[0], data))
-        return answer
-
-
-@dataclass
-class Rig:
-    """An engine with all that stands around it."""
-
-    engine: Engine
-    directory: MemoryDirectory
-    spool: Spool
-    out: Played
-    held: Played
-    clock: ManualClock
-
-    def deliver(
-        self,
-        recipient: str = "shop@alias.test",
-        content: bytes = PLAIN,
-        sender: str = "bob@example.com",
-        client: Client = FOREIGN,
-    ) -> Verdict:
-        envelope = Envelope(sender, (recipient,), smtputf8=False, body=None, client=client)
-        (verdict,) = self.engine.message(envelope, content, Deadline.after(self.clock, 25))
-        return verdict
-
-    def outcomes(self) -> list[str]:
-        with sqlite3.connect(self.spool._path) as connection:
-            return [row[0] for row in connection.execute("SELECT outcome FROM ledger ORDER BY outcome")]
-
-    def events(self) -> list[str]:
-        return [str(entry.payload["kind"]) for _, entry in self.spool.outbox(99) if entry.kind == "event"]
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    clock = ManualClock()
-    spool = Spool(tmp_path / "spool.db", clock)
-    memory = MemoryDirectory().with_domain()
-    memory.aliases["shop@alias.test"] = alias()
-    directory = LocalDirectory(memory, spool)
-    out, held = Played("OUT"), Played("HELD")
-    courier = Courier(spool, out, held)  # type: ignore[arg-type]  played
-    stationery = Stationery(
-        directory,
-        KEYS,
-        clock,
-        ContactBook(directory, KEYS),
-        DomainSigner(directory, KEYS, clock),
-        mapped_addresses=50,
-        authserv_id="mx.alias.test",
-    )
-    engine = Engine(
-        directory=directory,
-        keys=KEYS,
-        clock=clock,
-        courier=courier,
-        forwarding=Forwarding(stationery),
-        replying=Replying(
-            stationery=stationery,
-            outgoing=Outgoing(stationery),
-            courier=courier,
-            spool=spool,
-            resolver=Resolver((("127.0.0.1", 9),), 0.1),
-            own_networks=(),
-            notices_from=None,
-        ),
-        bounces=Bounces(
-            directory=directory, spool=spool, keys=KEYS, clock=clock, courier=courier, notices_from=None
-        ),
-        patience=Patience(tmp_path, clock),
-        postfix_uid=0,
-    )
-    yield Rig(engine, memory, spool, out, held, clock)
-    spool.close()
 
 
 def test_one_copy_a_mailbox_each_with_its_own_bounce_address(rig: Rig) -> None:
