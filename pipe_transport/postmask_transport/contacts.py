@@ -30,13 +30,15 @@ class Mapped:
     """What is known of the addresses in a message.
 
     reverse: address key → reverse alias. tokens: address key → the token in it.
-    fresh:   contacts that were met for the first time. blocked: keys of those that the owner blocks.
+    fresh:   contacts that were met for the first time. blocked, allowed: keys of those of whom the owner has
+             said so.
     """
 
     reverse: dict[str, Address]
     tokens: dict[str, str]
     fresh: tuple[LocalContact, ...]
     blocked: frozenset[str]
+    allowed: frozenset[str]
 
 
 class ContactBook:
@@ -51,7 +53,7 @@ class ContactBook:
         reverse: dict[str, Address] = {}
         tokens: dict[str, str] = {}
         fresh: list[LocalContact] = []
-        blocked: set[str] = set()
+        ruled: dict[ContactRule, set[str]] = {rule: set() for rule in ContactRule}
         for named in wanted:
             key = named.address.key
             if key in reverse:
@@ -62,12 +64,12 @@ class ContactBook:
                 fresh.append(LocalContact(token, alias.id, key, named.name, str(named.address)))
             else:
                 token = contact.token
-                if contact.rule is ContactRule.BLOCK:
-                    blocked.add(key)
+                ruled[contact.rule].add(key)
             tokens[key] = token
             local = reverse_local_part(named.address, named.name, token)
             reverse[key] = Address(local, alias.domain)
-        return Mapped(reverse, tokens, tuple(fresh), frozenset(blocked))
+        blocked, allowed = frozenset(ruled[ContactRule.BLOCK]), frozenset(ruled[ContactRule.ALLOW])
+        return Mapped(reverse, tokens, tuple(fresh), blocked, allowed)
 
     def find(self, alias_id: int, key: str) -> Contact | None:
         """The contact of an alias. Raises UnknownNowError."""

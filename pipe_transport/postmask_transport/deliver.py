@@ -155,13 +155,19 @@ class Engine:
         if incoming.ending and _lacks_a_mailbox(facts, verdict):
             taken = self._accepted(incoming, address, facts, examined)
             return hold(f"{TAKEN_OVER}: {taken.reason}") if taken.accepted else taken
-        if verdict is None or verdict.kind is Kind.DEFER:
-            return verdict or unavailable("no answer")
+        if verdict is None:
+            return unavailable("no answer")
+        if verdict.kind is not Kind.DELIVER:
+            return self._unsent(incoming, address, facts, verdict)
+        return self._accepted(incoming, address, facts, examined)
+
+    def _unsent(self, incoming: Incoming, address: Address, facts: Facts, verdict: Verdict) -> Verdict:
+        """What isn't forwarded is refused, discarded or deferred."""
         if verdict.kind is Kind.REJECT:
             return self._refuse(incoming, address, facts, verdict)
         if verdict.kind is Kind.DISCARD:
             return self._discard(incoming, address, facts, verdict)
-        return self._accepted(incoming, address, facts, examined)
+        return verdict
 
     def _accepted(self, incoming: Incoming, address: Address, facts: Facts, examined: Examination) -> Verdict:
         if not isinstance(facts.domain, Found):
@@ -181,7 +187,7 @@ class Engine:
                 return written_first
         planned = self._forwarding.plan(incoming, alias, address, examined)
         if isinstance(planned, Verdict):
-            return self._discard(incoming, address, facts, planned)
+            return self._unsent(incoming, address, facts, planned)
         return self._courier.send(incoming, planned)
 
     def _refuse(self, incoming: Incoming, address: Address, facts: Facts, verdict: Verdict) -> Verdict:

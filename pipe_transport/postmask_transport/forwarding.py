@@ -11,11 +11,14 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import find_alias
+from postmask.alias.sifting import SpamRules
+from postmask.authentication import Dmarc
 from postmask.clock import DAY, Clock
 from postmask.directory.lookup import Found
 from postmask.directory.records import Alias, Directory, Domain, Mailbox, MailboxState
@@ -30,7 +33,7 @@ from postmask.message.spamfield import spam_field
 from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
 from postmask.spool import Entry, LedgerRow
 from postmask.tokens import Bounce, BounceKind, bounce_local_part, contact_of
-from postmask.verdict import Verdict, discard
+from postmask.verdict import Kind, Verdict, deliver, discard
 from postmask_transport.contacts import ContactBook
 from postmask_transport.courier import Consignment, Copy
 from postmask_transport.examination import Examination
@@ -89,8 +92,9 @@ class Stationery:
 class Forwarding:
     """Plans what becomes of mail to an alias. Shared by threads."""
 
-    def __init__(self, stationery: Stationery) -> None:
+    def __init__(self, stationery: Stationery, rules: SpamRules) -> None:
         self._with = stationery
+        self._rules = rules
 
     def plan(
         self, incoming: Incoming, alias: Alias, recipient: Address, examined: Examination
@@ -107,6 +111,10 @@ class Forwarding:
         if author in mapped.blocked:
             # The owner's block of the header From acts here: the message is discarded with a record.
             return discard("contact blocked")
+        allowed = author in mapped.allowed and not _disowned(examined)
+        sifted = deliver() if allowed else self._rules.forward(examined.spam, may_refuse=incoming.may_bounce)
+        if sifted.kind not in (Kind.DELIVER, Kind.HOLD):
+            return sifted
         context = rewriting.ForwardContext(
             alias=address,
             sender=sender,
@@ -115,25 +123,25 @@ class Forwarding:
             wrap_id=partial(self._owner_id, alias),
             trace=self._with.trace(incoming, alias.id),
             authserv_id=self._with.authserv_id,
-            notes=self._notes(examined),
+            notes=self._notes(examined, math.inf if allowed else self._rules.mark),
         )
         headers = rewriting.forward(incoming.headers, context)
         signed = self._with.signer.sign(alias.domain, headers, incoming.body) + headers.to_bytes()
-        looping = self._has_been_here(incoming, alias)
+        why = sifted.reason if sifted.kind is Kind.HOLD else ""
+        why = "loop" if self._has_been_here(incoming, alias) else why
         token = mapped.tokens.get(author, "")
         copies = [
-            self._copy(incoming, alias, recipient, mailbox, token, signed, looping)
-            for mailbox in alias.mailboxes
+            self._copy(incoming, alias, recipient, mailbox, token, signed, why) for mailbox in alias.mailboxes
         ]
         kind = "held" if all(copy.hold for copy in copies) else "forwarded"
-        event = self._with.event(kind, alias, incoming, contact=author or None)
+        event = self._with.event(kind, alias, incoming, contact=author or None, reason=why or None)
         return Consignment(copies, mapped.fresh, event=event)
 
-    def _notes(self, examined: Examination) -> list[Field]:
-        """The fields that tell what was found out."""
+    def _notes(self, examined: Examination, mark: float) -> list[Field]:
+        """The fields that tell what was found out. mark: the ratio from which on it is called spam."""
         found, spam = examined.authentication, examined.spam
         notes = [authres.results_field(self._with.authserv_id, found)] if found else []
-        return [*notes, spam_field(spam)] if spam else notes
+        return [*notes, spam_field(spam, mark)] if spam else notes
 
     def _owner_id(self, alias: Alias, message_id: bytes) -> bytes:
         """A Message-ID as the owner may see it."""
@@ -147,7 +155,7 @@ class Forwarding:
         mailbox: Mailbox,
         token: str,
         headers: bytes,
-        looping: bool,
+        why: str,
     ) -> Copy:
         row = LedgerRow(
             key=ledger_key(incoming, recipient.key, str(mailbox.id)),
@@ -156,9 +164,7 @@ class Forwarding:
             alias_id=alias.id,
             mailbox_id=mailbox.id,
         )
-        reason = "loop" if looping else ""
-        if mailbox.state is not MailboxState.ACTIVE:
-            reason = f"mailbox {mailbox.state}"
+        reason = why if mailbox.state is MailboxState.ACTIVE else f"mailbox {mailbox.state}"
         return Copy(
             row=row,
             sender=self._with.bounce_address(alias.domain, BounceKind.FORWARD, alias.id, token, mailbox.id),
@@ -183,6 +189,12 @@ class Forwarding:
             if trace is not None and trace.alias_id == alias.id:
                 return True
         return False
+
+
+def _disowned(examined: Examination) -> bool:
+    """Whether the author's domain says that the message isn't the author's: then no rule speaks for it."""
+    found = examined.authentication
+    return found is not None and found.dmarc.result is Dmarc.FAIL
 
 
 class _OwnAliases:

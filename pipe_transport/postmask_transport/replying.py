@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from postmask.address import Address, AddressError, parse_loose
+from postmask.alias.sifting import SpamRules
 from postmask.auth import dkim, spf
 from postmask.auth.claims import read_claims
 from postmask.auth.examine import examine
@@ -27,13 +28,14 @@ from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import Alias, MailboxState, ReverseAlias
 from postmask.spool import LedgerRow, LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
 from postmask.tokens import reverse_token
-from postmask.verdict import Verdict, defer, discard, hold, reject, unavailable
+from postmask.verdict import Kind, Verdict, defer, discard, hold, reject, unavailable
 from postmask_transport.courier import TAKEN_OVER, Consignment, Courier
 from postmask_transport.examination import Examination
 from postmask_transport.forwarding import Stationery, ledger_key
 from postmask_transport.incoming import Incoming
 from postmask_transport.networks import Network
 from postmask_transport.outgoing import Outgoing
+from postmask_transport.rates import Rate
 
 _NOTICES_A_DAY = 5
 
@@ -42,7 +44,7 @@ class Replying:
     """Judges and sends replies. Shared by threads.
 
     own_networks: clients whose address proves nothing about a sender, for SPF: loopback, the site's
-    mynetworks and whom it trusts with XCLIENT or XFORWARD.
+    mynetworks and whom it trusts with XCLIENT or XFORWARD. rate: replies of one mailbox.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class Replying:
         outgoing: Outgoing,
         courier: Courier,
         spool: Spool,
+        rules: SpamRules,
+        rate: Rate,
         own_networks: Sequence[Network],
         notices_from: str | None,
     ) -> None:
@@ -59,6 +63,8 @@ class Replying:
         self._outgoing = outgoing
         self._courier = courier
         self._spool = spool
+        self._rules = rules
+        self._rate = rate
         self._own_networks = own_networks
         self._notices_from = notices_from
 
@@ -70,7 +76,7 @@ class Replying:
         if isinstance(found, Absent):
             return defer("4.2.1", "not known here yet, try again later", "reverse alias: not known here yet")
         proof = self._proof(incoming, recipient, found.value.alias, examined)
-        return self._act(incoming, recipient, found.value, (), proof)
+        return self._act(incoming, recipient, found.value, (), proof, examined)
 
     def write_first(
         self, incoming: Incoming, recipient: Address, alias: Alias, detail: str, examined: Examination
@@ -90,7 +96,7 @@ class Replying:
         token = known.token if known else reverse_token(self._with.keys, alias.id, contact.key)
         fresh = () if known else (LocalContact(token, alias.id, contact.key, None, str(contact)),)
         reverse = ReverseAlias(token, alias, contact.key, None, str(contact))
-        return self._act(incoming, recipient, reverse, fresh, proof)
+        return self._act(incoming, recipient, reverse, fresh, proof, examined)
 
     @staticmethod
     def _is_from_owner(incoming: Incoming, alias: Alias) -> bool:
@@ -106,6 +112,7 @@ class Replying:
         reverse: ReverseAlias,
         fresh: Sequence[LocalContact],
         proof: Proof,
+        examined: Examination,
     ) -> Verdict:
         match proof:
             case Undecided(reason) if incoming.ending:
@@ -115,7 +122,7 @@ class Replying:
             case Unproven(reason):
                 return self._unproven(incoming, recipient, reverse, fresh, reason)
             case Proven():
-                return self._proven(incoming, recipient, reverse, fresh, proof)
+                return self._proven(incoming, recipient, reverse, fresh, proof, examined)
 
     def _proof(self, incoming: Incoming, recipient: Address, alias: Alias, examined: Examination) -> Proof:
         client = incoming.envelope.client
@@ -158,8 +165,16 @@ class Replying:
         reverse: ReverseAlias,
         fresh: Sequence[LocalContact],
         proof: Proven,
+        examined: Examination,
     ) -> Verdict:
+        if self._rate.reached(proof.mailbox.id):
+            return defer("4.7.1", "too many replies within an hour, try again later", "rate of replies")
+        sifted = self._rules.reply(examined.spam)
+        if sifted.kind is Kind.DEFER:
+            return sifted
         copy = self._outgoing.copy(incoming, recipient, reverse, proof.mailbox.id)
+        if sifted.kind is Kind.HOLD:
+            copy = replace(copy, hold=True, reason="; ".join(filter(None, (copy.reason, sifted.reason))))
         marks = [ReplayMark(mark, copy.row.key, reverse.token) for mark in proof.marks]
         for mark in marks:
             match self._with.directory.replay_mark(mark.mark, mark.reverse_token):
@@ -175,6 +190,8 @@ class Replying:
             verdict = self._courier.send(incoming, Consignment([copy], fresh, marks, event))
         except ReplayUsedError:
             return self._replayed(incoming, recipient, reverse)
+        if verdict.accepted:
+            self._rate.count(proof.mailbox.id)
         if copy.hold and verdict.accepted:
             self._tell_owner(reverse.alias, "held", f"it was put on hold: {copy.reason}.")
         return replace(verdict, reason=f"reply proven by {proof.by}; {verdict.reason}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postmask import daemon, keys, log
+from postmask.alias.sifting import SpamRules
 from postmask.auth.dns import Resolver
 from postmask.clock import Clock, SystemClock
 from postmask.config import Settings
@@ -34,6 +35,7 @@ from postmask_transport.networks import own_networks
 from postmask_transport.notices import NoticeSender
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.postconf import Patience
+from postmask_transport.rates import Rate
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner
 
@@ -93,18 +95,21 @@ def assemble(settings: Settings) -> Forwarder:
         mapped_addresses=settings.mail.mapped_addresses,
         authserv_id=settings.mail.authserv_id,
     )
+    rules = _spam_rules(settings)
     scanner = open_scanner(settings, clock)
     engine = Engine(
         directory=directory,
         keys=keyring,
         clock=clock,
         courier=courier,
-        forwarding=Forwarding(stationery),
+        forwarding=Forwarding(stationery, rules),
         replying=Replying(
             stationery=stationery,
             outgoing=Outgoing(stationery),
             courier=courier,
             spool=spool,
+            rules=rules,
+            rate=Rate(settings.forwarder.replies_per_hour, clock),
             own_networks=own_networks(settings.postfix.config_dir),
             notices_from=settings.mail.notices_from,
         ),
@@ -141,6 +146,11 @@ def assemble(settings: Settings) -> Forwarder:
     )
     figures = Publisher(settings.spam.directory, "forwarder", scanner, clock)
     return Forwarder(server, notices, figures, spool, settings.sockets.directory / "pipe" / "stamp")
+
+
+def _spam_rules(settings: Settings) -> SpamRules:
+    own = settings.spam
+    return SpamRules(own.mark, own.hold, own.discard, own.refuse, own.hold_replies, own.when_unscanned)
 
 
 def _reinjector(settings: Settings, clock: Clock, socket: Path) -> Reinjector:

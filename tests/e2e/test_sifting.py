@@ -56,8 +56,12 @@ def healthy(engines: dict[str, FlawedEngine]) -> Iterator[None]:
 def submitted(service: Service, content: bytes) -> EmailMessage:
     """What a new mailbox gets of a message that is submitted on this host."""
     owned = service.alias()
-    service.lab.submit("-f", "alice@example.com", owned.alias, content=content.replace(b"\r\n", b"\n"))
+    submit(service, owned, content)
     return received(service, owned)
+
+
+def submit(service: Service, owned: Owned, content: bytes) -> None:
+    service.lab.submit("-f", "alice@example.com", owned.alias, content=content.replace(b"\r\n", b"\n"))
 
 
 def received(service: Service, owned: Owned) -> EmailMessage:
@@ -139,3 +143,55 @@ def test_without_dns_a_message_is_forwarded(sifting: Service) -> None:
         sifting.send("alice@silent.example", [owned.alias], PLAIN)
         message = received(sifting, owned)
     assert "spf=temperror" in message["Authentication-Results"]
+
+
+def test_spam_is_held_discarded_or_waits_as_it_is_set(
+    sifting: Service, engines: dict[str, FlawedEngine]
+) -> None:
+    with settings(sifting, "hold = 2.0"):
+        owned = sifting.alias()
+        submit(sifting, owned, GTUBE)
+        sifting.lab.wait_for(lambda: held(sifting, owned), "the held copy")
+        submit(sifting, owned, PLAIN)
+        assert spam(received(sifting, owned)).startswith("no; ")
+    with settings(sifting, 'discard = 2.0\nwhen_unscanned = "defer"'):
+        owned = sifting.alias()
+        submit(sifting, owned, GTUBE)
+        sifting.lab.wait_for(lambda: "discarded" in kinds(sifting, owned), "the record of the discarding")
+        for one in engines.values():
+            one.flaw = closes_at_once
+        submit(sifting, owned, PLAIN)
+        sifting.lab.wait_for(lambda: deferred(sifting, owned), "the deferral")
+        for one in engines.values():
+            one.flaw = faithful
+        sifting.lab.flush()
+        assert spam(received(sifting, owned)).startswith("no; ")
+
+
+@contextlib.contextmanager
+def settings(service: Service, lines: str) -> Iterator[None]:
+    """In [spam], for the forwarder, for a while."""
+    before = service.lab.config.read_text()
+    service.lab.config.write_text(before.replace("[spam]\n", f"[spam]\n{lines}\n"))
+    service.restart("forwarder")
+    try:
+        yield
+    finally:
+        service.lab.config.write_text(before)
+        service.restart("forwarder")
+
+
+def held(service: Service, owned: Owned) -> list[dict[str, Any]]:
+    return [one for one in service.held() if owned.mailbox in str(one["recipients"])]
+
+
+def deferred(service: Service, owned: Owned) -> list[dict[str, Any]]:
+    return [
+        one
+        for one in service.lab.queue()
+        if owned.alias in str(one["recipients"]) and "checked now" in str(one["recipients"])
+    ]
+
+
+def kinds(service: Service, owned: Owned) -> list[str]:
+    return [str(one["kind"]) for one in service.lab.postmask("event", "list", "--alias", owned.alias)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from directories import MemoryDirectory, alias
 from dns_data import DnsData
+from postmask.alias.sifting import SpamRules
 from postmask.clock import DAY, Deadline, ManualClock
 from postmask.directory.local import LocalDirectory
 from postmask.keys import Keyring, Secret
@@ -27,6 +28,7 @@ from postmask_transport.incoming import Reader
 from postmask_transport.lmtp import Client, Envelope
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.postconf import Patience
+from postmask_transport.rates import Rate
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner
 
@@ -94,7 +96,14 @@ class Rig:
 
 
 @contextlib.contextmanager
-def rig(folder: Path, scan: Scanning | None = None, *, insists: bool = False) -> Iterator[Rig]:
+def rig(
+    folder: Path,
+    scan: Scanning | None = None,
+    *,
+    insists: bool = False,
+    rules: SpamRules = SpamRules(),  # noqa: B008  a value
+    replies: int = 100,
+) -> Iterator[Rig]:
     """One, with the alias shop@alias.test."""
     clock = ManualClock()
     spool = Spool(folder / "spool.db", clock)
@@ -118,12 +127,14 @@ def rig(folder: Path, scan: Scanning | None = None, *, insists: bool = False) ->
         keys=KEYS,
         clock=clock,
         courier=courier,
-        forwarding=Forwarding(stationery),
+        forwarding=Forwarding(stationery, rules),
         replying=Replying(
             stationery=stationery,
             outgoing=Outgoing(stationery),
             courier=courier,
             spool=spool,
+            rules=rules,
+            rate=Rate(replies, clock),
             own_networks=(),
             notices_from=None,
         ),

@@ -61,6 +61,12 @@ def seconds(least: float, most: float) -> Kind:
     return Kind("seconds", f"a number of seconds from {least:g} to {most:g}", read)
 
 
+def _read_ratio(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        raise Unfit
+    return float(value)
+
+
 def one_of(*words: str) -> Kind:
     """One of a few words."""
 
@@ -171,6 +177,7 @@ def _list(value: object) -> list[object]:
 
 
 PATH = Kind("path", "an absolute path", _read_path)
+RATIO = Kind("ratio", "a number above 0, like 1.5; inf is never", _read_ratio)
 USER = Kind("user", "the name of a user", _read_user)
 USERS = Kind("list of users", "a list of users' names", _read_users)
 DOMAIN = Kind("domain", "a domain name", _read_domain)

@@ -220,6 +220,9 @@ class Forwarder:
     idle_timeout: float = setting(
         seconds(1, 3600), 60.0, "How long a connection may be silent between two messages."
     )
+    replies_per_hour: int = setting(
+        whole(1, 100_000), 100, "How many replies of one mailbox this node sends; further ones wait."
+    )
     message_size_limit: int = setting(
         whole(10_240, 2_000_000_000, "octets"),
         104_857_600,

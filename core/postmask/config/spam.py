@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from postmask.config.declare import Derived, Known, setting
-from postmask.config.kinds import ENDPOINT, PATH, SECRET, one_of, seconds, some_of, whole
+from postmask.config.kinds import ENDPOINT, PATH, RATIO, SECRET, one_of, seconds, some_of, whole
 
 
 def _spool_folder(known: Known) -> Path:
@@ -38,6 +39,20 @@ class Spam:
         "What becomes of a message that no engine has judged: delivered with a header field that says so "
         "and why, put on hold, or deferred.",
     )
+    mark: float = setting(
+        RATIO,
+        1.0,
+        "From which score on, divided by the engine's threshold, the copy is called spam in X-Postmask-Spam. "
+        "None of an allowed contact is, nor held, discarded or refused.",
+    )
+    hold: float = setting(RATIO, math.inf, "From where on it is put on hold.")
+    discard: float = setting(RATIO, math.inf, "From where on it is discarded, with a record.")
+    refuse: float = setting(
+        RATIO,
+        math.inf,
+        "From where on it is refused to a sender who has logged in; nobody else may be after the queue.",
+    )
+    hold_replies: float = setting(RATIO, 1.0, "From where on a reply is put on hold, and its owner told.")
     directory: Path = setting(
         PATH,
         Derived("the folder of spool.path", _spool_folder),

@@ -1,0 +1,187 @@
+"""What becomes of what the engines call spam, and of what they don't judge."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import engine_rig
+from directories import alias, mailbox
+from engine_rig import FOREIGN, KEYS, LOGGED_IN, PLAIN, Rig
+from postmask.alias.sifting import SpamRules
+from postmask.clock import Deadline, ManualClock
+from postmask.directory.records import Contact, ContactRule
+from postmask.message.evidence import SpamNote
+from postmask.message.headers import split
+from postmask.spam.engine import Facts
+from postmask.spam.judgement import Attempt, Reason, Scan, Score
+from postmask.tokens import reverse_token
+from postmask.verdict import Kind, Verdict
+from postmask_transport.lmtp import Client
+from postmask_transport.rates import Rate
+
+RULES = SpamRules(mark=1.0, hold=2.0, discard=4.0, refuse=1.5)
+UNSCANNED = SpamNote(unscanned="spamd timeout")
+
+
+def spam(ratio: float) -> SpamNote:
+    return SpamNote("spamd", ratio)
+
+
+@pytest.mark.parametrize(
+    ("note", "known", "kind"),
+    [
+        (None, False, Kind.DELIVER),
+        (spam(-3.0), True, Kind.DELIVER),
+        (spam(1.49), True, Kind.DELIVER),
+        (spam(1.5), True, Kind.REJECT),
+        (spam(1.5), False, Kind.DELIVER),
+        (spam(2.0), False, Kind.HOLD),
+        (spam(3.99), True, Kind.REJECT),
+        (spam(4.0), True, Kind.DISCARD),
+        (spam(4.0), False, Kind.DISCARD),
+        (UNSCANNED, False, Kind.DELIVER),
+    ],
+)
+def test_the_hardest_rule_acts(note: SpamNote | None, known: bool, kind: Kind) -> None:
+    assert RULES.forward(note, may_refuse=known).kind is kind
+
+
+def test_nothing_but_marking_by_default() -> None:
+    assert SpamRules().forward(spam(1e9), may_refuse=True).kind is Kind.DELIVER
+
+
+@pytest.mark.parametrize(
+    ("policy", "kind"), [("tag", Kind.DELIVER), ("hold", Kind.HOLD), ("defer", Kind.DEFER)]
+)
+def test_what_nobody_judged(policy: str, kind: Kind) -> None:
+    rules = replace(RULES, unscanned=policy)
+    assert rules.forward(UNSCANNED, may_refuse=False).kind is kind
+    assert rules.reply(UNSCANNED).kind is kind
+    bypassed = SpamNote(unscanned=Reason.BYPASSED)
+    assert rules.forward(bypassed, may_refuse=False).kind is Kind.DELIVER, "the emergency switch"
+    assert rules.reply(None).kind is Kind.DELIVER, "no engine is set up"
+
+
+def sifting(
+    folder: Path, ratio: float, rules: SpamRules = RULES, replies: int = 100
+) -> contextlib.AbstractContextManager[Rig]:
+    """An engine before which every message has that ratio; NaN: none has judged."""
+
+    def scan(content: bytes, facts: Facts, deadline: Deadline) -> Scan:
+        if math.isnan(ratio):
+            return Scan(None, "", (Attempt("spamd", Reason.TIMEOUT),), 1.0)
+        return Scan(Score(ratio, 1.0), "spamd", (), 1.0)
+
+    return engine_rig.rig(folder, scan, rules=rules, replies=replies)
+
+
+def told(rig: Rig) -> str:
+    field = split(rig.out.sent[-1][2])[0].get("x-postmask-spam")
+    assert field is not None
+    return field.value.decode()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "client", "kind", "outcome", "event"),
+    [
+        (1.2, FOREIGN, Kind.DELIVER, "delivered", "forwarded"),
+        (2.5, FOREIGN, Kind.DELIVER, "held", "held"),
+        (2.5, LOGGED_IN, Kind.REJECT, "refused", "refused"),
+        (5.0, FOREIGN, Kind.DISCARD, "discarded", "discarded"),
+    ],
+)
+def test_each_ends_with_its_record(
+    tmp_path: Path, ratio: float, client: Client, kind: Kind, outcome: str, event: str
+) -> None:
+    with sifting(tmp_path, ratio) as rig:
+        assert rig.deliver(client=client).kind is kind
+        assert (rig.outcomes(), rig.events()) == ([outcome], [event])
+        assert (len(rig.out.sent), len(rig.held.sent)) == (outcome == "delivered", outcome == "held")
+
+
+def test_what_is_held_is_the_finished_copy(tmp_path: Path) -> None:
+    with sifting(tmp_path, 2.5) as rig:
+        rig.deliver()
+        ((_, recipient, content),) = rig.held.sent
+        assert recipient == "me@real.test"
+        assert b"X-Postmask-Spam: yes; ratio=2.50 engine=spamd\r\n" in content
+
+
+def allow(rig: Rig) -> None:
+    token = reverse_token(KEYS, 7, "bob@example.com")
+    contact = Contact(7, "bob@example.com", None, ContactRule.ALLOW, token)
+    rig.directory.contacts[7, "bob@example.com"] = contact
+
+
+def test_an_allowed_contact_is_never_marked_or_held(tmp_path: Path) -> None:
+    with sifting(tmp_path, 9.0) as rig:
+        allow(rig)
+        assert rig.deliver().kind is Kind.DELIVER
+        assert told(rig).startswith("no; ratio=9.00")
+
+
+def test_who_forges_an_allowed_contact_is_not_it(tmp_path: Path) -> None:
+    with sifting(tmp_path, 9.0) as rig:
+        allow(rig)
+        rig.dns.txts["_dmarc.example.com"] = [b"v=DMARC1; p=none"]
+        assert rig.deliver().kind is Kind.DISCARD
+
+
+def test_unscanned_waits_where_that_is_set(tmp_path: Path) -> None:
+    with sifting(tmp_path, math.nan, replace(RULES, unscanned="defer")) as rig:
+        verdict = rig.deliver()
+        assert (verdict.code, verdict.status) == (450, "4.7.1")
+        assert rig.outcomes() == []
+
+
+REPLY = b"From: me@real.test\r\nTo: x\r\n\r\nYes.\r\n"
+
+
+def reply(rig: Rig, reverse: str, content: bytes = REPLY) -> Verdict:
+    return rig.deliver(reverse, content, "me@real.test", LOGGED_IN)
+
+
+def test_a_reply_that_is_spam_is_held_and_its_owner_told(tmp_path: Path) -> None:
+    with sifting(tmp_path, 1.1) as rig:
+        reverse = known_reverse_alias(rig)
+        assert reply(rig, reverse).kind is Kind.DELIVER
+        assert [recipient for _, recipient, _ in rig.held.sent] == ["bob@example.com"]
+        assert b"X-Postmask-Spam" not in rig.held.sent[0][2]
+        (notice,) = rig.spool.due_notices(9)
+        assert "spam ratio 1.10 by spamd" in notice.text
+
+
+def test_a_mailbox_has_so_many_replies_an_hour(tmp_path: Path) -> None:
+    with sifting(tmp_path, 0.1, replies=2) as rig:
+        reverse = known_reverse_alias(rig)
+        kinds = [reply(rig, reverse, REPLY + b"%d\r\n" % number).kind for number in range(3)]
+        assert kinds == [Kind.DELIVER, Kind.DELIVER, Kind.DEFER]
+        verdict = reply(rig, reverse, REPLY + b"2\r\n")
+        assert (verdict.code, verdict.status) == (450, "4.7.1")
+        rig.clock.advance(3_601)
+        assert reply(rig, reverse, REPLY + b"2\r\n").kind is Kind.DELIVER
+
+
+def known_reverse_alias(rig: Rig) -> str:
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(login="me"),))
+    assert rig.deliver(content=PLAIN).kind is Kind.DELIVER
+    known = rig.spool.contact(7, "bob@example.com")
+    assert known is not None
+    return f"bob-at-example-com.{known.token}@alias.test"
+
+
+def test_a_rate_is_of_each_and_of_the_last_hour() -> None:
+    clock = ManualClock()
+    rate = Rate(2, clock)
+    for _ in range(2):
+        rate.count(1)
+        clock.advance(1_000)
+    assert rate.reached(1)
+    assert not rate.reached(2)
+    clock.advance(1_601)
+    assert not rate.reached(1)
