@@ -19,6 +19,7 @@ STARTED = {
     "paths.target.wants/postmask-postfix-sync.path",
     "sockets.target.wants/postmask-forwarder.socket",
     "sockets.target.wants/postmask-gate.socket",
+    "timers.target.wants/postmask-held-expire.timer",
 }
 
 

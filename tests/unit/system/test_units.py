@@ -13,7 +13,7 @@ from postmask_postfix.system.units import UnitError
 from postmask_postfix.system.wanted import Postfix, Wanted, wanted
 
 POSTFIX = Postfix("postfix", "postfix", "postdrop", "/var/spool/postfix")
-ONE_SHOTS_OF_ROOT = {"postmask-postfix-sync.service"}
+ONE_SHOTS_OF_ROOT = {"postmask-held-expire.service", "postmask-postfix-sync.service"}
 
 
 def of(text: str = "") -> Wanted:
