@@ -5,11 +5,10 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from postmask.agent.outbox import OutboxCarrier
-from postmask.directory.lookup import Found
 from postmask.spool import Entry, Spool
 from postmask.store.engine import make_engine
 from postmask.store.errors import StoreError
-from postmask.store.models import Contact, Counter, Event
+from postmask.store.models import Alias, Contact, Counter, Event
 from postmask.store.session import transaction
 from truth import Truth
 
@@ -18,9 +17,9 @@ ENTRIES = 5
 
 def fill(truth: Truth, spool: Spool) -> None:
     """Contacts with their events, for the truth to learn."""
-    found = truth.directory().alias("shop@alias.test")
-    assert isinstance(found, Found)
-    alias = found.value
+    with truth.session() as session:
+        alias = session.scalars(select(Alias).where(Alias.address == "shop@alias.test")).one()
+        session.expunge(alias)
     for number in range(ENTRIES):
         spool.put(
             [

@@ -24,6 +24,7 @@ def furnish(shell) -> None:
     shell.json("alias", "add", "shop@alias.test", "--to", "me@real.test")
 
 
+@pytest.mark.timeout(900)
 def test_the_whole_way(shell) -> None:
     furnish(shell)
     reverse = shell.run("contact", "add", "shop@alias.test", "bob@other.test").stdout.strip()
