@@ -1,33 +1,38 @@
-"""libmilter: the alias milter's sessions as pymilter wants them. The only module that imports Milter.
+"""libmilter: the milters' sessions as pymilter wants them. The only module that imports Milter.
 
-Asked for are the connection, MAIL and RCPT, MAIL without a reply; no HELO, DATA, header or body, and
-no right to change anything. Of the macros only the queue id.
+Each milter asks for the stages and macros that it uses, and for no right but the scan milter's to add a
+header field. The alias milter has the connection, MAIL and RCPT, the scan milter all of a message.
+Where Postfix needn't wait for an answer it is told so.
 
 The listening socket is made by us and handed to libmilter as a descriptor (Debian's libmilter takes
 "fd:N"), so that path length, mode and group are ours to decide.
 
 DIAGNOSTICS
     SMFIS_CONTINUE for whatever is accepted or isn't ours, SMFIS_REJECT or SMFIS_TEMPFAIL with code,
-    status and text for a refused recipient. An exception that gets past us continues the session:
-    it could be about any of the host's mail. MilterError: libmilter could not start, or could not
-    go on; its own words are in the system's log.
+    status and text for what is refused. An exception that gets past us continues the session: it could
+    be about any of the host's mail. Callbacks without an answer raise none, lest Postfix take the next
+    answer for another question's. MilterError: libmilter could not start, or could not go on; its own
+    words are in the system's log.
 
 STANDARDS
-    Postfix MILTER_README, libmilter API (xxfi_negotiate, smfi_setreply).
+    Postfix MILTER_README, libmilter API (xxfi_negotiate, smfi_setreply, smfi_addheader).
 """
 
 from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import Milter
 import milter
 
-from postmask.verdict import Kind, Verdict, smtp_reply
-from postmask_milter.alias import Answer, Session, is_emulated
-
-NAME = "postmask-alias"
+from postmask.message.headers import Field
+from postmask.verdict import Kind as VerdictKind
+from postmask.verdict import Verdict, smtp_reply
+from postmask_milter import alias, scan
+from postmask_milter.alias import is_emulated
 
 
 class MilterError(Exception):
@@ -57,17 +62,15 @@ class Running:
             return self._changed.wait_for(lambda: not self._count, timeout)
 
 
-class AliasMilter(Milter.Base):
+class _Connection(Milter.Base):
     """The callbacks of one connection from Postfix, which is one SMTP session."""
 
-    def __init__(self, answer: Answer, running: Running) -> None:
-        self._session = Session(answer)
-        self._running = running
+    actions = Milter.SETSYMLIST
 
     def negotiate(self, opts: list[int]) -> int:
-        """The stages and macros that are named below; no right to change anything."""
+        """The stages and macros that the callbacks name, and no other right than `actions`."""
         answer = super().negotiate(opts)
-        opts[0] &= Milter.SETSYMLIST
+        opts[0] &= self.actions
         return answer
 
     def setsymlist(self, stage: int, *macros: str) -> None:
@@ -77,6 +80,22 @@ class AliasMilter(Milter.Base):
         in full.
         """
         self._ctx.setsymlist(stage, " ".join(macros))
+
+    def _reply(self, verdict: Verdict | None) -> int:
+        if verdict is None or verdict.accepted:
+            return Milter.CONTINUE
+        code, status, text = smtp_reply(verdict)
+        # libmilter takes the text for a format.
+        self.setreply(str(code), status, text.replace("%", "%%"))
+        return Milter.REJECT if verdict.kind is VerdictKind.REJECT else Milter.TEMPFAIL
+
+
+class AliasMilter(_Connection):
+    """The alias milter's: connection, MAIL without an answer, RCPT."""
+
+    def __init__(self, answer: alias.Answer, running: Running) -> None:
+        self._session = alias.Session(answer)
+        self._running = running
 
     @Milter.symlist("i")
     def connect(self, hostname: str, family: int, hostaddr: object) -> int:  # noqa: ARG002
@@ -94,42 +113,147 @@ class AliasMilter(Milter.Base):
     def envrcpt(self, recipient: str, *parameters: str) -> int:  # noqa: ARG002
         """RCPT: the answer."""
         with self._running:
-            verdict = self._session.rcpt(recipient, self.getsymval("i") or "")
-            return self._reply(verdict)
-
-    def _reply(self, verdict: Verdict | None) -> int:
-        if verdict is None or verdict.accepted:
-            return Milter.CONTINUE
-        code, status, text = smtp_reply(verdict)
-        # libmilter takes the text for a format.
-        self.setreply(str(code), status, text.replace("%", "%%"))
-        return Milter.REJECT if verdict.kind is Kind.REJECT else Milter.TEMPFAIL
+            return self._reply(self._session.rcpt(recipient, self.getsymval("i") or ""))
 
 
-def register(answer: Answer, running: Running) -> None:
-    """Tell libmilter, which knows but one milter in a process, whose callbacks it is to run.
+class ScanMilter(_Connection):
+    """The scan milter's: all of it, with answers at the connection, HELO, DATA and the end."""
 
-    pymilter's own runmilter() also registers the callbacks of the stages that we don't negotiate,
-    and those that would enter Python at each end of message for nothing.
-    """
-    Milter.factory = lambda: AliasMilter(answer, running)
-    milter.set_flags(milter.SETSYMLIST)
-    milter.set_exception_policy(milter.CONTINUE)
-    milter.set_connect_callback(Milter.connect_callback)
-    milter.set_envfrom_callback(lambda context, *octets: context.getpriv().envfrom_bytes(*octets))
-    milter.set_envrcpt_callback(lambda context, *octets: context.getpriv().envrcpt_bytes(*octets))
-    milter.set_close_callback(Milter.close_callback)
-    milter.register(NAME, negotiate=Milter.negotiate_callback)
+    actions = Milter.SETSYMLIST | Milter.ADDHDRS
+
+    def __init__(self, session: scan.Session, running: Running) -> None:
+        self._session = session
+        self._running = running
+
+    @Milter.symlist("i")
+    def connect(self, hostname: str, family: int, hostaddr: object) -> int:  # noqa: ARG002
+        """Let emulated sessions through."""
+        if is_emulated(hostname, hostaddr):
+            return Milter.ACCEPT
+        self._session.connect(hostname, hostaddr)
+        return Milter.CONTINUE
+
+    @Milter.symlist("i")
+    def hello(self, hostname: str) -> int:
+        """HELO, with an answer: pymilter raises where it isn't UTF-8."""
+        self._session.hello(hostname)
+        return Milter.CONTINUE
+
+    @Milter.symlist("i", "{auth_authen}")
+    @Milter.noreply
+    def envfrom(self, sender: str, *parameters: str) -> int:
+        """MAIL begins a message."""
+        self._session.mail(sender, parameters, self.getsymval("{auth_authen}") or "")
+        return Milter.CONTINUE
+
+    @Milter.symlist("i")
+    @Milter.noreply
+    def envrcpt(self, recipient: str, *parameters: str) -> int:  # noqa: ARG002
+        """RCPT: keep the recipient."""
+        self._session.rcpt(recipient)
+        return Milter.CONTINUE
+
+    @Milter.symlist("i")
+    def data(self) -> int:
+        """DATA: what isn't all ours is let go."""
+        with self._running:
+            return Milter.CONTINUE if self._session.data() else Milter.ACCEPT
+
+    @Milter.noreply
+    def header(self, name: str, value: bytes) -> int:
+        """A header field, octets as they are."""
+        self._session.header(name, value)
+        return Milter.CONTINUE
+
+    @Milter.noreply
+    def body(self, chunk: bytes) -> int:
+        """A part of the body."""
+        self._session.body(chunk)
+        return Milter.CONTINUE
+
+    @Milter.symlist("i")
+    def eom(self) -> int:
+        """The end of the message: evidence, or a refusal."""
+        with self._running:
+            outcome = self._session.end(self.getsymval("i") or "")
+            if outcome.field is not None:
+                self._add(outcome.field)
+            return self._reply(outcome.refusal)
+
+    def abort(self) -> int:
+        """The message goes no further."""
+        self._session.reset()
+        return Milter.CONTINUE
+
+    def header_bytes(self, name: str, value: bytes) -> int:
+        """In place of pymilter's own, which would make text of the octets."""
+        return self.header(name, value)
+
+    def _add(self, field: Field) -> None:
+        """Add a header field as it is: with P_HDR_LEADSPC blanks and folds are ours to say."""
+        value = field.raw[len(field.key) + 1 :].rstrip(b"\r\n").replace(b"\r\n", b"\n")
+        self.addheader(field.name, value.decode("ascii"))
 
 
-def serve(listener: socket.socket) -> None:
+Milter.enable_protocols(ScanMilter, Milter.P_HDR_LEADSPC)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of our milters. name: for libmilter's log. session: a new connection's. whole: all callbacks."""
+
+    name: str
+    session: Callable[[], Milter.Base]
+    actions: int
+    whole: bool
+
+
+def alias_milter(answer: alias.Answer, running: Running) -> Kind:
+    """The alias milter with these answers."""
+    return Kind("postmask-alias", lambda: AliasMilter(answer, running), AliasMilter.actions, whole=False)
+
+
+def scan_milter(session: Callable[[], scan.Session], running: Running) -> Kind:
+    """The scan milter with such sessions."""
+    return Kind("postmask-scan", lambda: ScanMilter(session(), running), ScanMilter.actions, whole=True)
+
+
+def serve(kind: Kind, listener: socket.socket) -> None:
     """Serve sessions on a listening socket; returns when libmilter ends. Raises MilterError.
 
-    Its own answer to signals is not ours: see postmask_milter.signals.
+    libmilter knows but one milter in a process. Its own answer to signals is not ours: see
+    postmask_milter.signals.
     """
     try:
+        _register(kind)
         milter.setconn(f"fd:{listener.fileno()}")
         milter.opensocket(False)
         milter.main()
     except milter.error as error:
         raise MilterError(str(error)) from error
+
+
+def _register(kind: Kind) -> None:
+    """Tell libmilter whose callbacks it is to run.
+
+    pymilter's own runmilter() also registers the callbacks of the stages that we don't negotiate,
+    and those that would enter Python at each end of message for nothing.
+    """
+    Milter.factory = kind.session
+    milter.set_flags(kind.actions)
+    milter.set_exception_policy(milter.CONTINUE)
+    milter.set_connect_callback(Milter.connect_callback)
+    milter.set_envfrom_callback(lambda context, *octets: context.getpriv().envfrom_bytes(*octets))
+    milter.set_envrcpt_callback(lambda context, *octets: context.getpriv().envrcpt_bytes(*octets))
+    milter.set_close_callback(Milter.close_callback)
+    if not kind.whole:
+        milter.register(kind.name, negotiate=Milter.negotiate_callback)
+        return
+    milter.set_helo_callback(lambda context, name: context.getpriv().hello(name))
+    milter.set_header_callback(lambda context, name, octets: context.getpriv().header_bytes(name, octets))
+    milter.set_body_callback(lambda context, octets: context.getpriv().body(octets))
+    milter.set_eom_callback(lambda context: context.getpriv().eom())
+    milter.set_abort_callback(lambda context: context.getpriv().abort())
+    milter.register(
+        kind.name, data=lambda context: context.getpriv().data(), negotiate=Milter.negotiate_callback
+    )

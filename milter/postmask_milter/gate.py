@@ -66,6 +66,15 @@ class Gate:
         self._conversations: set[Conversation] = set()
         self._stopping = False
 
+    def start(self) -> None:
+        """Serve in a thread of its own."""
+        threading.Thread(target=self.serve, name="gate", daemon=True).start()
+
+    def close(self, timeout: float) -> bool:
+        """Stop, and wait for the end, at most that many seconds. True if it has come."""
+        self.stop()
+        return self.drained(timeout)
+
     def serve(self) -> None:
         """Accept connections until stop()."""
         threading.Thread(target=self._hurry, name="gate-deadline", daemon=True).start()

@@ -7,10 +7,11 @@ DIAGNOSTICS
 from __future__ import annotations
 
 from postmask.address import AddressError, parse_loose
-from postmask.alias.facts import find_alias
-from postmask.clock import Clock
+from postmask.alias.facts import gather
+from postmask.clock import DAY, Clock
 from postmask.directory.lookup import Found
 from postmask.directory.records import Directory
+from postmask.keys import Keyring
 from postmask.spool import Entry, Spool
 from postmask.verdict import Verdict
 
@@ -18,26 +19,33 @@ from postmask.verdict import Verdict
 class SpoolRecorder:
     """A postmask_milter.rcpt.Recorder."""
 
-    def __init__(self, directory: Directory, spool: Spool, clock: Clock) -> None:
+    def __init__(self, directory: Directory, keys: Keyring, spool: Spool, clock: Clock) -> None:
         self._directory = directory
+        self._keys = keys
         self._spool = spool
         self._clock = clock
 
     def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
-        """Record it if the recipient is an alias that exists."""
+        """Record it if the recipient is an alias that exists, or a reverse alias of one."""
         try:
-            found, _ = find_alias(self._directory, parse_loose(recipient))
+            address = parse_loose(recipient)
         except AddressError:
             return
-        if not isinstance(found, Found):
+        facts = gather(self._directory, self._keys, int(self._clock.now()) // DAY, address, "")
+        alias, contact = None, sender or None
+        if isinstance(facts.alias, Found):
+            alias = facts.alias.value
+        elif isinstance(facts.reverse, Found):
+            alias, contact = facts.reverse.value.alias, facts.reverse.value.contact
+        if alias is None:
             return
         event = Entry.new(
             "event",
             at=self._clock.now(),
-            account_id=found.value.account_id,
-            alias_id=found.value.id,
+            account_id=alias.account_id,
+            alias_id=alias.id,
             kind="deferred" if verdict.status[0] == "4" else "refused",
-            contact=sender or None,
+            contact=contact,
             status=verdict.status,
             reason=verdict.reason,
         )

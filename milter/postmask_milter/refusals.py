@@ -22,7 +22,7 @@ LOGGER = logging.getLogger(__name__)
 QUEUE_SIZE = 1_000
 
 
-_OF_KNOWN_ALIASES = frozenset({"5.2.1", "5.7.1", "4.2.1"})
+_OF_KNOWN_ALIASES = frozenset({"5.2.1", "5.7.1", "5.7.26", "4.2.1"})
 _DISABLED = "alias disabled"
 
 

@@ -1,7 +1,7 @@
-"""The process: gate and alias milter side by side, from the open sockets to a clean end.
+"""A milter's process, from the open sockets to a clean end: its parts in order, and the signals.
 
-The first SIGTERM, SIGINT or SIGHUP drains: nothing new at the gate, answers under way are finished
-and what is to be recorded is recorded, within seconds. The second ends the process at once.
+The first SIGTERM, SIGINT or SIGHUP drains: the parts finish what they have in hand, the last started
+first. The second ends the process at once.
 
 Signals come from postmask_milter.signals. libmilter's own end, for whatever reason, counts as one.
 
@@ -16,71 +16,101 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from postmask.clock import Clock
-from postmask.config.sections import Milter as Settings
-from postmask_milter import adapter
-from postmask_milter.accepted import Accepted
-from postmask_milter.alias import Answer
-from postmask_milter.gate import Gate
-from postmask_milter.rcpt import Decider, Rcpt, Recorder
-from postmask_milter.refusals import RefusalQueue
+from postmask_milter.adapter import Kind, MilterError, Running, serve
 from postmask_milter.signals import Signals
 from postmask_milter.workers import Workers
 
 LOGGER = logging.getLogger(__name__)
 
-DRAIN = 5.0
-"""Seconds for answers under way, and as many for what is to be recorded."""
-
 _LAST_WORDS = 0.05
 """A callback that has returned to libmilter still has its answer to write, which nobody tells us of."""
 
 
-WORKERS = 8
-"""Threads that answer for the milter: as many as there are pooled database connections."""
+class Part(Protocol):
+    """Something that runs beside the others."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def close(self, timeout: float) -> bool:
+        """Finish what is in hand and end, within that many seconds. True if all was finished."""
 
 
-@dataclass(slots=True)
+class MilterPart:
+    """libmilter with a milter's sessions, and the threads that work for them. Its end is the process's."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        workers: Sequence[Workers],
+        running: Running,
+        listener: socket.socket,
+        signals: Signals,
+    ) -> None:
+        self._kind = kind
+        self._workers = workers
+        self._running = running
+        self._listener = listener
+        self._signals = signals
+        self.gave_up = False
+
+    def start(self) -> None:
+        for pool in self._workers:
+            pool.start()
+        threading.Thread(target=self._run, name="milter", daemon=True).start()
+
+    def close(self, timeout: float) -> bool:
+        drained = self._running.drained(timeout)
+        time.sleep(_LAST_WORDS)
+        return drained
+
+    def _run(self) -> None:
+        try:
+            serve(self._kind, self._listener)
+        except MilterError as error:
+            LOGGER.critical("libmilter gave up: %s", error)
+            self.gave_up = True
+        LOGGER.warning("libmilter ended")
+        self._signals.send()
+
+
 class Service:
-    """What runs. ask_milter: the answers to the milter. notify: systemd's notification (postmask.daemon)."""
+    """What runs.
 
-    gate: Gate
-    workers: Workers
-    refusals: RefusalQueue
-    ask_milter: Answer
-    milter_socket: socket.socket
-    signals: Signals
-    notify: Callable[[str], None]
-    _running: adapter.Running = field(default_factory=adapter.Running, init=False)
-    _status: int = field(default=0, init=False)
+    name: for the log. milter: also one of the parts, which stand in the order in which they are started.
+    patience: seconds that each part has for what is in hand. notify: systemd's (postmask.daemon).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        milter: MilterPart,
+        parts: Sequence[Part],
+        signals: Signals,
+        notify: Callable[[str], None],
+        patience: float,
+    ) -> None:
+        self._name = name
+        self._milter = milter
+        self._parts = parts
+        self._signals = signals
+        self._notify = notify
+        self._patience = patience
 
     def run(self) -> int:
         """Serve until a signal; the exit status. To be called in the main thread."""
-        self.refusals.start()
-        self.workers.start()
-        threading.Thread(target=self.gate.serve, name="gate", daemon=True).start()
-        threading.Thread(target=self._milter, name="milter", daemon=True).start()
-        self.notify("READY=1")
-        LOGGER.info("the gate and the alias milter are ready")
-        self.signals.wait()
+        for part in self._parts:
+            part.start()
+        self._notify("READY=1")
+        LOGGER.info("%s is ready", self._name)
+        self._signals.wait()
         threading.Thread(target=self._drain, name="drain", daemon=True).start()
-        self.signals.wait()
+        self._signals.wait()
         LOGGER.warning("ended at once by a second signal")
         return 1
-
-    def _milter(self) -> None:
-        """libmilter's life; its end is the end of the process."""
-        try:
-            adapter.register(self.ask_milter, self._running)
-            adapter.serve(self.milter_socket)
-        except adapter.MilterError as error:
-            LOGGER.critical("libmilter gave up: %s", error)
-            self._status = os.EX_SOFTWARE
-        LOGGER.warning("libmilter ended")
-        self.signals.send()
 
     def _drain(self) -> None:
         """Finish what is under way, then leave.
@@ -88,46 +118,12 @@ class Service:
         Past the interpreter's own farewell, which would wait for libmilter's threads.
         """
         LOGGER.info("stopping: finishing what is under way")
-        self.notify("STOPPING=1")
-        until = time.monotonic() + DRAIN
-        self.gate.stop()
-        drained = self.gate.drained(until - time.monotonic())
-        drained = self._running.drained(max(0.0, until - time.monotonic())) and drained
-        time.sleep(_LAST_WORDS)
-        if not drained:
-            LOGGER.warning("answers were still under way after %.0f s", DRAIN)
-        if not self.refusals.close(DRAIN):
-            LOGGER.warning("not all refusals were recorded")
+        self._notify("STOPPING=1")
+        for part in reversed(self._parts):
+            if not part.close(self._patience):
+                LOGGER.warning("not all was finished within %.0f s: %s", self._patience, type(part).__name__)
         LOGGER.info("stopped")
-        leave(self._status)
-
-
-def assemble(
-    decider: Decider,
-    recorder: Recorder,
-    clock: Clock,
-    settings: Settings,
-    *,
-    gate_socket: socket.socket,
-    milter_socket: socket.socket,
-    signals: Signals,
-    notify: Callable[[str], None],
-) -> Service:
-    """The service of these parts; the sockets listen already."""
-    refusals = RefusalQueue(recorder)
-    accepted = Accepted(clock)
-    at_gate = Rcpt(decider, refusals, clock, by="gate", ours=True)
-    at_milter = Rcpt(decider, refusals, clock, by="milter", ours=False)
-    gate = Gate(
-        gate_socket,
-        accepted.keeping(at_gate.answer),
-        clock,
-        deadline=settings.command_deadline,
-        max_connections=settings.max_connections,
-    )
-    workers = Workers(at_milter.answer, WORKERS, settings.command_deadline)
-    ask_milter = accepted.repeating(workers.ask)
-    return Service(gate, workers, refusals, ask_milter, milter_socket, signals, notify)
+        leave(os.EX_SOFTWARE if self._milter.gave_up else 0)
 
 
 def leave(status: int) -> None:

@@ -1,37 +1,39 @@
-"""Answers RCPT in threads of our own, for a caller that can't wait beyond its deadline.
+"""Answers in threads of our own, for a caller that can't wait beyond its deadline.
 
-The milter needs them: libmilter runs callbacks in threads that Python didn't make, and pymilter moves
+The milters need them: libmilter runs callbacks in threads that Python didn't make, and pymilter moves
 a session's interpreter state from one to the next. SQLite's and other extension modules that take
 the interpreter by PyGILState find a stale one there. It also gives a callback what libmilter has
 not: an end to its patience.
 
 DIAGNOSTICS
-    None, "untouched", where there is no answer within the deadline: the milter sees the host's other
-    mail too, which must not wait for us. What is ours has the gate and the forwarder behind it.
+    None where there is no answer within the deadline, where too many wait already, and where the work
+    raised (which is logged): the milters see the host's other mail too, which must not wait for us. What
+    is ours has the gate and the forwarder behind it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any, TypeVar
 
-from postmask.verdict import Verdict
-from postmask_milter.alias import Answer
+T = TypeVar("T")
 
 LOGGER = logging.getLogger(__name__)
 
+MOST_WAITING = 1_000
+
 
 class _Question:
-    """One RCPT on its way to a worker and back."""
+    """Some work on its way to a worker, and its answer on the way back."""
 
-    __slots__ = ("abandoned", "answered", "queue_id", "recipient", "sender", "verdict")
+    __slots__ = ("abandoned", "answer", "answered", "work")
 
-    def __init__(self, recipient: str, sender: str, queue_id: str) -> None:
-        self.recipient = recipient
-        self.sender = sender
-        self.queue_id = queue_id
-        self.verdict: Verdict | None = None
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
+        self.answer: Any = None
         self.abandoned = False
         # A bare lock, held until there is an answer: a fifth of the cost of an Event.
         self.answered = threading.Lock()
@@ -39,37 +41,58 @@ class _Question:
 
 
 class Workers:
-    """A fixed number of threads that answer.
+    """Threads that answer, started one by one as more are needed.
 
-    deadline: seconds that ask() waits at most.
+    name: of the threads, and in the log. most: so many threads at most. most_waiting: questions that
+    may wait until one is free.
     """
 
-    def __init__(self, answer: Answer, count: int, deadline: float) -> None:
-        self._answer = answer
-        self._deadline = deadline
+    def __init__(self, name: str, most: int, most_waiting: int = MOST_WAITING) -> None:
+        self._name = name
+        self._most = most
+        self._most_waiting = most_waiting
         self._questions: SimpleQueue[_Question] = SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"rcpt-{n}", daemon=True) for n in range(count)
-        ]
+        self._lock = threading.Lock()
+        self._count = 0
+        self._idle = 0
 
     def start(self) -> None:
-        """Begin to answer."""
-        for thread in self._threads:
-            thread.start()
+        """Begin to answer. The first thread is started here, the others by those before them."""
+        with self._lock:
+            self._add()
 
-    def ask(self, recipient: str, sender: str, queue_id: str) -> Verdict | None:
-        """The answer, or None where it takes too long."""
-        question = _Question(recipient, sender, queue_id)
+    def ask(self, work: Callable[[], T], seconds: float) -> T | None:
+        """What the work returns, or None where that takes longer."""
+        if self._questions.qsize() >= self._most_waiting:
+            LOGGER.warning("%s: too much to do, one question is not answered", self._name)
+            return None
+        question = _Question(work)
         self._questions.put(question)
-        if question.answered.acquire(timeout=self._deadline):
-            return question.verdict
+        if question.answered.acquire(timeout=max(0.0, seconds)):
+            answer: T | None = question.answer
+            return answer
         question.abandoned = True
-        LOGGER.warning("no RCPT answer within %.1f s", self._deadline)
+        LOGGER.warning("%s: no answer within %.1f s", self._name, seconds)
         return None
+
+    def _add(self) -> None:
+        """One thread more."""
+        self._count += 1
+        self._idle += 1
+        threading.Thread(target=self._run, name=f"{self._name}-{self._count}", daemon=True).start()
 
     def _run(self) -> None:
         while True:
             question = self._questions.get()
+            with self._lock:
+                self._idle -= 1
+                if not self._idle and self._count < self._most:
+                    self._add()
             if not question.abandoned:
-                question.verdict = self._answer(question.recipient, question.sender, question.queue_id)
+                try:
+                    question.answer = question.work()
+                except Exception:  # the next question is another matter
+                    LOGGER.exception("%s: a question could not be answered", self._name)
                 question.answered.release()
+            with self._lock:
+                self._idle += 1

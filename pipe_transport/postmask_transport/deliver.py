@@ -41,7 +41,7 @@ from postmask_transport.examination import Examination, Examiner
 from postmask_transport.forwarding import Forwarding, ledger_key
 from postmask_transport.incoming import Incoming, Reader
 from postmask_transport.lmtp import Client, Envelope
-from postmask_transport.postconf import Patience
+from postmask_transport.patience import Patience
 from postmask_transport.replying import Replying
 
 _log = logging.getLogger(__name__)

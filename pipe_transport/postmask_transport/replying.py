@@ -13,7 +13,6 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,6 +21,7 @@ from postmask.alias.sifting import SpamRules
 from postmask.auth import dkim, spf
 from postmask.auth.claims import read_claims
 from postmask.auth.examine import examine
+from postmask.auth.networks import Network, is_own
 from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven
 from postmask.clock import DAY
 from postmask.directory.lookup import Absent, Found, Unavailable
@@ -33,7 +33,6 @@ from postmask_transport.courier import TAKEN_OVER, Consignment, Courier
 from postmask_transport.examination import Examination
 from postmask_transport.forwarding import Stationery, ledger_key
 from postmask_transport.incoming import Incoming
-from postmask_transport.networks import Network
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.rates import Rate
 
@@ -134,7 +133,7 @@ class Replying:
             login=client.login,
             dkim=(),
             spf=None,
-            client_trusted=self._is_own(client.address),
+            client_trusted=is_own(client.address, self._own_networks),
             now=now,
         )
         seen = incoming.evidence.authentication if incoming.evidence else None
@@ -150,13 +149,6 @@ class Replying:
                 client.address or "", client.helo or "", incoming.envelope.sender, dns, deadline
             ),
         )
-
-    def _is_own(self, address: str | None) -> bool:
-        try:
-            client = ipaddress.ip_address(address or "")
-        except ValueError:
-            return True
-        return client.is_loopback or any(client in network for network in self._own_networks)
 
     def _proven(
         self,

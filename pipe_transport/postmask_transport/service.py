@@ -16,6 +16,7 @@ from pathlib import Path
 from postmask import daemon, keys, log
 from postmask.alias.sifting import SpamRules
 from postmask.auth.dns import Resolver
+from postmask.auth.networks import own_networks
 from postmask.clock import Clock, SystemClock
 from postmask.config import Settings
 from postmask.directory.opening import open_directory
@@ -31,10 +32,9 @@ from postmask_transport.examination import Examiner
 from postmask_transport.forwarding import Forwarding, Stationery
 from postmask_transport.incoming import Reader
 from postmask_transport.lmtp import Limits, Server, Times
-from postmask_transport.networks import own_networks
 from postmask_transport.notices import NoticeSender
 from postmask_transport.outgoing import Outgoing
-from postmask_transport.postconf import Patience
+from postmask_transport.patience import Patience
 from postmask_transport.rates import Rate
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner

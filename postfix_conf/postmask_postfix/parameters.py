@@ -35,9 +35,12 @@ PARAMETERS = (
     Parameter(
         "smtpd_milters",
         "{ unix:<sockets>/alias.sock, default_action=accept, connect_timeout=1s, command_timeout=2s,"
-        " content_timeout=3s }",
+        " content_timeout=3s },"
+        " { unix:<sockets>/scan.sock, default_action=accept, connect_timeout=1s, command_timeout=2s,"
+        " content_timeout=<scan_seconds>s }",
         Merge.PREPEND,
-        "The same verdict for listeners without a gate. Dead, it lets all pass; the gate catches ours.",
+        "The same verdict for listeners without a gate; dead, it lets all pass, and the gate catches ours."
+        " Then what examines messages; dead, the forwarder does. The last time-out is above spam.budget.",
         "3.0",
     ),
     Parameter(

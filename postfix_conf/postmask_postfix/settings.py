@@ -15,6 +15,7 @@ STANDARDS
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 
 
@@ -81,6 +82,7 @@ class SettingsContext:
     pipe_argv:          the client's command, up to and without the macros.
     pipe_processes:     cap on clients at once, the only one there is with recipient limit 1.
     lmtp_processes:     cap on lmtp(8) processes.
+    scan_budget:        seconds that the scan milter takes at most at the end of a message.
     message_size_limit: the host's limit in octets; re-injection takes 1 MB more, for our headers.
     """
 
@@ -90,6 +92,7 @@ class SettingsContext:
     sockets: str = "postmask"
     pipe_processes: int = 8
     lmtp_processes: int = 8
+    scan_budget: float = 10.0
     message_size_limit: int = 10_240_000
 
     def __post_init__(self) -> None:
@@ -100,6 +103,11 @@ class SettingsContext:
     def nexthop(self) -> str:
         """What transport_maps answers for our domains."""
         return NEXTHOPS[self.door].replace("<sockets>", self.sockets)
+
+    @property
+    def scan_seconds(self) -> int:
+        """How long Postfix waits for the scan milter: beyond its budget, so that it answers first."""
+        return math.ceil(self.scan_budget) + 5
 
     @property
     def reinject_size_limit(self) -> int:

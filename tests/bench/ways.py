@@ -108,7 +108,7 @@ def postmask(directory: Path, door: str, database: str | None = None) -> Iterato
             Path(running.described["log"]),
             end,
             pids["postfix"][0],
-            {name: pids[name][0] for name in ("forwarder", "milter-alias", "agent")},
+            {name: pids[name][0] for name in ("forwarder", "milter-alias", "milter-scan", "agent")},
             lambda: not outbox.outbox_state()[0],
         )
         outbox.close()

@@ -52,7 +52,7 @@ def test_programs_start_without_it(faulty_lmtp: Service, faulty_cluster: Cluster
     with killed(faulty_lmtp, "forwarder"):
         queue_id = faulty_lmtp.send("bob@example.com", [owned.alias], message(owned.alias, "queued")).queue_id
         watch.await_lines(1, queue_id, "status=deferred")
-        for program in ("milter-alias", "agent"):
+        for program in ("milter-alias", "milter-scan", "agent"):
             faulty_lmtp.lab.send_signal(program, signal.SIGKILL)
         with faulty_cluster.stopped():
             faulty_lmtp.lab.up()

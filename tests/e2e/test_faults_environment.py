@@ -20,9 +20,11 @@ def test_deleted_and_back(names: Nameserver, tmp_path: Path) -> None:
     commands = programs(copied_environment(environment))
     with lab(door="pipe", nameserver=names.text, programs=commands) as running:
         service = Service("without an environment", running, names)
-        for program in ("milter-alias", "forwarder"):
+        for program in ("milter-alias", "milter-scan", "forwarder"):
             running.wait_for(lambda name=program: "ready" in running.program_log(name), program)
         owned = service.alias()
+        service.send("bob@example.com", [owned.alias], message(owned.alias, "before"))
+        running.wait_for(lambda: running.postmask("event", "list", "--alias", owned.alias), "the agent")
         watch = Watch(running)
         with deleted(environment):
             said = service.send("bob@example.com", [owned.alias, UNKNOWN], message(owned.alias, "running"))
@@ -34,16 +36,16 @@ def test_deleted_and_back(names: Nameserver, tmp_path: Path) -> None:
             running.send_signal("forwarder", signal.SIGKILL)
             queue_id = service.send("bob@example.com", [owned.alias], message(owned.alias, "queued")).queue_id
             watch.await_lines(1, queue_id, "status=deferred")
-            for program in ("milter-alias", "agent"):
+            for program in ("milter-alias", "milter-scan", "agent"):
                 running.send_signal(program, signal.SIGKILL)
             running.up()  # in vain
             said = service.send("bob@example.com", [owned.alias, UNKNOWN], b"")
             assert [answer[:9] for answer in said.recipients.values()] == ["451 4.3.0"] * 2
             _pass_foreign(service)
         running.up()
-        assert set(await_flow(service, owned.mailbox, 1)) >= {"queued"}
+        assert set(await_flow(service, owned.mailbox, 2)) >= {"before", "queued"}
         service.send("bob@example.com", [owned.alias], message(owned.alias, "back"))
-        assert set(await_flow(service, owned.mailbox, 2)) >= {"queued", "back"}
+        assert set(await_flow(service, owned.mailbox, 3)) >= {"queued", "back"}
         assert watch.bounced() == []
 
 

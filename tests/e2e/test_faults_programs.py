@@ -166,7 +166,7 @@ def test_agent_killed_and_frozen(faulty: Service, how: object) -> None:
 
 def test_all_programs_killed_at_once(faulty: Service) -> None:
     owned = faulty.alias()
-    with killed(faulty, "milter-alias", "forwarder", "agent"):
+    with killed(faulty, "milter-alias", "milter-scan", "forwarder", "agent"):
         with _session(faulty) as session:
             assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
         _pass_foreign(faulty, 0)

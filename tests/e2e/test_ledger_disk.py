@@ -55,7 +55,7 @@ def _spool_at(service: Service, path: Path) -> Iterator[None]:
 def _kill_programs(service: Service) -> None:
     """Those that run."""
     pids = labs.status(service.lab.directory)["pids"]
-    for program in ("milter-alias", "forwarder", "agent"):
+    for program in ("milter-alias", "milter-scan", "forwarder", "agent"):
         if pids[program]:
             service.lab.send_signal(program, signal.SIGKILL)
 

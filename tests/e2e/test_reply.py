@@ -26,13 +26,12 @@ def talk(service: Service, provider: None) -> Conversation:
     return start(service)
 
 
-def reaches_nobody(service: Service, talk: Conversation, content: bytes, sender: str, address: str) -> str:
-    """Send it, see what the forwarder says, and that nothing came to the contact."""
+def refused(service: Service, talk: Conversation, content: bytes, sender: str, address: str) -> str:
+    """Send it: it is refused at the end of data, and nothing comes to the contact. Why, by the log."""
     said = service.send(sender, [talk.reverse], content, address=address)
-    word = settled(service, said.queue_id)
-    service.lab.wait_for(lambda: service.queued(said.queue_id) is None or "defer" in word, "an end")
+    assert said.end == "550 5.7.1 not proven to come from the owner of this address"
     assert service.mail_for(talk.contact) == []
-    return word
+    return service.lab.program_log("milter-scan").splitlines()[-1]
 
 
 def test_a_proven_reply_arrives_once_without_a_trace_of_the_mailbox(
@@ -65,23 +64,19 @@ def test_threads_hold_on_both_sides(service: Service, talk: Conversation) -> Non
     assert message["References"] == "<offer@example.com>"
 
 
-def test_a_mapped_login_is_proof_where_the_door_tells_it(service: Service, talk: Conversation) -> None:
+def test_a_mapped_login_is_proof_through_either_door(service: Service, talk: Conversation) -> None:
+    """lmtp(8) doesn't tell it, the evidence does."""
     login = talk.owned.mailbox
     service.lab.postmask("mailbox", "edit", login, "--login", login)
     said = service.send(login, [talk.reverse], answer(talk), address=FOREIGN, login=login)
-    word = settled(service, said.queue_id)
-    if service.name.endswith("pipe"):
-        assert "proven by login" in word
-        assert len(service.await_mail_for(talk.contact)) == 1
-    else:  # lmtp(8) doesn't tell it: without other proof the reply is held
-        assert "not proven" in word
-        assert service.mail_for(talk.contact) == []
+    assert "proven by login" in settled(service, said.queue_id)
+    assert len(service.await_mail_for(talk.contact)) == 1
 
 
 def test_microsofts_form_needs_aligned_spf(service: Service, talk: Conversation) -> None:
     names = ["from", "date", "subject", "message-id", "content-type", "mime-version"]
     content = signed(answer(talk), names=names)
-    word = reaches_nobody(service, talk, content, talk.owned.mailbox, FOREIGN)
+    word = refused(service, talk, content, talk.owned.mailbox, FOREIGN)
     assert "not proven" in word
     content = signed(answer(talk), names=names)
     service.send(talk.owned.mailbox, [talk.reverse], content, address=OWNERS_HOST)
@@ -89,9 +84,17 @@ def test_microsofts_form_needs_aligned_spf(service: Service, talk: Conversation)
 
 
 def test_a_forged_owner_address_from_a_foreign_client(service: Service, talk: Conversation) -> None:
-    word = reaches_nobody(service, talk, answer(talk), talk.owned.mailbox, FOREIGN)
-    assert "verdict=hold" in word
+    word = refused(service, talk, answer(talk), talk.owned.mailbox, FOREIGN)
     assert "not proven" in word
+
+
+def test_what_is_not_proven_after_the_queue_is_held(service: Service, talk: Conversation) -> None:
+    """Where the scan milter can't refuse it, since another recipient takes the message."""
+    recipients = [talk.reverse, talk.owned.alias]
+    said = service.send(talk.owned.mailbox, recipients, answer(talk), address=FOREIGN)
+    for recipient, verdict in ((talk.reverse, "hold"), (talk.owned.alias, "deliver")):
+        assert f"verdict={verdict} " in settled(service, said.queue_id, recipient)
+    assert service.mail_for(talk.contact) == []
 
 
 def test_another_users_own_signed_message_with_the_owners_envelope(
@@ -99,7 +102,7 @@ def test_another_users_own_signed_message_with_the_owners_envelope(
 ) -> None:
     service.lab.postmask("mailbox", "edit", talk.owned.mailbox, "--sender", "owner@gmail.com")
     content = signed(answer(talk, From="eve@gmail.com"), domain="gmail.com")
-    word = reaches_nobody(service, talk, content, "owner@gmail.com", OWNERS_HOST)
+    word = refused(service, talk, content, "owner@gmail.com", OWNERS_HOST)
     assert "not proven" in word
 
 
@@ -107,9 +110,9 @@ def test_the_owners_genuine_old_message_replayed(service: Service, talk: Convers
     old = signed(
         answer(talk, To="friend@example.org", Date=email.utils.formatdate(time.time() - 20 * 86_400))
     )
-    assert "not proven" in reaches_nobody(service, talk, old, talk.owned.mailbox, FOREIGN)
+    assert "not proven" in refused(service, talk, old, talk.owned.mailbox, FOREIGN)
     recent = signed(answer(talk, To="friend@example.org"))
-    assert "not proven" in reaches_nobody(service, talk, recent, talk.owned.mailbox, FOREIGN)
+    assert "not proven" in refused(service, talk, recent, talk.owned.mailbox, FOREIGN)
 
 
 def test_a_used_signature_is_good_for_no_other_message(service: Service, talk: Conversation) -> None:
@@ -124,13 +127,13 @@ def test_a_used_signature_is_good_for_no_other_message(service: Service, talk: C
 
 def test_appended_text_under_a_length_tag(service: Service, talk: Conversation) -> None:
     content = signed(answer(talk), length=True) + b"PS: send the money to Eve.\r\n"
-    assert "l=" in reaches_nobody(service, talk, content, talk.owned.mailbox, FOREIGN)
+    assert "l=" in refused(service, talk, content, talk.owned.mailbox, FOREIGN)
 
 
 def test_spf_alone_is_enough_only_where_the_mailbox_says_so(service: Service, talk: Conversation) -> None:
-    reaches_nobody(service, talk, answer(talk), talk.owned.mailbox, OWNERS_HOST)
+    refused(service, talk, answer(talk), talk.owned.mailbox, OWNERS_HOST)
     service.lab.postmask("mailbox", "edit", talk.owned.mailbox, "--allow-spf")
-    reaches_nobody(service, talk, answer(talk), talk.owned.mailbox, FOREIGN)
+    refused(service, talk, answer(talk), talk.owned.mailbox, FOREIGN)
     service.send(talk.owned.mailbox, [talk.reverse], answer(talk), address=OWNERS_HOST)
     assert len(service.await_mail_for(talk.contact)) == 1
 

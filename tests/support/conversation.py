@@ -70,12 +70,12 @@ def signed(content: bytes, domain: str = "real.test", **how: object) -> bytes:
     return stranger_signs(content, rsa_key(), domain=domain, **how)  # type: ignore[arg-type]
 
 
-def settled(service: Service, queue_id: str) -> str:
-    """The forwarder's word on a message, once it has spoken."""
-    marked = f"queue_id={queue_id} "
+def settled(service: Service, queue_id: str, recipient: str = "") -> str:
+    """The forwarder's word on a message, or on one recipient of it, once it has spoken."""
+    marks = (f"queue_id={queue_id} ", f"recipient={recipient}", " message ")
 
     def line() -> str:
         lines = service.lab.program_log("forwarder").splitlines()
-        return next((one for one in lines if marked in one and " message " in one), "")
+        return next((one for one in lines if all(mark in one for mark in marks)), "")
 
     return str(service.lab.wait_for(line, f"the forwarder's word on {queue_id}"))

@@ -27,7 +27,7 @@ from postmask_transport.forwarding import Forwarding, Stationery
 from postmask_transport.incoming import Reader
 from postmask_transport.lmtp import Client, Envelope
 from postmask_transport.outgoing import Outgoing
-from postmask_transport.postconf import Patience
+from postmask_transport.patience import Patience
 from postmask_transport.rates import Rate
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner

@@ -37,6 +37,7 @@ def programs(python: Path) -> dict[str, str]:
     """The lab's programs as commands of that Python. Their configuration is in POSTMASK_CONFIG."""
     modules = {
         "milter-alias": "postmask_milter alias",
+        "milter-scan": "postmask_milter scan",
         "forwarder": "postmask_transport",
         "agent": "postmask.agent",
     }

@@ -35,7 +35,7 @@ from postmask.store.engine import make_engine
 from postmask_postfix import lab as labs
 from postmask_postfix import processes
 
-IDLE = {"milter-alias": "sleep 100000", "forwarder": "sleep 100000", "agent": "sleep 100000"}
+IDLE = dict.fromkeys(("milter-alias", "milter-scan", "forwarder", "agent"), "sleep 100000")
 """Programs that do nothing, for tests of Postfix alone."""
 
 

@@ -19,7 +19,7 @@ from postmask.directory.lookup import Lookup
 from postmask.directory.records import Alias, AliasState, BlockAction, SenderRule, WhenDisabled
 from postmask.keys import Keyring, Secret
 from postmask.verdict import Verdict
-from postmask_milter import service
+from postmask_milter import alias_service, service
 from postmask_milter.signals import Signals
 
 DOMAIN = "alias.test"
@@ -76,7 +76,7 @@ def main() -> None:
     clock = SystemClock()
     decider = Decider(directory(folder), Keyring([Secret(1, "2030-01-01", bytes(range(32)))]), clock)
     service.leave(
-        service.assemble(
+        alias_service.assemble(
             decider,
             RefusalLog(folder / "refusals"),
             clock,

@@ -28,7 +28,7 @@ AHEAD = 40
 """How many accepted messages may be on their way before the senders wait."""
 
 CONTACTS = 20
-PROGRAMS = ("milter-alias", "forwarder", "agent", "postfix")
+PROGRAMS = ("milter-alias", "milter-scan", "forwarder", "agent", "postfix")
 DAEMONS = ("client", "door", "smtpd", "cleanup", "qmgr", "smtp", "trivial-rewrite", "proxymap")
 DATABASE = ("stopped", "frozen", "disconnected")
 ALL = (*PROGRAMS, *DAEMONS, *DATABASE)

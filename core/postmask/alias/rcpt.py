@@ -51,7 +51,7 @@ def answer(facts: Facts) -> Verdict | None:
     if isinstance(facts.rule, Unavailable):
         return unavailable(facts.rule.reason)
     if isinstance(facts.rule, Found):
-        return _blocked(facts.rule.value)
+        return blocked(facts.rule.value)
     if isinstance(facts.alias, Absent):
         return UNKNOWN
     return of_alias(facts.alias.value)
@@ -91,7 +91,8 @@ def _reverse(facts: Facts) -> Verdict:
     return deliver("reverse alias")
 
 
-def _blocked(rule: SenderRule) -> Verdict:
+def blocked(rule: SenderRule) -> Verdict:
+    """What a blocked sender is answered."""
     reason = f"sender blocked by rule {rule.scope}:{rule.pattern}"
     if rule.action is BlockAction.DISCARD:
         return discard(reason)

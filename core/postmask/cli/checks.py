@@ -194,6 +194,7 @@ def _programs(runtime: Runtime) -> Iterator[Check]:
     for program, path in (
         ("postmask-milter alias, milter", sockets.alias),
         ("postmask-milter alias, gate", sockets.gate),
+        ("postmask-milter scan", sockets.scan),
         ("postmask-forwarder", sockets.forwarder),
     ):
         trouble = _trouble(path)

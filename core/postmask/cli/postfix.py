@@ -229,6 +229,7 @@ def _context(runtime: Runtime, door: str | None = None) -> SettingsContext:
         pipe_argv=rendering.pipe_argv(str(settings.pipe_folder)),
         pipe_user=settings.pipe_user,
         pipe_processes=max(4, 2 * (os.cpu_count() or 2)),
+        scan_budget=runtime.settings.spam.budget,
     )
 
 

@@ -121,7 +121,7 @@ def remove(runtime: Runtime, dry_run: bool, root: Path, purge: bool) -> None:
     _do(runtime, root, plan.remove(wanted, there, purge=purge), notes, dry_run=dry_run)
 
 
-_PROGRAMS = ("postmask-milter alias", "postmask-forwarder", "postmask-agent")
+_PROGRAMS = ("postmask-milter alias", "postmask-milter scan", "postmask-forwarder", "postmask-agent")
 
 
 def _programs(named: Path | None) -> Path:

@@ -164,6 +164,18 @@ def _read_secret(value: object) -> str:
     return text
 
 
+def _read_forwarders(value: object) -> tuple[str, ...]:
+    return tuple(_read_forwarder(entry) for entry in _list(value))
+
+
+def _read_forwarder(value: object) -> str:
+    """ "192.0.2.7", "2001:db8::/32", "lists.example.org"."""
+    try:
+        return str(ipaddress.ip_network(_text(value)))
+    except ValueError:
+        return _read_domain(value)
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise Unfit
@@ -188,6 +200,11 @@ ENDPOINT = Kind(
     'an IP address with a port like "127.0.0.1:783" or "[::1]:783", or the path of a Unix socket like '
     '"unix:/run/engine.sock"',
     _read_endpoint,
+)
+FORWARDERS = Kind(
+    "list of hosts",
+    'a list of IP addresses and networks like "192.0.2.0/24" and domain names like "lists.example.org"',
+    _read_forwarders,
 )
 DATABASE = Kind("URL", "sqlite:////path/to/file or postgresql://user:password@host/database", _read_database)
 NAMESERVERS = Kind(

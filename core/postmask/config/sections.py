@@ -19,6 +19,7 @@ from postmask.config.kinds import (
     ADDRESS,
     DATABASE,
     DOMAIN,
+    FORWARDERS,
     NAMESERVERS,
     PATH,
     USER,
@@ -161,14 +162,19 @@ class Sockets:
     directory: Path = setting(
         PATH,
         "/var/spool/postfix/postmask",
-        "The folder of alias.sock, gate.sock and forwarder.sock. It lies below Postfix's queue directory, "
-        "since smtpd and lmtp are usually chrooted there.",
+        "The folder of alias.sock, gate.sock, scan.sock and forwarder.sock. It lies below Postfix's queue "
+        "directory, since smtpd and lmtp are usually chrooted there.",
     )
 
     @property
     def alias(self) -> Path:
         """Of the alias milter."""
         return self.directory / "alias.sock"
+
+    @property
+    def scan(self) -> Path:
+        """Of the scan milter."""
+        return self.directory / "scan.sock"
 
     @property
     def gate(self) -> Path:
@@ -237,7 +243,7 @@ class Forwarder:
 
 @dataclass(frozen=True, slots=True)
 class Milter:
-    """The gate and the alias milter."""
+    """The gate and the milters."""
 
     command_deadline: float = setting(
         seconds(0.1, 20), 1.5, "How long one answer may take; less than Postfix's command_timeout of 2 s."
@@ -273,6 +279,12 @@ class Mail:
         518_400.0,
         "How long what was found out about a message when it was received is believed when it is delivered; "
         "above Postfix's maximal_queue_lifetime. Afterwards it is found out anew.",
+    )
+    trusted_forwarders: tuple[str, ...] = setting(
+        FORWARDERS,
+        [],
+        "Forwarders and mailing lists that break DMARC in good faith: what comes from these clients, or is "
+        "proven by SPF or DKIM to come from these domains, isn't refused for it.",
     )
 
 

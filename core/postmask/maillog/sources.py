@@ -18,7 +18,7 @@ from typing import IO
 SYSLOG = Path("/var/log/mail.log")
 
 _PROGRAMS = ("postmask-milter", "postmask-forwarder", "postmask-agent")
-_OURS = ("forwarder.log", "milter-alias.log", "agent.log")
+_OURS = ("forwarder.log", "milter-alias.log", "milter-scan.log", "agent.log")
 _JOURNAL = "journalctl"
 
 

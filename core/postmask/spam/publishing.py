@@ -46,13 +46,14 @@ class Publisher:
         """Write them from now on."""
         self._thread.start()
 
-    def close(self) -> None:
-        """No more, and the file goes."""
+    def close(self, timeout: float | None = None) -> bool:
+        """No more, and the file goes. timeout: seconds to wait at most; True if it needed no longer."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout)
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
+        return not self._thread.is_alive()
 
     def write(self) -> None:
         """Once, if something has changed."""

@@ -86,7 +86,7 @@ class Layout:
 
     def socket_paths(self) -> dict[str, str]:
         """name → path of every socket that Postmask has to do with."""
-        ours = {name: str(self.sockets / f"{name}.sock") for name in ("alias", "gate", "forwarder")}
+        ours = {name: str(self.sockets / f"{name}.sock") for name in ("alias", "gate", "scan", "forwarder")}
         return {**ours, "reinject": str(self.reinject), "hold": str(self.hold)}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from postmask.address import AddressError, parse_domain
 from postmask_postfix.lab.errors import LabError
 
-PROGRAMS = ("sink", "milter-alias", "forwarder", "agent")
+PROGRAMS = ("sink", "milter-alias", "milter-scan", "forwarder", "agent")
 REPLACEABLE = (*PROGRAMS, "pipe")
 DOORS = ("pipe", "lmtp")
 

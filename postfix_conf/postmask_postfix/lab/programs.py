@@ -65,6 +65,7 @@ def wanted(layout: Layout, made: Made) -> list[Program]:
     paths = layout.socket_paths()
     commands: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         "milter-alias": (("postmask_milter", "alias", *config), (paths["alias"], paths["gate"])),
+        "milter-scan": (("postmask_milter", "scan", *config), (paths["scan"],)),
         "forwarder": (("postmask_transport", *config), (paths["forwarder"],)),
         "agent": (("postmask.agent", *config), ()),
     }

@@ -33,7 +33,7 @@ class TestUp:
         assert told["smtp"].startswith("127.0.0.1:")
         for key in ("config", "postfix", "queue", "sink", "log"):
             assert Path(told[key]).exists(), key
-        assert set(told["pids"]) == {"postfix", "sink", "milter-alias", "forwarder", "agent"}
+        assert set(told["pids"]) == {"postfix", "sink", "milter-alias", "milter-scan", "forwarder", "agent"}
         assert all(processes.alive(pid) for pids in told["pids"].values() for pid in pids)
         assert all(Path(path).is_socket() for path in told["sockets"].values())
 
@@ -67,7 +67,7 @@ class TestUp:
 
 
 class TestRepair:
-    @pytest.mark.parametrize("program", ["sink", "milter-alias", "forwarder", "agent"])
+    @pytest.mark.parametrize("program", ["sink", "milter-alias", "milter-scan", "forwarder", "agent"])
     def test_a_killed_program_is_started_again(self, whole, program):
         whole.send_signal(program, signal.SIGKILL)
         assert labs.status(whole.directory)["pids"][program] == []

@@ -16,6 +16,7 @@ STARTED = {
     "multi-user.target.wants/postmask-agent.service",
     "multi-user.target.wants/postmask-forwarder.service",
     "multi-user.target.wants/postmask-milter-alias.service",
+    "multi-user.target.wants/postmask-milter-scan.service",
     "paths.target.wants/postmask-postfix-sync.path",
     "sockets.target.wants/postmask-forwarder.socket",
     "sockets.target.wants/postmask-gate.socket",

@@ -54,6 +54,7 @@ class TestValues:
             allowed_users = ["nobody", "1000"]
             [mail]
             notices_from = "Postmask@Example.com"
+            trusted_forwarders = ["192.0.2.7", "2001:db8::/32", "Lists.Example.org"]
             """
         )
         assert found.node.name == "mx1.example.com"
@@ -65,10 +66,12 @@ class TestValues:
         )
         assert found.dns.timeout == 1.0
         assert found.sockets.alias == Path("/run/postmask/alias.sock")
+        assert found.sockets.scan == Path("/run/postmask/scan.sock")
         assert found.sockets.gate == Path("/run/postmask/gate.sock")
         assert found.sockets.forwarder == Path("/run/postmask/forwarder.sock")
         assert found.forwarder.allowed_users == ("nobody", "1000")
         assert found.mail.notices_from == "Postmask@example.com"
+        assert found.mail.trusted_forwarders == ("192.0.2.7/32", "2001:db8::/32", "lists.example.org")
         assert found.origins["dns.timeout"] == "file"
         assert found.origins["reinject.timeout"] == "default"
 

@@ -6,8 +6,10 @@ import Milter
 import pytest
 from Milter import testctx
 
+from postmask.message.headers import fold
 from postmask.verdict import Verdict, defer, deliver, discard, reject
-from postmask_milter.adapter import AliasMilter, Running
+from postmask_milter.adapter import AliasMilter, Running, ScanMilter
+from postmask_milter.scan import NOTHING, Message, Outcome, Session
 
 
 class Lab:
@@ -21,6 +23,12 @@ class Lab:
     def answer(self, recipient: str, sender: str, queue_id: str) -> Verdict | None:
         self.asked.append((recipient, sender, queue_id))
         return self.verdicts.get(recipient)
+
+
+@pytest.fixture(autouse=True)
+def offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the stand-in offers: all. It keeps what was negotiated last, for the next test too."""
+    monkeypatch.setattr(testctx.TestCtx, "default_opts", [0x1FF, 0x1FFFFF, 0, 0])
 
 
 @pytest.fixture
@@ -84,3 +92,80 @@ def test_callbacks_at_work_are_counted() -> None:
     with running:
         assert not running.drained(0.0)
     assert running.drained(0.0)
+
+
+class ScanLab:
+    """The same for the scan milter. outcome: of each message."""
+
+    def __init__(self, logfile: Path) -> None:
+        self.context = testctx.TestCtx(logfile=str(logfile))
+        self.examined: list[Message] = []
+        self.outcome = NOTHING
+        self.ours = True
+
+    def made(self) -> ScanMilter:
+        return ScanMilter(Session(lambda recipients: self.ours, self.examine, 10_000), Running())
+
+    def examine(self, message: Message) -> Outcome:
+        self.examined.append(message)
+        return self.outcome
+
+    def message(self) -> int:
+        """One from a client; what its end is answered."""
+        context = self.context
+        assert context._connect(host="mail.example", helo="helo.example", ip="192.0.2.1") == Milter.CONTINUE
+        assert context._envfrom("<bob@example.com>", "BODY=8BITMIME") == Milter.NOREPLY
+        assert context._envrcpt("<shop@alias.example>") == Milter.NOREPLY
+        assert context._data() == Milter.CONTINUE
+        assert context._header("From", " bob@example.com\n\t(Bob)") == Milter.NOREPLY
+        assert context._priv.body(b"Hi.\r\n") == Milter.NOREPLY
+        context._setsymval("i", "4Q")
+        return context._eom()
+
+
+@pytest.fixture
+def scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScanLab:
+    made = ScanLab(tmp_path / "milter.log")
+    monkeypatch.setattr(Milter, "factory", made.made)
+    return made
+
+
+def test_scan_wants_all_of_a_message_and_to_add_a_field(scan: ScanLab) -> None:
+    assert scan.context._negotiate() == Milter.CONTINUE
+    protocol = scan.context._protocol
+    wanted = (Milter.P_NOCONNECT, Milter.P_NOHELO, Milter.P_NOMAIL, Milter.P_NORCPT, Milter.P_NODATA)
+    assert not any(protocol & step for step in (*wanted, Milter.P_NOHDRS, Milter.P_NOBODY))
+    silent = (Milter.P_NR_MAIL, Milter.P_NR_RCPT, Milter.P_NR_HDR, Milter.P_NR_BODY, Milter.P_HDR_LEADSPC)
+    assert all(protocol & step for step in (*silent, Milter.P_NOUNKNOWN, Milter.P_NOEOH))
+    assert not protocol & (Milter.P_NR_HELO | Milter.P_NR_DATA | Milter.P_NR_CONN)
+
+
+def test_scan_hands_over_the_message_as_it_is(scan: ScanLab) -> None:
+    assert scan.message() == Milter.CONTINUE
+    (message,) = scan.examined
+    assert message.headers.to_bytes() == b"From: bob@example.com\r\n\t(Bob)\r\n"
+    assert message.body == b"Hi.\r\n"
+    assert (message.queue_id, message.client.helo) == ("4Q", "helo.example")
+
+
+def test_scan_adds_the_evidence_with_its_folds(scan: ScanLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    added: list[tuple[str, str]] = []
+    monkeypatch.setattr(scan.context, "addheader", lambda name, value, idx: added.append((name, value)))
+    scan.outcome = Outcome(field=fold("X-Postmask-Evidence", [b"A" * 56, b"B" * 56]))
+    assert scan.message() == Milter.CONTINUE
+    assert added == [("X-Postmask-Evidence", f" {'A' * 56}\n {'B' * 56}")]
+
+
+def test_scan_refuses_at_the_end(scan: ScanLab) -> None:
+    scan.outcome = Outcome(refusal=reject("5.7.26", "no"))
+    assert scan.message() == Milter.REJECT
+    assert scan.context._reply == ("550", "5.7.26", "no")
+
+
+def test_scan_lets_go_what_is_not_ours(scan: ScanLab) -> None:
+    scan.ours = False
+    scan.context._connect(host="mail.example", ip="192.0.2.1")
+    scan.context._envfrom("<bob@example.com>")
+    scan.context._envrcpt("<you@elsewhere.example>")
+    assert scan.context._data() == Milter.ACCEPT
+    assert scan.context._priv.connect("localhost", 2, ("127.0.0.1", 0)) == Milter.ACCEPT

@@ -1,48 +1,83 @@
 """Answers with a deadline."""
 
 import threading
+import time
 
-from postmask.verdict import Verdict, deliver, reject
+import pytest
+
 from postmask_milter.workers import Workers
 
 
-def test_answers_come_back_to_the_one_who_asked() -> None:
-    def answer(recipient: str, sender: str, queue_id: str) -> Verdict | None:
-        return None if recipient == "foreign" else reject("5.1.1", f"{recipient} {sender} {queue_id}")
-
-    workers = Workers(answer, 3, 10.0)
+def started(most: int, most_waiting: int = 100) -> Workers:
+    workers = Workers("test", most, most_waiting)
     workers.start()
-    given: dict[int, Verdict | None] = {}
+    return workers
+
+
+def test_answers_come_back_to_the_one_who_asked() -> None:
+    workers = started(3)
+    given: dict[int, str | None] = {}
 
     def ask(number: int) -> None:
-        given[number] = workers.ask(f"r{number}", "s", "q")
+        given[number] = workers.ask(lambda: f"answer {number}", 30.0)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    texts = {number: verdict.text for number, verdict in given.items() if verdict}
-    assert texts == {number: f"r{number} s q" for number in range(20)}
-    assert workers.ask("foreign", "", "") is None
+    assert given == {number: f"answer {number}" for number in range(20)}
 
 
 def test_a_late_answer_is_none_and_the_abandoned_are_not_even_asked() -> None:
+    workers = started(1)
     asked: list[str] = []
     release = threading.Event()
-
-    def answer(recipient: str, sender: str, queue_id: str) -> Verdict | None:
-        asked.append(recipient)
-        if recipient == "slow":
-            release.wait(30)
-        return deliver()
-
-    workers = Workers(answer, 1, 0.05)
-    workers.start()
-    assert workers.ask("slow", "", "") is None
-    assert workers.ask("behind", "", "") is None
+    assert workers.ask(lambda: release.wait(30), 0.05) is None
+    assert workers.ask(lambda: asked.append("behind"), 0.05) is None
     release.set()
-    patient = Workers(answer, 1, 30.0)
-    patient.start()
-    assert patient.ask("quick", "", "") is not None
-    assert "behind" not in asked
+    assert workers.ask(lambda: "quick", 30.0) == "quick"
+    assert asked == []
+
+
+def test_as_many_work_at_once_as_may() -> None:
+    workers = started(3)
+    together = threading.Barrier(3)
+    given: list[int | None] = []
+    threads = [
+        threading.Thread(target=lambda: given.append(workers.ask(lambda: together.wait(30), 30.0)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(number for number in given if number is not None) == [0, 1, 2]
+
+
+def test_too_many_that_wait_are_told_at_once() -> None:
+    workers = started(1, most_waiting=1)
+    release = threading.Event()
+    begun = threading.Event()
+
+    def busy() -> bool:
+        begun.set()
+        return release.wait(30)
+
+    first = threading.Thread(target=workers.ask, args=(busy, 30.0))
+    first.start()
+    assert begun.wait(30)
+    assert workers.ask(lambda: "waits", 0.05) is None
+    assert workers.ask(lambda: "too many", 3600.0) is None
+    release.set()
+    first.join()
+    until = time.monotonic() + 30
+    while workers.ask(lambda: "again", 30.0) is None:  # those given up are still to be put away
+        assert time.monotonic() < until
+
+
+def test_work_that_raises_ends_no_thread(caplog: pytest.LogCaptureFixture) -> None:
+    workers = started(1)
+    assert workers.ask(lambda: 1 // 0, 30.0) is None
+    assert workers.ask(lambda: 1, 30.0) == 1
+    assert "ZeroDivisionError" in caplog.text

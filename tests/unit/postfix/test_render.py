@@ -73,6 +73,11 @@ def test_the_size_limit_at_re_injection_is_above_the_outer_one():
     assert SettingsContext(door="pipe", pipe_argv=(), message_size_limit=0).reinject_size_limit == 0
 
 
+def test_postfix_waits_longer_than_the_scan_milter_takes() -> None:
+    context = SettingsContext(door="pipe", pipe_argv=(), scan_budget=7.5)
+    assert "content_timeout=13s }" in render.main_cf(context, {})["postmask_smtpd_milters"]
+
+
 def test_every_placeholder_is_filled():
     lines = render.master_cf(CONTEXT) + "".join(render.main_cf(CONTEXT, {}).values())
     assert not re.search(r"<[a-z_]+>", lines)

@@ -56,7 +56,7 @@ def test_a_program_may_do_little(folder: Path, name: str) -> None:
 def test_only_who_needs_the_secrets_is_given_them() -> None:
     units = of().units
     given = {name for name, text in units.items() if "LoadCredential=keys:/etc/postmask/keys" in text}
-    assert given == {"postmask-milter-alias.service", "postmask-forwarder.service"}
+    assert given == {f"postmask-{name}.service" for name in ("milter-alias", "milter-scan", "forwarder")}
 
 
 def test_the_sockets_are_where_the_programs_expect_them() -> None:

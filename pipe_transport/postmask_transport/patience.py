@@ -1,7 +1,7 @@
-"""What this host's Postfix is set to, and how long it keeps trying.
+"""How long this host's Postfix keeps trying a message.
 
 DIAGNOSTICS
-    ask() raises OSError and subprocess.SubprocessError. The patience goes on by what it knew before,
+    Patience goes on by what it knew before,
     at first Postfix's own defaults, when main.cf can't be read; the log says so.
 """
 
@@ -13,23 +13,11 @@ from pathlib import Path
 
 from postmask.clock import Clock
 from postmask.log import line
+from postmask.postconf import ask
 from postmask_postfix.lifetime import PARAMETERS, Lifetime
 
 _log = logging.getLogger(__name__)
-_TIMEOUT = 10.0
 _REST = 60.0
-
-
-def ask(config_dir: Path, *names: str) -> list[str]:
-    """The values of these parameters, with what they refer to filled in."""
-    asked = subprocess.run(
-        ["postconf", "-c", str(config_dir), "-xh", *names],
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT,
-        check=True,
-    )
-    return asked.stdout.splitlines()
 
 
 class Patience:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import ipaddress
 import logging
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
 from postmask.log import line
-from postmask_transport.postconf import ask
+from postmask.postconf import ask
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -32,6 +33,15 @@ def own_networks(config_dir: Path) -> tuple[Network, ...]:
         return ()
     words = " ".join(asked).replace(",", " ").split()
     return tuple(network for word in words if (network := _network(word)) is not None)
+
+
+def is_own(address: str | None, networks: Iterable[Network]) -> bool:
+    """Whether a client is the site's own: loopback, in these networks, or without an address."""
+    try:
+        client = ipaddress.ip_address(address or "")
+    except ValueError:
+        return True
+    return client.is_loopback or any(client in network for network in networks)
 
 
 def _network(word: str) -> Network | None:

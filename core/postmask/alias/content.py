@@ -1,0 +1,99 @@
+"""What becomes of a whole message, recipient by recipient, once its content is there.
+
+judge() says it for one recipient, from what is known of him (postmask.alias.facts, asked for with the
+author of the message, the address in From, as its sender) and of the message. At the end of data a
+message is refused only where every recipient is ours and all of them refuse it: agreed().
+
+DIAGNOSTICS
+    550 5.7.1 the author is blocked, or a message to a reverse alias isn't proven to be its owner's;
+    550 5.7.26 DMARC fails and the author's domain asks for refusal. What nobody can say now is no
+    refusal: the forwarder asks again.
+
+STANDARDS
+    RFC 9989 (DMARC), RFC 7372 §3 and the IANA registry of enhanced status codes (5.7.26).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from postmask.address import Address
+from postmask.alias.facts import Facts
+from postmask.alias.rcpt import blocked
+from postmask.auth.claims import Claims
+from postmask.auth.proof import ReplyEvidence, Unproven, prove
+from postmask.authentication import Authentication, Dmarc, Policy
+from postmask.directory.lookup import Found
+from postmask.tokens import Reverse
+from postmask.verdict import Kind, Verdict, deliver, reject
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is known of a whole message.
+
+    login:   the SASL login that it came by; None without one.
+    own:     its client is the site's own (postmask.auth.networks).
+    trusted: it came by a forwarder that the site trusts (postmask.auth.forwarders).
+    now:     seconds since the epoch.
+    """
+
+    claims: Claims
+    authentication: Authentication
+    login: str | None
+    own: bool
+    trusted: bool
+    now: float
+
+    @property
+    def forged(self) -> bool:
+        """Whether the author's domain asks us to refuse it. Who submits mail here isn't asked for DMARC."""
+        found = self.authentication.dmarc
+        asked = found.result is Dmarc.FAIL and found.policy is Policy.REJECT
+        return asked and not (self.trusted or self.own or self.login)
+
+
+def judge(content: Content, recipient: Address, facts: Facts) -> Verdict:
+    """What one recipient's share of the message has coming; to be delivered unless something is said."""
+    if isinstance(facts.reserved, Reverse):
+        return _reply(content, recipient, facts)
+    if facts.reserved is not None:
+        return deliver("postmaster, abuse, or a bounce address")
+    if isinstance(facts.rule, Found):
+        return blocked(facts.rule.value)
+    if content.forged:
+        domain = content.authentication.dmarc.domain
+        return reject("5.7.26", "refused, as the author's domain asks by DMARC", f"DMARC fails for {domain}")
+    return deliver("nothing against it")
+
+
+def agreed(verdicts: Iterable[Verdict]) -> Verdict | None:
+    """The first refusal where all refuse; None at the first that does not, behind which none is asked."""
+    first: Verdict | None = None
+    for verdict in verdicts:
+        if verdict.kind is not Kind.REJECT:
+            return None
+        first = first or verdict
+    return first
+
+
+def _reply(content: Content, recipient: Address, facts: Facts) -> Verdict:
+    if not isinstance(facts.reverse, Found):
+        return deliver("reverse alias: not known here yet")
+    evidence = ReplyEvidence(
+        claims=content.claims,
+        reverse_alias=recipient.key,
+        mailboxes=facts.reverse.value.alias.mailboxes,
+        login=content.login,
+        dkim=content.authentication.dkim,
+        spf=content.authentication.spf,
+        client_trusted=content.own,
+        now=content.now,
+    )
+    match prove(evidence):
+        case Unproven(reason):
+            text = "not proven to come from the owner of this address"
+            return reject("5.7.1", text, f"reply not proven: {reason}")
+        case _:
+            return deliver("reply: proven, or DNS doesn't answer")

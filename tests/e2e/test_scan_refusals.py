@@ -1,0 +1,130 @@
+"""What the scan milter refuses at the end of data, and how it leaves all that isn't for it to refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conversation import FOREIGN, OWNERS_HOST, Conversation, answer, publish, settled, signed, start
+from faults import killed, message
+from lab import lab
+from nameserver import Nameserver
+from service import Service
+
+STRICT = "strict.example"
+LISTS = "192.0.2.99"
+
+
+@pytest.fixture(scope="module")
+def service(names: Nameserver) -> Iterator[Service]:
+    """One with a trusted forwarder."""
+    with lab(door="pipe", nameserver=names.text) as running:
+        made = Service("refusals", running, names)
+        publish(made)
+        names.txt(f"_dmarc.{STRICT}", "v=DMARC1; p=reject")
+        names.txt(STRICT, f"v=spf1 ip4:{OWNERS_HOST} -all")
+        with Path(running.config).open("a") as config:
+            config.write(f'[mail]\ntrusted_forwarders = ["{LISTS}", "lists.example"]\n')
+        with killed(made, "milter-scan"):
+            pass
+        yield made
+
+
+@pytest.fixture
+def talk(service: Service) -> Conversation:
+    return start(service)
+
+
+def forged(recipient: str) -> bytes:
+    """A message whose author's domain asks to refuse it, unless it comes by its own host."""
+    return message(recipient).replace(b"bob@example.com>", f"boss@{STRICT}>".encode(), 1)
+
+
+def test_dmarc_is_applied(service: Service) -> None:
+    owned, other = service.alias(), service.alias()
+    said = service.send("bob@example.com", [owned.alias, other.alias], forged(owned.alias))
+    assert said.end is not None
+    assert said.end.startswith("550 5.7.26 ")
+    service.lab.wait_for(lambda: _events(service, owned.alias) == ["refused"], "the event")
+    said = service.send(f"boss@{STRICT}", [owned.alias], forged(owned.alias), address=OWNERS_HOST)
+    service.await_mail_for(owned.mailbox)
+    assert len(service.mail_for(owned.mailbox)) == 1
+
+
+def test_dmarc_is_left_alone_where_not_all_refuse(service: Service) -> None:
+    owned = service.alias()
+    said = service.send("bob@example.com", [owned.alias, "postmaster@alias.test"], forged(owned.alias))
+    assert said.queue_id
+    service.await_mail_for(owned.mailbox)
+
+
+def test_a_trusted_forwarder_may_break_dmarc(service: Service) -> None:
+    owned = service.alias()
+    service.send("bob@example.com", [owned.alias], forged(owned.alias), address=LISTS)
+    service.nameserver.txt("lists.example", f"v=spf1 ip4:{FOREIGN} -all")
+    service.send("bounces@lists.example", [owned.alias], forged(owned.alias), address=FOREIGN)
+    service.await_mail_for(owned.mailbox, 2)
+
+
+def test_dmarc_without_dns_refuses_nothing(service: Service) -> None:
+    owned = service.alias()
+    with service.nameserver.failing(STRICT):
+        assert service.send("bob@example.com", [owned.alias], forged(owned.alias)).queue_id
+    service.await_mail_for(owned.mailbox)
+
+
+def test_a_blocked_author_is_refused(service: Service) -> None:
+    owned = service.alias()
+    service.lab.postmask("block", "add", "spammer@example.com", "--alias", owned.alias)
+    content = message(owned.alias).replace(b"bob@example.com>", b"spammer@example.com>", 1)
+    said = service.send("innocent@example.com", [owned.alias], content)
+    assert said.end is not None
+    assert said.end.startswith("550 5.7.1 ")
+    assert service.send("bob@example.com", [owned.alias], message(owned.alias)).queue_id
+
+
+def test_a_reply_without_proof_is_refused(service: Service, talk: Conversation) -> None:
+    said = service.send(talk.owned.mailbox, [talk.reverse], answer(talk), address=FOREIGN)
+    assert said.end is not None
+    assert said.end.startswith("550 5.7.1 ")
+    assert talk.owned.mailbox not in said.end
+    service.lab.wait_for(lambda: "refused" in _events(service, talk.owned.alias), "the event")
+    said = service.send(talk.owned.mailbox, [talk.reverse], signed(answer(talk)), address=OWNERS_HOST)
+    service.await_done(said.queue_id)
+    assert len(service.mail_for(talk.contact)) == 1
+
+
+def test_with_another_recipient_or_without_the_milter_it_is_held(
+    service: Service, talk: Conversation
+) -> None:
+    said = service.send(talk.owned.mailbox, [talk.reverse, talk.owned.alias], answer(talk), address=FOREIGN)
+    assert said.queue_id
+    assert "verdict=hold" in settled(service, said.queue_id, talk.reverse)
+    with killed(service, "milter-scan"):
+        said = service.send(talk.owned.mailbox, [talk.reverse], answer(talk), address=FOREIGN)
+        assert "verdict=hold" in settled(service, said.queue_id)
+    assert service.mail_for(talk.contact) == []
+
+
+def test_without_dns_a_reply_waits(service: Service, talk: Conversation) -> None:
+    content = signed(answer(talk))
+    with service.nameserver.failing("real.test"):
+        said = service.send(talk.owned.mailbox, [talk.reverse], content, address=OWNERS_HOST)
+        assert "verdict=defer" in settled(service, said.queue_id)
+    service.lab.flush()
+    assert len(service.await_mail_for(talk.contact)) == 1
+
+
+def test_what_is_refused_leaves_nothing_open(service: Service) -> None:
+    owned = service.alias()
+    said = service.send("bob@example.com", [owned.alias], forged(owned.alias))
+    assert said.end is not None
+    service.lab.await_log("milter-reject: END-OF-MESSAGE")
+    told = service.lab.postmask("reconcile", "--since", "1h", check=False)
+    assert told.exit_code == 0, told.stdout
+
+
+def _events(service: Service, alias: str) -> list[str]:
+    return [event["kind"] for event in service.lab.postmask("event", "list", "--alias", alias)]

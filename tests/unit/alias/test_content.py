@@ -1,0 +1,123 @@
+"""What becomes of a whole message, recipient by recipient, and when all agree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import directories
+from postmask.address import Address, parse
+from postmask.alias.content import Content, agreed, judge
+from postmask.alias.facts import Facts
+from postmask.auth.claims import Claims
+from postmask.authentication import Authentication, DkimResult, Dmarc, DmarcResult, Policy, Spf, SpfResult
+from postmask.directory.lookup import ABSENT, Found, Unavailable
+from postmask.directory.records import BlockAction, Domain, ReverseAlias, SenderRule
+from postmask.tokens import Postmaster, Reverse
+from postmask.verdict import deliver, discard, reject
+
+NOW = 1_800_000_000
+ALIAS = directories.alias()
+TOKEN = "aaaabbbbccccddddeeeeffff"
+REVERSE = parse(f"bob.{TOKEN}@alias.test")
+SHOP = parse("shop@alias.test")
+DOMAIN = Found(Domain(3, "alias.test", 1, "postmaster@real.test"))
+OF_ALIAS = Facts(DOMAIN, alias=Found(ALIAS))
+KNOWN = ReverseAlias(TOKEN, ALIAS, "bob@example.com", None)
+OF_REVERSE = Facts(DOMAIN, reserved=Reverse(TOKEN), reverse=Found(KNOWN))
+SIGNED = DkimResult(
+    "real.test", "s1", passed=True, signed=("from", "to", "date"), algorithm="rsa", key_bits=2048, b=b"s"
+)
+NONE = SpfResult(Spf.NONE, "real.test")
+PASSED = Authentication(NONE, NONE, (SIGNED,), DmarcResult(Dmarc.PASS, domain="real.test"))
+REJECTED = DmarcResult(Dmarc.FAIL, Policy.REJECT, "real.test", "real.test")
+OWNER = parse("me@real.test")
+CLAIMS = Claims(author=OWNER, to=((REVERSE.key,),), date=NOW)
+PLAIN = Content(CLAIMS, PASSED, login=None, own=False, trusted=False, now=NOW)
+FORGED = replace(PLAIN, authentication=replace(PASSED, dkim=(), dmarc=REJECTED))
+BLOCKED = SenderRule(BlockAction.REJECT, "alias", "me@real.test")
+
+
+def status(content: Content, recipient: Address, facts: Facts) -> str:
+    return judge(content, recipient, facts).status
+
+
+@pytest.mark.parametrize(
+    ("content", "facts", "wanted"),
+    [
+        (PLAIN, OF_ALIAS, "2.1.5"),
+        (FORGED, OF_ALIAS, "5.7.26"),
+        (replace(FORGED, trusted=True), OF_ALIAS, "2.1.5"),
+        (replace(FORGED, own=True), OF_ALIAS, "2.1.5"),
+        (replace(FORGED, login="jane"), OF_ALIAS, "2.1.5"),
+        (FORGED, Facts(DOMAIN, reserved=Postmaster("abuse")), "2.1.5"),
+        (PLAIN, replace(OF_ALIAS, rule=Found(BLOCKED)), "5.7.1"),
+        (PLAIN, replace(OF_ALIAS, rule=Unavailable("gone")), "2.1.5"),
+        (PLAIN, Facts(Unavailable("gone")), "2.1.5"),
+    ],
+)
+def test_of_an_alias(content: Content, facts: Facts, wanted: str) -> None:
+    assert status(content, SHOP, facts) == wanted
+
+
+@pytest.mark.parametrize("policy", [Policy.NONE, Policy.QUARANTINE])
+def test_a_milder_policy_refuses_nothing(policy: Policy) -> None:
+    milder = replace(FORGED, authentication=replace(PASSED, dmarc=replace(REJECTED, policy=policy)))
+    assert status(milder, SHOP, OF_ALIAS) == "2.1.5"
+
+
+def test_a_block_that_discards_is_no_refusal() -> None:
+    rule = Found(replace(BLOCKED, action=BlockAction.DISCARD))
+    verdict = judge(PLAIN, SHOP, replace(OF_ALIAS, rule=rule))
+    assert verdict.kind == discard("x").kind
+    assert agreed([verdict]) is None
+
+
+UNSURE = replace(SIGNED, passed=False, temporary=True, key_bits=0)
+
+
+@pytest.mark.parametrize(
+    ("content", "facts", "wanted"),
+    [
+        (PLAIN, OF_REVERSE, "2.1.5"),
+        (FORGED, OF_REVERSE, "5.7.1"),
+        (replace(PLAIN, claims=replace(CLAIMS, author=parse("eve@example.com"))), OF_REVERSE, "5.7.1"),
+        (replace(PLAIN, claims=replace(CLAIMS, author=None)), OF_REVERSE, "5.7.1"),
+        (replace(FORGED, authentication=replace(PASSED, dkim=(UNSURE,))), OF_REVERSE, "2.1.5"),
+        (FORGED, replace(OF_REVERSE, reverse=ABSENT), "2.1.5"),
+        (FORGED, replace(OF_REVERSE, reverse=Unavailable("gone")), "2.1.5"),
+    ],
+)
+def test_of_a_reverse_alias(content: Content, facts: Facts, wanted: str) -> None:
+    assert status(content, REVERSE, facts) == wanted
+
+
+def test_a_login_proves_a_reply_whatever_dmarc_says() -> None:
+    mailbox = directories.mailbox(login="jane")
+    alias = replace(ALIAS, mailboxes=(mailbox,))
+    facts = replace(OF_REVERSE, reverse=Found(replace(KNOWN, alias=alias)))
+    assert status(replace(FORGED, login="jane"), REVERSE, facts) == "2.1.5"
+    assert status(replace(FORGED, login="joan"), REVERSE, facts) == "5.7.1"
+
+
+def test_no_refusal_says_whose_mail_it_is() -> None:
+    for content, recipient, facts in ((FORGED, SHOP, OF_ALIAS), (FORGED, REVERSE, OF_REVERSE)):
+        verdict = judge(content, recipient, facts)
+        assert "@" not in verdict.text
+        assert "real.test" not in verdict.text
+
+
+def test_all_must_agree() -> None:
+    first, second = reject("5.7.1", "one"), reject("5.7.26", "two")
+    assert agreed([first, second]) is first
+    assert agreed([first, deliver(), second]) is None
+    assert agreed([]) is None
+
+
+def test_none_is_asked_behind_one_who_takes_it() -> None:
+    def verdicts():
+        yield deliver()
+        raise AssertionError("asked on")
+
+    assert agreed(verdicts()) is None
