@@ -97,14 +97,18 @@ def test_blocked_senders(service: Service) -> None:
     assert len(service.await_mail_for(owned.mailbox)) == 1
 
 
-def test_a_blocked_contact_in_the_header_is_discarded_with_a_record(service: Service) -> None:
+def test_a_blocked_contact_in_the_header_is_refused_else_discarded_with_a_record(service: Service) -> None:
     owned = service.alias()
     send(service, owned.alias)
     service.await_mail_for(owned.mailbox)
     service.lab.wait_for(lambda: service.lab.postmask("contact", "list", owned.alias), "the contact")
     service.lab.postmask("contact", "block", owned.alias, BOB)
     assert send(service, owned.alias).startswith("550 5.7.1")
-    assert send(service, owned.alias, "bounce-1@list.example", author=BOB).startswith("250")
+    content = PLAIN % (BOB.encode(), owned.alias.encode())
+    said = service.send("bounce-1@list.example", [owned.alias], content)
+    assert said.end == "550 5.7.1 sender refused"
+    # With somebody else who takes it the message can't be refused.
+    service.send("bounce-1@list.example", [owned.alias, "postmaster@alias.test"], content)
     found = service.lab.wait_for(
         lambda: [e for e in events(service, owned.alias) if e["kind"] == "discarded"], "the record"
     )
@@ -137,7 +141,11 @@ def test_a_reverse_alias_for_somebody_who_never_wrote(service: Service) -> None:
     reverse = added["reverse_alias"]
     forged = re.sub(r"\.(.)", lambda m: "." + ("b" if m[1] == "a" else "a"), reverse, count=1)
     assert send(service, forged).startswith("550 5.1.1")
-    said = service.send(BOB, [reverse], PLAIN % (BOB.encode(), reverse.encode()))
+    content = PLAIN % (BOB.encode(), reverse.encode())
+    said = service.send(BOB, [reverse], content)
     assert said.recipients[reverse].startswith("250")
+    assert said.end is not None
+    assert said.end.startswith("550 5.7.1")
+    service.lab.submit("-i", "-f", BOB, reverse, content=content.replace(b"\r\n", b"\n"))
     service.lab.wait_for(lambda: "carol@example.org" in held(service), "the unproven copy on hold")
     assert service.mail_for("carol@example.org") == []
