@@ -61,9 +61,9 @@ def faulty(request: pytest.FixtureRequest) -> Service:
     return made
 
 
-@pytest.fixture(scope="session", params=["pipe", "lmtp"])
+@pytest.fixture(scope="module", params=["pipe", "lmtp"])
 def counted(request: pytest.FixtureRequest, names: Nameserver) -> Iterator[Service]:
-    """A service of its own: the whole of its log is accounted for. Its forwarder can be told to die."""
+    """A service of a file's own: the whole of its log is accounted for. Its forwarder can be told to die."""
     door = str(request.param)
     cluster: postgres_server.Cluster = request.getfixturevalue("postgres")
     database = cluster.fresh() if door == "lmtp" else None

@@ -66,7 +66,11 @@ def said(service: Service, statement: str, **values: object) -> None:
 
 
 def answer(service: Service, recipient: str) -> str:
-    return service.send("bob@example.com", [recipient], b"").recipients[recipient]
+    """To RCPT; no message follows."""
+    with service.lab.client() as session:
+        session.mail("bob@example.com")
+        code, text = session.rcpt(recipient)
+        return f"{code} {text.decode()}"
 
 
 def logged(service: Service, *texts: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from typing import Any
 
@@ -44,10 +45,18 @@ class Account:
 def settled(service: Service, *left: str) -> None:
     """Until nothing is in the queue but these, and what is on hold."""
 
-    def quiet() -> bool:
-        return all(e["queue_id"] in left or e["queue_name"] == "hold" for e in service.lab.queue())
+    flushed = time.monotonic()
 
-    service.lab.wait_for(quiet, "a quiet queue")
+    def quiet() -> bool:
+        nonlocal flushed
+        if all(e["queue_id"] in left or e["queue_name"] == "hold" for e in service.lab.queue()):
+            return True
+        if time.monotonic() - flushed > 2.0:
+            service.lab.flush()
+            flushed = time.monotonic()
+        return False
+
+    service.lab.wait_for(quiet, "a quiet queue", 60.0)
 
 
 def shared_by(service: Service, owned: Owned, *more: str) -> None:
