@@ -1,8 +1,9 @@
 """The figures of each program's scanner, in small files that `postmask spam status` reads.
 
 A file has the program's name and process id in its name, is replaced as a whole, at most once a second
-and only when something has changed, and goes away with the program. What a killed program left is told
-apart by its process id.
+and only when something has changed, and goes away with the program. A running program holds a lock on
+its file; what a killed one left is told apart by being free. (A process id alone would lie as soon as
+the system gives it to another process.)
 
 DIAGNOSTICS
     A file that can't be written is said once in the log, and again after it could be: figures never
@@ -13,13 +14,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from postmask.clock import Clock
 from postmask.spam.scanner import Scanner
@@ -40,6 +42,7 @@ class Publisher:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spam figures", daemon=True)
         self._written: dict[str, Any] = {}
+        self._held: IO[str] | None = None  # the file as last written, locked
         self._complained = False
 
     def start(self) -> None:
@@ -53,6 +56,8 @@ class Publisher:
             self._thread.join(timeout)
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
+        if self._held:
+            self._held.close()
         return not self._thread.is_alive()
 
     def write(self) -> None:
@@ -63,9 +68,7 @@ class Publisher:
         record = {"program": self._program, "pid": os.getpid(), "at": self._clock.now(), **figures}
         draft = self._file.with_name(f".{self._file.name}.new")
         try:
-            draft.write_text(json.dumps(record), encoding="ascii")
-            draft.chmod(0o644)
-            draft.replace(self._file)
+            self._replace(draft, json.dumps(record))
         except OSError as error:
             if not self._complained:
                 _LOG.warning("figures of the spam check can't be written: %s", error)
@@ -73,10 +76,23 @@ class Publisher:
             return
         self._written, self._complained = figures, False
 
+    def _replace(self, draft: Path, text: str) -> None:
+        with contextlib.ExitStack() as unless_done:
+            file = unless_done.enter_context(draft.open("w", encoding="ascii"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(text)
+            file.flush()
+            draft.chmod(0o644)
+            draft.replace(self._file)
+            unless_done.pop_all()
+        if self._held:
+            self._held.close()
+        self._held = file
+
     def _run(self) -> None:
         for left in self._folder.glob(f"spam.{self._program}.*.json"):
-            if not _running(left):
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), left.open("rb") as file:
+                if not _running(file):
                     left.unlink()
         while not self._stop.is_set():
             self.write()
@@ -85,14 +101,17 @@ class Publisher:
 
 def published(folder: Path) -> Iterator[Mapping[str, Any]]:
     """What the running programs have written, as JSON objects."""
-    for file in sorted(folder.glob("spam.*.*.json")):
-        with contextlib.suppress(OSError, ValueError):
-            record = json.loads(file.read_bytes())
+    for path in sorted(folder.glob("spam.*.*.json")):
+        with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
+            record = json.loads(file.read())
             if isinstance(record, dict) and _running(file):
                 yield record
 
 
-def _running(file: Path) -> bool:
-    """Whether the process that it is named for is there."""
-    pid = file.name.split(".")[2]
-    return pid.isdecimal() and Path("/proc", pid).exists()
+def _running(file: IO[bytes]) -> bool:
+    """Whether the program that wrote it is there still and holds its lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False

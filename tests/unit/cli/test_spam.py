@@ -98,13 +98,16 @@ class TestStatus:
         where = ("127.0.0.1", 783)
         engine = Installed("spamd", Spamd(), where, where, 1.0, 4.0, 1_000)
         scanner = Scanner([engine], bare.clock, lambda: False)
-        Publisher(bare.folder, "forwarder", scanner, bare.clock).write()
+        publisher = Publisher(bare.folder, "forwarder", scanner, bare.clock)
+        publisher.write()
         bare.text("spam", "bypass", "on")
         (program,) = bare.json("spam", "status")["programs"]
         assert (program["program"], program["engines"][0]["breaker"]) == ("forwarder", "closed")
         shown = bare.text("spam", "status")
         assert "forwarder" in shown
         assert shown.endswith("on: no engine is asked until it is switched off\n")
+        publisher.close()
+        assert bare.json("spam", "status")["programs"] == []
 
     def test_the_node_s_status_tells_of_it(self, bare: Site) -> None:
         def checks() -> list[tuple[bool, str]]:

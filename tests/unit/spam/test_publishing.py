@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_they_are_written_when_they_change(tmp_path: Path, clock: ManualClock) -
 
 
 def test_a_thread_writes_them_and_clears_away_what_the_dead_left(tmp_path: Path, clock: ManualClock) -> None:
-    left = tmp_path / "spam.forwarder.999999999.json"
+    left = tmp_path / f"spam.forwarder.{os.getppid()}.json"  # its process id is another process's by now
     left.write_text('{"program": "forwarder"}')
     others = tmp_path / "spam.milter.999999999.json"
     others.write_text('{"program": "milter"}')
@@ -66,9 +67,11 @@ def test_a_thread_writes_them_and_clears_away_what_the_dead_left(tmp_path: Path,
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"{"])
 def test_what_is_no_record_is_skipped(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / f"spam.forwarder.{os.getpid()}.json").write_bytes(content)
-    (tmp_path / "spam.forwarder.x.json").write_bytes(b"{}")
-    assert [*published(tmp_path)] == []
+    with (tmp_path / "spam.forwarder.7.json").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write(content)
+        held.flush()
+        assert [*published(tmp_path)] == []
 
 
 def test_a_folder_that_cant_be_written_is_told_of_once(
