@@ -37,6 +37,7 @@ checks:
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd ansible && PATH="$(CURDIR)/$(BIN):$$PATH" && yamllint --strict . && ansible-lint -q
 
 ifdef WHEEL
 test: lint wheel
