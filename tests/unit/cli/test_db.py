@@ -7,8 +7,6 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from cli_site import Site
 from postmask.cli.ownership import make_like_folder
 from postmask.spool import Entry, LedgerRow, Spool
@@ -128,7 +126,6 @@ def test_status_shows_copies_that_postfix_refused(site: Site) -> None:
     assert "refuses 1 entries" in shown
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
 def test_what_root_makes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
     os.chown(tmp_path, 65_534, 65_534)
     file = tmp_path / "spool.db"

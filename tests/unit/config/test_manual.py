@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 from postmask.config.declare import Derived, declared
 from postmask.config.sections import SECTIONS
@@ -34,7 +31,6 @@ def test_every_setting_has_type_default_and_a_sentence() -> None:
         assert f"Default: {default}" in entry
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
 def test_the_page_is_good_roff() -> None:
     done = subprocess.run(
         ["groff", "-man", "-Tutf8", "-ww", "-z"], input=page(), capture_output=True, text=True, check=True

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 from postmask_postfix.manual import page
 from postmask_postfix.parameters import PARAMETERS
@@ -31,7 +28,6 @@ def test_every_setting_is_there_with_its_reason() -> None:
             assert f".B {option.name}\n{option.why}" in plain
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
 def test_the_page_is_good_roff() -> None:
     done = subprocess.run(
         ["groff", "-man", "-Tutf8", "-ww", "-z"], input=page(), capture_output=True, text=True, check=True
