@@ -17,7 +17,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 BIN := .venv/bin
 TESTS ?=
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help demo test lint checks soak bench bench-database bench-directory wheel lock clean
 .DEFAULT_GOAL := help

@@ -1,12 +1,15 @@
 """Fixtures for all tests: what is dear to start is started once a session.
 
 With `pytest -n 2` (as `make test` does it) a session is a worker process. Tests that share something dear
-go to one worker; of the others those of one file do.
+go to one worker; of the others those of one file do. The long ones come first, so that no worker is left
+alone with them at the end.
 """
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,13 +32,26 @@ def postgres() -> Iterator[postgres_server.Cluster]:
 
 
 _SHARED = ("service", "faulty", "counted")
+_LONG_FIRST = {"e2e": 0, "integration": 1}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For --dist loadgroup: together what shares a service, else a file."""
-    for item in items:
-        assert isinstance(item, pytest.Function)
-        chosen = item.callspec.params if hasattr(item, "callspec") else {}
-        shared = next((f"{name}-{chosen[name]}" for name in _SHARED if name in chosen), "")
-        item.add_marker(pytest.mark.xdist_group(shared or item.nodeid.partition("::")[0]))
+    groups = {item: _group(item) for item in items}
+    sizes = collections.Counter(groups.values())
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (_LONG_FIRST.get(_kind(item), 2), -sizes[groups[item]], groups[item]))
+
+
+def _group(item: pytest.Item) -> str:
+    assert isinstance(item, pytest.Function)
+    chosen = item.callspec.params if hasattr(item, "callspec") else {}
+    shared = next((f"{name}-{chosen[name]}" for name in _SHARED if name in chosen), "")
+    return shared or item.nodeid.partition("::")[0]
+
+
+def _kind(item: pytest.Item) -> str:
+    """Of the tests, by their folder."""
+    return item.path.relative_to(Path(__file__).parent).parts[0]
