@@ -1,4 +1,5 @@
-"""The checks behind `postmask status`: each looks at one part of the node and never raises.
+"""The checks of this node, behind `postmask status` and `postmask doctor`: each looks at one part and never
+raises.
 
 What can't be looked at counts as amiss, with the reason.
 """
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 from postmask.cli import postfix_facts
 from postmask.cli.output import moment
 from postmask.cli.runtime import Runtime
+from postmask.doctor import node as codes
+from postmask.doctor.finding import Code
 
 if TYPE_CHECKING:
     from postmask.store.schema import NodeStatus
@@ -31,32 +34,40 @@ _CONNECT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """part: what was looked at. what: what was found, and what to do if it isn't ok."""
+    """part: what was looked at. what: what was found, and what to do if it isn't ok.
+
+    code: the doctor's, for the case that it isn't. where: which one, where a part has several.
+    """
 
     part: str
     ok: bool
     what: str
+    code: Code | None = None
+    where: str = ""
 
 
 def all_checks(runtime: Runtime) -> Iterator[Check]:
     """Every check, in the order in which things depend on each other. Raises ConfigError."""
     file = runtime.settings.file
     yield Check("configuration", True, f"{file} is in order")
-    yield from _guarded("keys", _keys, runtime)
-    yield from _guarded("database", _database, runtime)
-    yield from _guarded("replica", _replica, runtime)
-    yield from _guarded("spool", _spool, runtime)
-    yield from _guarded("disk", _disks, runtime)
-    yield from _guarded("programs", _programs, runtime)
-    yield from _guarded("postfix", _postfix, runtime)
-    yield from _guarded("spam", _spam, runtime)
+    for part in PARTS:
+        yield from part.checks(runtime)
 
 
-def _guarded(part: str, look: Callable[[Runtime], Iterator[Check]], runtime: Runtime) -> Iterator[Check]:
-    try:
-        yield from look(runtime)
-    except Exception as error:  # noqa: BLE001 - whatever keeps a part from being looked at is the finding
-        yield Check(part, False, str(error) or type(error).__name__)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the node. code: for what keeps it from being looked at."""
+
+    name: str
+    look: Callable[[Runtime], Iterator[Check]]
+    code: Code
+
+    def checks(self, runtime: Runtime) -> Iterator[Check]:
+        """What was found."""
+        try:
+            yield from self.look(runtime)
+        except Exception as error:  # noqa: BLE001 - whatever keeps a part from being looked at is the finding
+            yield Check(self.name, False, str(error) or type(error).__name__, self.code)
 
 
 def _keys(runtime: Runtime) -> Iterator[Check]:
@@ -72,23 +83,32 @@ def _database(runtime: Runtime) -> Iterator[Check]:
     found = schema.status(runtime.settings.database.owner_url)
     if found.state is not schema.SchemaState.CURRENT:
         yield Check(
-            "database", False, f"{found.database}, the schema is {found.state}; see: postmask db status"
+            "database",
+            False,
+            f"{found.database}, the schema is {found.state}; see: postmask db status",
+            codes.SCHEMA,
         )
         return
     with runtime.reading() as session:
         names = domains.names(session)
         boxes = mailboxes.listing(session)
     counted = f"{found.database}, {len(names)} domains, {len(boxes)} mailboxes"
-    yield Check("database", not found.trouble, found.trouble or counted)
+    yield Check("database", not found.trouble, found.trouble or counted, codes.NOT_IN_USE)
     for box in boxes:
         if box.state == "paused":
-            yield Check("mailbox", False, f"{box.address} is paused: {box.pause_reason or 'no reason given'}")
+            why = box.pause_reason or "no reason given"
+            yield Check(
+                "mailbox", False, f"{box.address} is paused: {why}", codes.MAILBOX_PAUSED, box.address
+            )
     now = runtime.clock.now() if found.clock is None else found.clock
     ahead = runtime.clock.now() - now
     if abs(ahead) > _CLOCK_SLACK:
         which = "ahead of" if ahead > 0 else "behind"
         yield Check(
-            "clock", False, f"this machine's clock is {abs(ahead):.0f} s {which} the database's; set it right"
+            "clock",
+            False,
+            f"this machine's clock is {abs(ahead):.0f} s {which} the database's; set it right",
+            codes.CLOCK,
         )
     for node in found.nodes:
         yield _node(node, now)
@@ -101,7 +121,8 @@ def _node(node: NodeStatus, now: float) -> Check:
         advice = "; is its postmask-agent running, and its clock right?"
     elif node.last_seen - now > _CLOCK_SLACK:
         advice = ", which is in the future: its clock is wrong, or was"
-    return Check("node", not advice, f"{node.name} was last heard of at {moment(node.last_seen)}{advice}")
+    what = f"{node.name} was last heard of at {moment(node.last_seen)}{advice}"
+    return Check("node", not advice, what, codes.NODE_SILENT, node.name)
 
 
 def _replica(runtime: Runtime) -> Iterator[Check]:
@@ -114,20 +135,24 @@ def _replica(runtime: Runtime) -> Iterator[Check]:
     state = Folder(runtime.settings.replica.directory).read_state()
     if state is None:
         where = runtime.settings.replica.directory
-        yield Check("replica", False, f"there is none in {where}; is postmask-agent running?")
+        yield Check("replica", False, f"there is none in {where}; is postmask-agent running?", codes.REPLICA)
         return
     if not state.file:
-        yield Check("replica", False, f"there is none that can be used: {state.trouble}")
+        yield Check("replica", False, f"there is none that can be used: {state.trouble}", codes.REPLICA)
         return
     age = runtime.clock.now() - state.synced_at
     if age < -_CLOCK_SLACK:
-        yield Check("replica", False, f"{state.file} is dated in the future; was the clock set back?")
+        yield Check(
+            "replica", False, f"{state.file} is dated in the future; was the clock set back?", codes.REPLICA
+        )
         return
     what = f"{state.file}, change {state.change}, is {max(0.0, age):.0f} s old"
     if state.trouble:
-        yield Check("replica", False, f"{what}: {state.trouble}")
+        yield Check("replica", False, f"{what}: {state.trouble}", codes.REPLICA)
     elif age > max(_OLD_REPLICA, 2 * runtime.settings.replica.poll):
-        yield Check("replica", False, f"{what}: is postmask-agent running, can it write there?")
+        yield Check(
+            "replica", False, f"{what}: is postmask-agent running, can it write there?", codes.REPLICA
+        )
     else:
         yield Check("replica", True, what)
 
@@ -137,7 +162,8 @@ def _spool(runtime: Runtime) -> Iterator[Check]:
 
     path = runtime.settings.spool.path
     if not path.exists():
-        yield Check("spool", False, f"{path} isn't there; it is made when postmask-forwarder first starts")
+        what = f"{path} isn't there; it is made when postmask-forwarder first starts"
+        yield Check("spool", False, what, codes.SPOOL)
         return
     with closing(Spool(path, runtime.clock)) as spool:
         waiting, aside = spool.outbox_state()
@@ -145,16 +171,19 @@ def _spool(runtime: Runtime) -> Iterator[Check]:
         troubled = spool.troubled(_SHOWN)
     yield Check("spool", True, f"{waiting} entries wait to be taken to the database")
     if aside:
-        yield Check("spool", False, f"the database refuses {aside} entries; see the log of postmask-agent")
+        what = f"the database refuses {aside} entries; see the log of postmask-agent"
+        yield Check("spool", False, what, codes.OUTBOX_REFUSED)
     if stuck:
         yield Check(
             "spool",
             False,
             f"{stuck} copies wait to be sent for more than {_STUCK / 60:.0f} minutes; "
             "see the log of postmask-forwarder",
+            codes.COPIES_STUCK,
         )
     for row in troubled:
-        yield Check("copy", False, f"{row.queue_id} to {row.recipient}, at {moment(row.at)}: {row.reason}")
+        what = f"{row.queue_id} to {row.recipient}, at {moment(row.at)}: {row.reason}"
+        yield Check("copy", False, what, codes.COPY_TROUBLED, row.queue_id)
 
 
 def _disks(runtime: Runtime) -> Iterator[Check]:
@@ -170,7 +199,7 @@ def _disks(runtime: Runtime) -> Iterator[Check]:
         places["database"] = database.parent
     for what, folder in places.items():
         if trouble := _disk_trouble(folder):
-            yield Check("disk", False, f"{folder} ({what}) {trouble}")
+            yield Check("disk", False, f"{folder} ({what}) {trouble}", codes.DISK, what)
 
 
 def _disk_trouble(folder: Path) -> str:
@@ -198,7 +227,8 @@ def _programs(runtime: Runtime) -> Iterator[Check]:
         ("postmask-forwarder", sockets.forwarder),
     ):
         trouble = _trouble(path)
-        yield Check(program, not trouble, f"listens on {path}" if not trouble else f"{path}: {trouble}")
+        what = f"{path}: {trouble}" if trouble else f"listens on {path}"
+        yield Check(program, not trouble, what, codes.PROGRAM)
 
 
 def _trouble(path: Path) -> str:
@@ -221,13 +251,14 @@ def _postfix(runtime: Runtime) -> Iterator[Check]:
 
     directory = runtime.settings.postfix.config_dir
     if not postfix_facts.installed(directory):
-        yield Check("postfix", False, f"there is no Postfix in {directory}; see postfix.config_dir")
+        what = f"there is no Postfix in {directory}; see postfix.config_dir"
+        yield Check("postfix", False, what, codes.POSTFIX)
         return
     attached = sync.attached(directory)
     what = "Postmask is attached" if attached else "Postmask isn't attached"
-    yield Check("postfix", attached, f"{what} to the Postfix in {directory}")
+    yield Check("postfix", attached, f"{what} to the Postfix in {directory}", codes.NOT_ATTACHED)
     if attached:
-        yield from _guarded("queue", _queue, runtime)
+        yield from Part("queue", _queue, codes.QUEUE).checks(runtime)
 
 
 def _queue(runtime: Runtime) -> Iterator[Check]:
@@ -257,6 +288,7 @@ def _queue(runtime: Runtime) -> Iterator[Check]:
         False,
         f"{what}: Postfix returns {oldest.queue_id} to its sender after {end}, unless postmask-forwarder "
         "takes it before; is it running?",
+        codes.QUEUE_ENDING,
     )
 
 
@@ -267,6 +299,20 @@ def _spam(runtime: Runtime) -> Iterator[Check]:
     for one in installed(runtime.settings):
         found = probe(one, runtime.clock)
         what = f"answers in {found.milliseconds:.0f} ms" if found.answers else found.problem
-        yield Check("spam", found.answers, f"{one.name} at {one.place}: {what}")
+        yield Check("spam", found.answers, f"{one.name} at {one.place}: {what}", codes.SPAM_ENGINE, one.name)
     if Bypass(runtime.settings.spam.directory, runtime.clock).in_force():
-        yield Check("spam", False, "no engine is asked; to end that: postmask spam bypass off")
+        what = "no engine is asked; to end that: postmask spam bypass off"
+        yield Check("spam", False, what, codes.SPAM_BYPASS)
+
+
+PARTS = (
+    Part("keys", _keys, codes.KEYS),
+    Part("database", _database, codes.DATABASE),
+    Part("replica", _replica, codes.REPLICA),
+    Part("spool", _spool, codes.SPOOL),
+    Part("disk", _disks, codes.DISK),
+    Part("programs", _programs, codes.PROGRAM),
+    Part("postfix", _postfix, codes.POSTFIX),
+    Part("spam", _spam, codes.SPAM_ENGINE),
+)
+"""All of them, in the order in which things depend on each other."""

@@ -19,7 +19,9 @@ INTERRUPTED = 130
 
 MEANINGS: Mapping[int, str] = MappingProxyType(
     {
-        os.EX_OK: "Done.",
+        os.EX_OK: "Done. From doctor: no errors and no warnings.",
+        1: "From doctor: warnings, but no errors.",
+        2: "From doctor: errors.",
         os.EX_USAGE: "The command line is wrong: an unknown option, a missing argument.",
         os.EX_DATAERR: "What was given is wrong or against a rule: a bad address, a duplicate, still in use. "
         "From domain verify: records are missing or different.",

@@ -28,6 +28,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "event": "postmask.cli.event",
         "resolve": "postmask.cli.resolve",
         "status": "postmask.cli.status",
+        "doctor": "postmask.cli.doctor.command",
         "reconcile": "postmask.cli.reconcile",
         "trace": "postmask.cli.trace",
         "held": "postmask.cli.held",

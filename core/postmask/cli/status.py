@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from postmask.cli.command import Command
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
+
+if TYPE_CHECKING:
+    from postmask.cli.checks import Check
 
 _COLUMNS = (Column("ok", "OK"), Column("part", "PART"), Column("what", "WHAT"))
 
@@ -19,15 +23,21 @@ _COLUMNS = (Column("ok", "OK"), Column("part", "PART"), Column("what", "WHAT"))
 def status(ctx: click.Context, runtime: Runtime) -> None:
     """Look at the configuration, keys, database, spool, programs and Postfix of this node.
 
-    Exit status 69 if anything is amiss. What is "no" comes with what to do about it.
+    Exit status 69 if anything is amiss. What is "no" comes with what to do about it. postmask doctor looks
+    at this and a great deal more.
     """
     from postmask.cli.checks import all_checks
 
     found = list(all_checks(runtime))
     good = all(check.ok for check in found)
     if runtime.output.json:
-        runtime.output.record({"ok": good, "checks": found})
+        runtime.output.record({"ok": good, "checks": [_plain(check) for check in found]})
     else:
         runtime.output.table(found, _COLUMNS, empty="")
     if not good:
         ctx.exit(os.EX_UNAVAILABLE)
+
+
+def _plain(check: Check) -> dict[str, object]:
+    code = None if check.ok or check.code is None else check.code.id
+    return {"part": check.part, "ok": check.ok, "what": check.what, "code": code}

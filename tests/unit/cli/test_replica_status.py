@@ -9,6 +9,7 @@ import pytest
 from postmask.cli.checks import Check, _replica
 from postmask.cli.runtime import Runtime
 from postmask.clock import ManualClock
+from postmask.doctor import node as codes
 from postmask.store.replica.folder import Folder, State
 
 
@@ -44,12 +45,16 @@ def test_current(runtime: Runtime, tmp_path: Path) -> None:
 
 def test_old(runtime: Runtime, tmp_path: Path) -> None:
     check = said(runtime, tmp_path, State("directory.3.db", 77, 100.0, 300.0, "connection refused"))
-    assert check == Check("replica", False, "directory.3.db, change 77, is 700 s old: connection refused")
+    assert check == Check(
+        "replica", False, "directory.3.db, change 77, is 700 s old: connection refused", codes.REPLICA
+    )
 
 
 def test_what_is_amiss_is_said_at_once(runtime: Runtime, tmp_path: Path) -> None:
     check = said(runtime, tmp_path, State("directory.3.db", 77, 900.0, 999.0, "the schema is too new"))
-    assert check == Check("replica", False, "directory.3.db, change 77, is 1 s old: the schema is too new")
+    assert check == Check(
+        "replica", False, "directory.3.db, change 77, is 1 s old: the schema is too new", codes.REPLICA
+    )
 
 
 def test_nobody_keeps_it(runtime: Runtime, tmp_path: Path) -> None:
@@ -66,7 +71,9 @@ def test_the_clock_was_set_back(runtime: Runtime, tmp_path: Path) -> None:
 
 def test_the_first_copy_fails(runtime: Runtime, tmp_path: Path) -> None:
     check = said(runtime, tmp_path, State("", 0, 0.0, 0.0, "no space left on device"))
-    assert check == Check("replica", False, "there is none that can be used: no space left on device")
+    assert check == Check(
+        "replica", False, "there is none that can be used: no space left on device", codes.REPLICA
+    )
 
 
 def test_with_sqlite_there_is_none(runtime: Runtime, tmp_path: Path) -> None:

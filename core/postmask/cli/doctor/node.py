@@ -1,0 +1,29 @@
+"""The doctor's group `node`: Postmask itself on this node, as `postmask status` looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from postmask.cli import checks
+from postmask.cli.runtime import Runtime
+from postmask.doctor import node as codes
+from postmask.doctor.examination import Check, Group
+from postmask.doctor.finding import Finding
+
+
+def _of(part: checks.Part) -> Check[Runtime]:
+    def look(runtime: Runtime) -> Iterator[Finding]:
+        for check in part.checks(runtime):
+            if not check.ok and check.code:
+                yield check.code.at(check.where or check.part, check.what)
+
+    return Check(part.name, look)
+
+
+GROUP = Group(
+    "node",
+    "Postmask itself on this node: keys, database, replica, spool, disks, programs and spam engines.",
+    60.0,
+    codes.CODES,
+    tuple(map(_of, checks.PARTS)),
+)

@@ -1,0 +1,135 @@
+"""What can be wrong with Postmask itself on a node: its settings, keys, database, files and programs."""
+
+from __future__ import annotations
+
+from postmask.doctor.finding import declared, error, warning
+
+SETTINGS = error(
+    "PM101",
+    "The configuration file can't be used.",
+    "No program of Postmask starts with it, and nothing else could be looked at.",
+    "Correct what it says; postmask config check tells all of it.",
+)
+KEYS = error(
+    "PM102",
+    "The master secrets can't be read.",
+    "Without them no program can tell its own addresses from forged ones, and none starts.",
+    "Put the file of secrets back from its backup (keys.file), with the rights that postmask system install "
+    "gives it; on the first node of all run postmask keys init.",
+)
+DATABASE = error(
+    "PM103",
+    "The database can't be asked.",
+    "Known aliases go on by the replica, if there is one; unknown addresses are asked to try again.",
+    "See that it runs and that database.owner_url is right: postmask db status.",
+)
+SCHEMA = error(
+    "PM104",
+    "The database's schema isn't this program's.",
+    "Nothing is written to it, and known aliases go on by the replica alone.",
+    "postmask db status tells which is older: run postmask db upgrade, or upgrade Postmask on this machine.",
+)
+NOT_IN_USE = error(
+    "PM105",
+    "The database isn't the one in use.",
+    "It was moved, or is being moved: what is changed here is lost.",
+    "Let database.url and database.owner_url name the one in use.",
+)
+MAILBOX_PAUSED = warning(
+    "PM106",
+    "A mailbox is paused.",
+    "Mail to its aliases waits, and is returned or held when the queue's lifetime ends.",
+    "When the mailbox takes mail again: postmask mailbox resume ADDRESS.",
+)
+CLOCK = error(
+    "PM107",
+    "This machine's clock and the database's differ.",
+    "Proofs of replies, rates and expiry go by the clock.",
+    "Have both set by NTP.",
+)
+NODE_SILENT = error(
+    "PM108",
+    "A node wasn't heard of for long, or from the future.",
+    "What it has learned, its contacts and bounces, reaches no other node; or its clock is wrong.",
+    "Start postmask-agent there, and set its clock.",
+)
+REPLICA = error(
+    "PM109",
+    "The node's copy of the directory can't be used, or isn't kept up to date.",
+    "When the database goes away, mail to aliases waits, or goes by what was true long ago.",
+    "See that postmask-agent runs, and what its log says of the replica.",
+)
+SPOOL = error(
+    "PM110",
+    "The spool isn't there or can't be read.",
+    "The forwarder defers all mail without it.",
+    "See that postmask-forwarder runs, and that spool.path names its file.",
+)
+OUTBOX_REFUSED = warning(
+    "PM111",
+    "The database refuses something that this node has learned.",
+    "A contact or bounce may be missing on other nodes.",
+    "The log of postmask-agent says which and why (outbox.refused).",
+)
+COPIES_STUCK = error(
+    "PM112",
+    "Copies of messages wait to be sent for long.",
+    "Their messages were taken from Postfix in part only; it tries again until its queue's lifetime ends.",
+    "The log of postmask-forwarder says what keeps them; so does postmask trace QUEUE-ID.",
+)
+COPY_TROUBLED = warning(
+    "PM113",
+    "A copy of a message could not be sent as it should.",
+    "Its owner may be missing it.",
+    "postmask trace QUEUE-ID tells its story.",
+)
+PROGRAM = error(
+    "PM114",
+    "A program can't be reached on its socket.",
+    "Mail to aliases waits until it can be; other mail goes on.",
+    "Start it: systemctl status 'postmask-*' and its log say why it isn't up.",
+)
+QUEUE_ENDING = error(
+    "PM115",
+    "Postfix is about to return mail that waits for the forwarder.",
+    "A bounce with the message in it goes to a sender who may be forged.",
+    "Start postmask-forwarder; or put the message on hold: postsuper -h QUEUE-ID.",
+)
+QUEUE = warning(
+    "PM116",
+    "Postfix's queue can't be looked at.",
+    "Mail that waits for the forwarder is not noticed.",
+    "Run this as root, and see that Postfix runs.",
+)
+SPAM_ENGINE = warning(
+    "PM117",
+    "A spam engine doesn't answer.",
+    "Mail goes on by spam.when_unscanned, once no other engine answers.",
+    "Start it, or take its section out of the configuration: postmask spam status.",
+)
+SPAM_BYPASS = warning(
+    "PM118",
+    "The switch that leaves out all spam checks is on.",
+    "Spam is forwarded as it comes.",
+    "To end that: postmask spam bypass off.",
+)
+DISK = error(
+    "PM119",
+    "A disk on which mail depends is full, nearly so, or read-only.",
+    "Postfix takes no mail then, or the forwarder defers all.",
+    "Make room there, or mount it so that it can be written.",
+)
+POSTFIX = error(
+    "PM120",
+    "There is no Postfix with the configured folder.",
+    "No mail comes in here.",
+    "Let postfix.config_dir name the folder of main.cf and master.cf.",
+)
+NOT_ATTACHED = error(
+    "PM121",
+    "Postmask isn't attached to this node's Postfix.",
+    "No mail for our domains comes in here.",
+    "postmask postfix attach; postmask postfix diff shows what that changes.",
+)
+
+CODES = declared(globals())
