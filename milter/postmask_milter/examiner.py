@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotInTime
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from postmask.address import AddressError, parse_loose
@@ -35,6 +34,7 @@ from postmask.keys import Keyring
 from postmask.log import line
 from postmask.message.evidence import Evidence, SpamNote, seal_evidence
 from postmask.message.headers import Field
+from postmask.spam.note import awaited
 from postmask.verdict import Verdict
 from postmask_milter.rcpt import Recorder
 from postmask_milter.scan import Message, Outcome
@@ -92,7 +92,7 @@ class Examiner:
         began, now = self._clock.monotonic(), self._clock.now()
         check = self._checks.submit(self._check_spam, message, deadline) if self._check_spam else None
         found = _tried("authentication", lambda: self._authenticate(message, deadline, now))
-        note = _noted(check, deadline) if check else None
+        note = awaited(check, deadline.left()) if check else None
         refusal = _tried("the verdict", lambda: self._refusal(message, found, now)) if found else None
         field = None if refusal else _tried("evidence", lambda: self._seal(message, found, note, now))
         if refusal:
@@ -164,17 +164,6 @@ class Examiner:
             size=len(message.body),
             ms=round(1000 * seconds, 1),
         )
-
-
-def _noted(check: Future[SpamNote], deadline: Deadline) -> SpamNote:
-    """What the spam check says; in its place, if it must be, why it says nothing."""
-    try:
-        return check.result(deadline.left())
-    except NotInTime:
-        return SpamNote(unscanned="no time")
-    except Exception:  # the message goes on unscanned
-        LOGGER.exception("the spam check raised")
-        return SpamNote(unscanned="fault")
 
 
 def _tried(what: str, step: Callable[[], T]) -> T | None:

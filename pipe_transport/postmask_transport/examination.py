@@ -5,7 +5,7 @@ within the budget of the spam check, and within half of the time that the messag
 
 DIAGNOSTICS
     None: without an answer the spam note says why, and authentication has its temporary errors. What raises
-    is logged, and is None or "fault".
+    is logged, and is None or a note that says so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotInTime
 from functools import cached_property
 from typing import TypeAlias
 
@@ -26,7 +25,7 @@ from postmask.clock import Clock, Deadline
 from postmask.message.evidence import SpamNote
 from postmask.spam.engine import Facts
 from postmask.spam.judgement import Scan
-from postmask.spam.note import note_of
+from postmask.spam.note import awaited, note_of
 from postmask_transport.incoming import Incoming
 
 Scanning: TypeAlias = Callable[[bytes, Facts, Deadline], Scan]
@@ -124,13 +123,7 @@ class Examination:
         if self._checking is None:
             evidence = self._incoming.evidence
             return evidence.spam if evidence else None
-        try:
-            return self._checking.result(self.deadline.left() + _SLACK)
-        except NotInTime:
-            return SpamNote(unscanned="no time")
-        except Exception:  # noqa: BLE001  the message goes on unscanned
-            _log.exception("the spam check raised")
-            return SpamNote(unscanned="fault")
+        return awaited(self._checking, self.deadline.left() + _SLACK)
 
     @cached_property
     def authentication(self) -> Authentication | None:

@@ -2,7 +2,7 @@
 
 DIAGNOSTICS
     As in lmtp.py. A peer that hangs up is logged only when it did so within a message; Postfix
-    then still has the message.
+    then still has the message. One that leaves without a word has only looked whether we are there.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ class Connection:
         self._poll.register(stop.fd, select.POLLIN)
         self._deadline = Deadline.after(service.clock, service.times.idle)
         self._was_in_transaction = False
+        self._has_spoken = False
 
     def run(self) -> None:
         """Until either side closes. Never raises."""
@@ -124,7 +125,8 @@ class Connection:
             while self._step():
                 pass
         except OSError as error:
-            line(_log, logging.INFO, "lmtp.connection_failed", error=error.strerror or str(error))
+            if self._has_spoken:
+                line(_log, logging.INFO, "lmtp.connection_failed", error=error.strerror or str(error))
         except Exception as error:  # noqa: BLE001 - a fault here must cost one connection, not the server
             line(_log, logging.ERROR, "lmtp.connection_failed", error=_place(error))
         finally:
@@ -204,6 +206,7 @@ class Connection:
             return self._wait(select.POLLIN) or self._give_up()
         if not data and self._session.in_transaction:
             line(_log, logging.INFO, "lmtp.connection_failed", error="the peer hung up within a message")
+        self._has_spoken = self._has_spoken or bool(data)
         self._session.receive(data)
         return bool(data)
 

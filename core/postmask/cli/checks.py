@@ -296,11 +296,17 @@ def _spam(runtime: Runtime) -> Iterator[Check]:
     from postmask.spam.bypass import Bypass
     from postmask.spam.opening import installed, probe
 
-    for one in installed(runtime.settings):
+    folder = runtime.settings.spam.directory
+    engines = installed(runtime.settings)
+    if engines and not folder.is_dir():
+        what = f"there is no folder {folder} for the switch and the programs' figures"
+        what += "; make it for their user, or see spam.directory"
+        yield Check("spam", False, what, codes.SPAM_FOLDER)
+    for one in engines:
         found = probe(one, runtime.clock)
         what = f"answers in {found.milliseconds:.0f} ms" if found.answers else found.problem
         yield Check("spam", found.answers, f"{one.name} at {one.place}: {what}", codes.SPAM_ENGINE, one.name)
-    if Bypass(runtime.settings.spam.directory, runtime.clock).in_force():
+    if Bypass(folder, runtime.clock).in_force():
         what = "no engine is asked; to end that: postmask spam bypass off"
         yield Check("spam", False, what, codes.SPAM_BYPASS)
 

@@ -133,3 +133,9 @@ NOT_ATTACHED = error(
 )
 
 CODES = declared(globals())
+SPAM_FOLDER = warning(
+    "PM122",
+    "The folder of the switch and of the programs' figures isn't there.",
+    "postmask spam bypass on fails, and spam status knows of no program.",
+    "Make it, for the programs' user; or let spam.directory name another.",
+)

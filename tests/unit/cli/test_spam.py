@@ -121,3 +121,5 @@ class TestStatus:
             (False, f"spamd at {address}: refused: Connection refused"),
             (False, "no engine is asked; to end that: postmask spam bypass off"),
         ]
+        bare.configure('[spam]\nengines = ["spamd"]\ndirectory = "/nonexistent/postmask"\n')
+        assert "there is no folder /nonexistent/postmask " in checks()[0][1]

@@ -195,6 +195,22 @@ def test_a_lost_peer_delivers_nothing(tmp_path: Path, caplog: pytest.LogCaptureF
     assert service.recorder.messages == []
 
 
+def test_who_only_looks_whether_it_is_there_leaves_no_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with lmtp_service(tmp_path / "s") as service:
+        for _ in range(20):
+            service.connect().close()
+        client = talk(service)
+        client.begin()
+        client.sock.close()
+        client.file.close()
+        wait_until(lambda: "hung up within a message" in caplog.text)
+        service.stop()
+    assert caplog.text.count("lmtp.connection_failed") == 1
+
+
 def test_strangers_are_turned_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with lmtp_service(tmp_path / "s", allowed_uids=frozenset({os.getuid() + 1})) as service:
         client = talk(service)
