@@ -185,7 +185,7 @@ class Engine:
             written_first = self._replying.write_first(incoming, address, alias, facts.detail, examined)
             if written_first is not None:
                 return written_first
-        planned = self._forwarding.plan(incoming, alias, address, examined)
+        planned = self._forwarding.plan(incoming, alias, facts.domain.value, address, examined)
         if isinstance(planned, Verdict):
             return self._unsent(incoming, address, facts, planned)
         return self._courier.send(incoming, planned)

@@ -1,7 +1,8 @@
 """Mail to an alias: the finished copies for the mailboxes behind it.
 
 One rewritten, signed message serves all mailboxes of an alias; only the envelope differs, since each
-bounce address names its mailbox. The copy of a mailbox that is paused or unconfirmed is held.
+bounce address names its mailbox. The copy of a mailbox that is paused or unconfirmed is held, and so is
+what would be refused, if it could still be.
 
 DIAGNOSTICS
     plan() raises UnknownNowError and SpoolError, both of which defer. A message that carries our own
@@ -33,7 +34,8 @@ from postmask.message.spamfield import spam_field
 from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
 from postmask.spool import Entry, LedgerRow
 from postmask.tokens import Bounce, BounceKind, bounce_local_part, contact_of
-from postmask.verdict import Kind, Verdict, deliver, discard
+from postmask.verdict import Kind, Verdict, deliver, discard, hold
+from postmask_transport.authors import Authors
 from postmask_transport.contacts import ContactBook
 from postmask_transport.courier import Consignment, Copy
 from postmask_transport.examination import Examination
@@ -41,6 +43,8 @@ from postmask_transport.incoming import Incoming
 from postmask_transport.signing import DomainSigner
 
 TRACE_FIELD = "x-postmask-trace"
+
+_HARDNESS = (Kind.DELIVER, Kind.DEFER, Kind.HOLD, Kind.REJECT, Kind.DISCARD)
 
 
 def ledger_key(incoming: Incoming, recipient: str, mailbox: str) -> bytes:
@@ -92,12 +96,13 @@ class Stationery:
 class Forwarding:
     """Plans what becomes of mail to an alias. Shared by threads."""
 
-    def __init__(self, stationery: Stationery, rules: SpamRules) -> None:
+    def __init__(self, stationery: Stationery, authors: Authors, rules: SpamRules) -> None:
         self._with = stationery
+        self._authors = authors
         self._rules = rules
 
     def plan(
-        self, incoming: Incoming, alias: Alias, recipient: Address, examined: Examination
+        self, incoming: Incoming, alias: Alias, domain: Domain, recipient: Address, examined: Examination
     ) -> Consignment | Verdict:
         """The copies for an active alias, or why there are none. Raises UnknownNowError."""
         # smtp(8) would fold longer lines after they were signed.
@@ -112,9 +117,10 @@ class Forwarding:
             # The owner's block of the header From acts here: the message is discarded with a record.
             return discard("contact blocked")
         allowed = author in mapped.allowed and not _disowned(examined)
-        sifted = deliver() if allowed else self._rules.forward(examined.spam, may_refuse=incoming.may_bounce)
-        if sifted.kind not in (Kind.DELIVER, Kind.HOLD):
-            return sifted
+        judged = self._authors.judge(incoming, alias, domain, author, examined.authentication)
+        verdict = self._verdict(incoming, judged, examined, allowed)
+        if verdict.kind not in (Kind.DELIVER, Kind.HOLD):
+            return verdict
         context = rewriting.ForwardContext(
             alias=address,
             sender=sender,
@@ -127,7 +133,7 @@ class Forwarding:
         )
         headers = rewriting.forward(incoming.headers, context)
         signed = self._with.signer.sign(alias.domain, headers, incoming.body) + headers.to_bytes()
-        why = sifted.reason if sifted.kind is Kind.HOLD else ""
+        why = verdict.reason if verdict.kind is Kind.HOLD else ""
         why = "loop" if self._has_been_here(incoming, alias) else why
         token = mapped.tokens.get(author, "")
         copies = [
@@ -136,6 +142,13 @@ class Forwarding:
         kind = "held" if all(copy.hold for copy in copies) else "forwarded"
         event = self._with.event(kind, alias, incoming, contact=author or None, reason=why or None)
         return Consignment(copies, mapped.fresh, event=event)
+
+    def _verdict(self, incoming: Incoming, judged: Verdict, examined: Examination, allowed: bool) -> Verdict:
+        """The hardest of what is said of author and spam. allowed: the owner wants the author's mail."""
+        if judged.kind is Kind.REJECT and not incoming.may_bounce:
+            judged = hold(judged.reason)
+        sifted = deliver() if allowed else self._rules.forward(examined.spam, may_refuse=incoming.may_bounce)
+        return max(judged, sifted, key=lambda one: _HARDNESS.index(one.kind))
 
     def _notes(self, examined: Examination, mark: float) -> list[Field]:
         """The fields that tell what was found out. mark: the ratio from which on it is called spam."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from postmask import daemon, keys, log
 from postmask.alias.sifting import SpamRules
 from postmask.auth.dns import Resolver
+from postmask.auth.forwarders import TrustedForwarders
 from postmask.auth.networks import own_networks
 from postmask.clock import Clock, SystemClock
 from postmask.config import Settings
@@ -24,6 +25,7 @@ from postmask.reinjection.submit import Reinjector
 from postmask.spam.opening import open_scanner
 from postmask.spam.publishing import Publisher
 from postmask.spool import Spool
+from postmask_transport.authors import Authors
 from postmask_transport.bounces import Bounces
 from postmask_transport.contacts import ContactBook
 from postmask_transport.courier import Courier
@@ -95,6 +97,8 @@ def assemble(settings: Settings) -> Forwarder:
         mapped_addresses=settings.mail.mapped_addresses,
         authserv_id=settings.mail.authserv_id,
     )
+    networks = own_networks(settings.postfix.config_dir)
+    authors = Authors(directory, networks, TrustedForwarders(settings.mail.trusted_forwarders))
     rules = _spam_rules(settings)
     scanner = open_scanner(settings, clock)
     engine = Engine(
@@ -102,7 +106,7 @@ def assemble(settings: Settings) -> Forwarder:
         keys=keyring,
         clock=clock,
         courier=courier,
-        forwarding=Forwarding(stationery, rules),
+        forwarding=Forwarding(stationery, authors, rules),
         replying=Replying(
             stationery=stationery,
             outgoing=Outgoing(stationery),
@@ -110,7 +114,7 @@ def assemble(settings: Settings) -> Forwarder:
             spool=spool,
             rules=rules,
             rate=Rate(settings.forwarder.replies_per_hour, clock),
-            own_networks=own_networks(settings.postfix.config_dir),
+            own_networks=networks,
             notices_from=settings.mail.notices_from,
         ),
         bounces=Bounces(

@@ -27,7 +27,7 @@ def service(names: Nameserver) -> Iterator[Service]:
         names.txt(STRICT, f"v=spf1 ip4:{OWNERS_HOST} -all")
         with Path(running.config).open("a") as config:
             config.write(f'[mail]\ntrusted_forwarders = ["{LISTS}", "lists.example"]\n')
-        with killed(made, "milter-scan"):
+        with killed(made, "milter-scan", "forwarder"):
             pass
         yield made
 
@@ -53,11 +53,18 @@ def test_dmarc_is_applied(service: Service) -> None:
     assert len(service.mail_for(owned.mailbox)) == 1
 
 
-def test_dmarc_is_left_alone_where_not_all_refuse(service: Service) -> None:
+def test_where_not_all_refuse_or_the_milter_is_dead_it_is_held(service: Service) -> None:
     owned = service.alias()
-    said = service.send("bob@example.com", [owned.alias, "postmaster@alias.test"], forged(owned.alias))
-    assert said.queue_id
-    service.await_mail_for(owned.mailbox)
+    content = forged(owned.alias)
+    said = service.send("bob@example.com", [owned.alias, "postmaster@alias.test"], content)
+    assert "held=1" in settled(service, said.queue_id, owned.alias)
+    assert "sent=1" in settled(service, said.queue_id, "postmaster@alias.test")
+    with killed(service, "milter-scan"):
+        said = service.send("bob@example.com", [owned.alias], content)
+        assert "held=1" in settled(service, said.queue_id)
+        service.send("bob@example.com", [owned.alias], content, address=LISTS)
+        assert len(service.await_mail_for(owned.mailbox)) == 1
+    assert _events(service, owned.alias).count("held") == 2
 
 
 def test_a_trusted_forwarder_may_break_dmarc(service: Service) -> None:
@@ -83,6 +90,9 @@ def test_a_blocked_author_is_refused(service: Service) -> None:
     assert said.end is not None
     assert said.end.startswith("550 5.7.1 ")
     assert service.send("bob@example.com", [owned.alias], message(owned.alias)).queue_id
+    with killed(service, "milter-scan"):
+        said = service.send("innocent@example.com", [owned.alias], content)
+        assert "held=1" in settled(service, said.queue_id)
 
 
 def test_a_reply_without_proof_is_refused(service: Service, talk: Conversation) -> None:

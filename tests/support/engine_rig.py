@@ -11,6 +11,7 @@ from pathlib import Path
 from directories import MemoryDirectory, alias
 from dns_data import DnsData
 from postmask.alias.sifting import SpamRules
+from postmask.auth.forwarders import TrustedForwarders
 from postmask.clock import DAY, Deadline, ManualClock
 from postmask.directory.local import LocalDirectory
 from postmask.keys import Keyring, Secret
@@ -18,6 +19,7 @@ from postmask.reinjection.submit import Outcome as Answer
 from postmask.reinjection.submit import Submitted, Unknown
 from postmask.spool import Spool
 from postmask.verdict import Verdict
+from postmask_transport.authors import Authors
 from postmask_transport.bounces import Bounces
 from postmask_transport.contacts import ContactBook
 from postmask_transport.courier import Courier
@@ -103,6 +105,7 @@ def rig(
     insists: bool = False,
     rules: SpamRules = SpamRules(),  # noqa: B008  a value
     replies: int = 100,
+    trusted: Sequence[str] = (),
 ) -> Iterator[Rig]:
     """One, with the alias shop@alias.test."""
     clock = ManualClock()
@@ -127,7 +130,7 @@ def rig(
         keys=KEYS,
         clock=clock,
         courier=courier,
-        forwarding=Forwarding(stationery, rules),
+        forwarding=Forwarding(stationery, Authors(directory, (), TrustedForwarders(trusted)), rules),
         replying=Replying(
             stationery=stationery,
             outgoing=Outgoing(stationery),

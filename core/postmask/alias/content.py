@@ -47,11 +47,19 @@ class Content:
     now: float
 
     @property
-    def forged(self) -> bool:
-        """Whether the author's domain asks us to refuse it. Who submits mail here isn't asked for DMARC."""
-        found = self.authentication.dmarc
-        asked = found.result is Dmarc.FAIL and found.policy is Policy.REJECT
-        return asked and not (self.trusted or self.own or self.login)
+    def refusal(self) -> Verdict | None:
+        """What the author's domain asks for. Who submits mail here isn't asked for DMARC."""
+        return None if self.own or self.login else forged(self.authentication, trusted=self.trusted)
+
+
+def forged(found: Authentication, *, trusted: bool) -> Verdict | None:
+    """The refusal that the author's domain asks for by DMARC; None: it doesn't, or a trusted forwarder has
+    brought the message."""
+    dmarc = found.dmarc
+    if trusted or dmarc.result is not Dmarc.FAIL or dmarc.policy is not Policy.REJECT:
+        return None
+    text = "refused, as the author's domain asks by DMARC"
+    return reject("5.7.26", text, f"DMARC fails for {dmarc.domain}")
 
 
 def judge(content: Content, recipient: Address, facts: Facts) -> Verdict:
@@ -62,10 +70,7 @@ def judge(content: Content, recipient: Address, facts: Facts) -> Verdict:
         return deliver("postmaster, abuse, or a bounce address")
     if isinstance(facts.rule, Found):
         return blocked(facts.rule.value)
-    if content.forged:
-        domain = content.authentication.dmarc.domain
-        return reject("5.7.26", "refused, as the author's domain asks by DMARC", f"DMARC fails for {domain}")
-    return deliver("nothing against it")
+    return content.refusal or deliver("nothing against it")
 
 
 def agreed(verdicts: Iterable[Verdict]) -> Verdict | None:

@@ -284,7 +284,7 @@ class Mail:
         FORWARDERS,
         [],
         "Forwarders and mailing lists that break DMARC in good faith: what comes from these clients, or is "
-        "proven by SPF or DKIM to come from these domains, isn't refused for it.",
+        "proven by SPF or DKIM to come from these domains, is neither refused nor held for it.",
     )
 
 

@@ -20,6 +20,7 @@ NOBODY = 65534
 
 A_SECRET = base64.b64encode(b"a" * 32).decode()
 
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "keys"

@@ -1,0 +1,61 @@
+"""What the author of a message, the address in From, has coming: blocks, and what DMARC asks for.
+
+The scan milter judges likewise at the end of the message (postmask.alias.content); what went past it,
+or could not be refused there for the other recipients' sake, is judged here.
+
+DIAGNOSTICS
+    As in postmask.alias.content. UnknownNowError: the directory can't say whether the author is blocked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postmask.address import AddressError, parse_loose
+from postmask.alias.content import forged
+from postmask.alias.rcpt import blocked
+from postmask.auth.forwarders import TrustedForwarders
+from postmask.auth.networks import Network, is_own
+from postmask.authentication import Authentication
+from postmask.directory.lookup import Found, Unavailable
+from postmask.directory.records import Alias, Directory, Domain
+from postmask.verdict import Verdict, deliver
+from postmask_transport.contacts import UnknownNowError
+from postmask_transport.incoming import Incoming
+
+
+@dataclass(frozen=True, slots=True)
+class Authors:
+    """Judges authors. Shared by threads.
+
+    own_networks: clients of the site's own, who aren't asked for DMARC. trusted: who may break it.
+    """
+
+    directory: Directory
+    own_networks: Sequence[Network]
+    trusted: TrustedForwarders
+
+    def judge(
+        self, incoming: Incoming, alias: Alias, domain: Domain, author: str, found: Authentication | None
+    ) -> Verdict:
+        """To be delivered, unless something is said. author: as a key, "" without one; found: None where
+        nobody was asked. Raises UnknownNowError."""
+        # A block of the envelope sender has acted already.
+        if author and author != _key(incoming.envelope.sender):
+            rule = self.directory.sender_rule(author, alias, domain)
+            if isinstance(rule, Unavailable):
+                raise UnknownNowError(rule.reason)
+            if isinstance(rule, Found):
+                return blocked(rule.value)
+        client = incoming.envelope.client.address
+        if found is None or is_own(client, self.own_networks):
+            return deliver()
+        return forged(found, trusted=self.trusted.brought(client or "", found)) or deliver()
+
+
+def _key(sender: str) -> str:
+    try:
+        return parse_loose(sender).key
+    except AddressError:
+        return sender
