@@ -95,19 +95,22 @@ def wire_alias(settings: Settings, signals: Signals) -> Service:
     serves."""
     from postmask import daemon, keys
     from postmask.alias.rcpt import Decider
+    from postmask.auth.networks import own_networks
     from postmask.clock import SystemClock
     from postmask.directory.opening import open_directory
     from postmask.spool import Spool
     from postmask_milter import alias_service
+    from postmask_milter.rates import RcptRates
     from postmask_milter.recording import SpoolRecorder
 
     clock = SystemClock()
     keyring = keys.load(settings.keys.file)
     spool = Spool(settings.spool.path, clock)
     directory = open_directory(settings, spool, clock)
+    rates = RcptRates(settings.rates, own_networks(settings.postfix.config_dir), clock)
     listen = partial(daemon.listen_unix, group=socket_group(settings.postfix.mail_owner))
     return alias_service.assemble(
-        Decider(directory, keyring, clock),
+        Decider(directory, keyring, clock, rates),
         SpoolRecorder(directory, keyring, spool, clock),
         clock,
         settings.milter,

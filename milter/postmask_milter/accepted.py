@@ -32,8 +32,8 @@ class Accepted:
     def keeping(self, answer: Answer) -> Answer:
         """The same answers, the accepting ones kept."""
 
-        def kept(recipient: str, sender: str, queue_id: str) -> Verdict | None:
-            verdict = answer(recipient, sender, queue_id)
+        def kept(recipient: str, sender: str, client: str, queue_id: str) -> Verdict | None:
+            verdict = answer(recipient, sender, client, queue_id)
             if verdict is not None and verdict.accepted:
                 self._keep(recipient, sender, verdict)
             return verdict
@@ -43,9 +43,9 @@ class Accepted:
     def repeating(self, answer: Answer) -> Answer:
         """What was kept, else the answer."""
 
-        def repeated(recipient: str, sender: str, queue_id: str) -> Verdict | None:
+        def repeated(recipient: str, sender: str, client: str, queue_id: str) -> Verdict | None:
             kept = self._take(recipient, sender)
-            return answer(recipient, sender, queue_id) if kept is None else kept
+            return answer(recipient, sender, client, queue_id) if kept is None else kept
 
         return repeated
 

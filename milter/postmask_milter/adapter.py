@@ -100,7 +100,10 @@ class AliasMilter(_Connection):
     @Milter.symlist("i")
     def connect(self, hostname: str, family: int, hostaddr: object) -> int:  # noqa: ARG002
         """Let emulated sessions through."""
-        return Milter.ACCEPT if is_emulated(hostname, hostaddr) else Milter.CONTINUE
+        if is_emulated(hostname, hostaddr):
+            return Milter.ACCEPT
+        self._session.connect(hostaddr)
+        return Milter.CONTINUE
 
     @Milter.symlist("i")
     @Milter.noreply

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from postmask.verdict import Verdict
 
-Answer = Callable[[str, str, str], Verdict | None]
-"""Of recipient, envelope sender and queue id ("" while there is none)."""
+Answer = Callable[[str, str, str, str], Verdict | None]
+"""Of recipient, envelope sender, client address and queue id ("" while there is none)."""
 
 
 def is_emulated(host: str, address: object) -> bool:
@@ -28,13 +28,18 @@ def is_emulated(host: str, address: object) -> bool:
 
 
 class Session:
-    """One session: keeps the envelope sender for the recipients that follow."""
+    """One session: keeps client and envelope sender for the recipients that follow."""
 
-    __slots__ = ("_answer", "_sender")
+    __slots__ = ("_answer", "_client", "_sender")
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
+        self._client = ""
         self._sender = ""
+
+    def connect(self, address: object) -> None:
+        """The client's address, as pymilter gives it."""
+        self._client = host_of(address)
 
     def mail(self, sender: str) -> None:
         """MAIL FROM, a path in angle brackets as the protocol has it."""
@@ -42,7 +47,12 @@ class Session:
 
     def rcpt(self, recipient: str, queue_id: str) -> Verdict | None:
         """RCPT TO, likewise. None: not ours."""
-        return self._answer(without_brackets(recipient), self._sender, queue_id)
+        return self._answer(without_brackets(recipient), self._sender, self._client, queue_id)
+
+
+def host_of(address: object) -> str:
+    """The client's host in an address as pymilter gives it; "" where there is none."""
+    return str(address[0]) if isinstance(address, tuple) and address else ""
 
 
 def without_brackets(path: str) -> str:

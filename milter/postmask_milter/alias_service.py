@@ -49,8 +49,11 @@ def assemble(
     )
     workers = Workers("rcpt", WORKERS)
 
-    def ask(recipient: str, sender: str, queue_id: str) -> Verdict | None:
-        return workers.ask(lambda: at_milter.answer(recipient, sender, queue_id), settings.command_deadline)
+    def ask(recipient: str, sender: str, client: str, queue_id: str) -> Verdict | None:
+        def answer() -> Verdict | None:
+            return at_milter.answer(recipient, sender, client, queue_id)
+
+        return workers.ask(answer, settings.command_deadline)
 
     running = Running()
     kind = alias_milter(accepted.repeating(ask), running)

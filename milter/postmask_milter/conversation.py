@@ -99,7 +99,8 @@ def verdict_on(request: Request, rcpt: Answer) -> Verdict | None:
     recipient, sender = request.get("recipient"), request.get("sender")
     if not state or not recipient or sender is None:
         return unavailable("a policy request without what RCPT has")
-    return rcpt(quoted(recipient), quoted(sender), request.get("queue_id") or "")
+    client = request.get("client_address") or ""
+    return rcpt(quoted(recipient), quoted(sender), client, request.get("queue_id") or "")
 
 
 def quoted(address: str) -> str:

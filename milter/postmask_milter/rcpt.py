@@ -28,7 +28,7 @@ LOGGER = logging.getLogger(__name__)
 class Decider(Protocol):
     """The decision: postmask.alias.rcpt."""
 
-    def decide(self, recipient: str, sender: str, *, ours: bool = False) -> Verdict | None:
+    def decide(self, recipient: str, sender: str, client: str = "", *, ours: bool = False) -> Verdict | None:
         """The answer to one RCPT, None for a recipient that isn't ours. Never raises."""
 
 
@@ -53,11 +53,11 @@ class Rcpt:
         self._by = by
         self._ours = ours
 
-    def answer(self, recipient: str, sender: str, queue_id: str = "") -> Verdict | None:
+    def answer(self, recipient: str, sender: str, client: str = "", queue_id: str = "") -> Verdict | None:
         """The verdict on one recipient, None: not ours. Never raises."""
         began = self._clock.monotonic()
         try:
-            verdict = self._decider.decide(recipient, sender, ours=self._ours)
+            verdict = self._decider.decide(recipient, sender, client, ours=self._ours)
         except Exception as error:  # an unknown exception is a deferral, in every shell
             LOGGER.exception("the RCPT decision raised")
             verdict = unavailable(type(error).__name__) if self._ours else None

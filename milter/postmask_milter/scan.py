@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from postmask.message.headers import Field, Headers
 from postmask.verdict import Verdict
-from postmask_milter.alias import without_brackets
+from postmask_milter.alias import host_of, without_brackets
 
 _UNKNOWN = "unknown"
 """What Postfix calls a client whose name it couldn't verify."""
@@ -90,8 +90,7 @@ class Session:
 
     def connect(self, name: str, address: object) -> None:
         """The client: its verified name, and the address as pymilter gives it."""
-        host = str(address[0]) if isinstance(address, tuple) and address else ""
-        self._client = Client(host, "" if name == _UNKNOWN else name)
+        self._client = Client(host_of(address), "" if name == _UNKNOWN else name)
 
     def hello(self, name: str) -> None:
         """HELO or EHLO."""

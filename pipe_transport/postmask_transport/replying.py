@@ -26,6 +26,7 @@ from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unprove
 from postmask.clock import DAY
 from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import Alias, MailboxState, ReverseAlias
+from postmask.rates import Rate
 from postmask.spool import LedgerRow, LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
 from postmask.tokens import reverse_token
 from postmask.verdict import Kind, Verdict, defer, discard, hold, reject, unavailable
@@ -34,7 +35,6 @@ from postmask_transport.examination import Examination
 from postmask_transport.forwarding import Stationery, ledger_key
 from postmask_transport.incoming import Incoming
 from postmask_transport.outgoing import Outgoing
-from postmask_transport.rates import Rate
 
 _NOTICES_A_DAY = 5
 

@@ -21,6 +21,7 @@ from postmask.auth.networks import own_networks
 from postmask.clock import Clock, SystemClock
 from postmask.config import Settings
 from postmask.directory.opening import open_directory
+from postmask.rates import Rate
 from postmask.reinjection.submit import Reinjector
 from postmask.spam.opening import open_scanner
 from postmask.spam.publishing import Publisher
@@ -37,7 +38,6 @@ from postmask_transport.lmtp import Limits, Server, Times
 from postmask_transport.notices import NoticeSender
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.patience import Patience
-from postmask_transport.rates import Rate
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner
 

@@ -1,4 +1,5 @@
-"""What the scan milter refuses at the end of data, and how it leaves all that isn't for it to refuse."""
+"""What the scan milter refuses at the end of data, and how it leaves all that isn't for it to refuse; and
+what waits at RCPT since there is too much of it."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ LISTS = "192.0.2.99"
 
 @pytest.fixture(scope="module")
 def service(names: Nameserver) -> Iterator[Service]:
-    """One with a trusted forwarder."""
+    """One with a trusted forwarder, and a rate that only one test reaches."""
     with lab(door="pipe", nameserver=names.text) as running:
         made = Service("refusals", running, names)
         publish(made)
@@ -27,7 +28,8 @@ def service(names: Nameserver) -> Iterator[Service]:
         names.txt(STRICT, f"v=spf1 ip4:{OWNERS_HOST} -all")
         with Path(running.config).open("a") as config:
             config.write(f'[mail]\ntrusted_forwarders = ["{LISTS}", "lists.example"]\n')
-        with killed(made, "milter-scan", "forwarder"):
+            config.write("[rates]\nalias = 6\n")
+        with killed(made, "milter-alias", "milter-scan", "forwarder"):
             pass
         yield made
 
@@ -134,6 +136,20 @@ def test_what_is_refused_leaves_nothing_open(service: Service) -> None:
     service.lab.await_log("milter-reject: END-OF-MESSAGE")
     told = service.lab.postmask("reconcile", "--since", "1h", check=False)
     assert told.exit_code == 0, told.stdout
+
+
+def test_over_the_rate_mail_waits(service: Service) -> None:
+    flooded, other = service.alias(), service.alias()
+    with service.lab.client() as session:
+        session.mail("bob@example.com")
+        answers = [session.rcpt(flooded.alias) for _ in range(7)]
+        assert [code for code, _ in answers] == [250] * 6 + [450]
+        assert answers[-1][1].startswith(b"4.7.1 ")
+        assert session.rcpt(other.alias)[0] == 250
+        assert session.rcpt("postmaster@alias.test")[0] == 250
+    with service.lab.client() as session:
+        session.mail("somebody.else@example.com")
+        assert session.rcpt(flooded.alias)[0] == 450
 
 
 def _events(service: Service, alias: str) -> list[str]:

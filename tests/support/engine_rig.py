@@ -15,6 +15,7 @@ from postmask.auth.forwarders import TrustedForwarders
 from postmask.clock import DAY, Deadline, ManualClock
 from postmask.directory.local import LocalDirectory
 from postmask.keys import Keyring, Secret
+from postmask.rates import Rate
 from postmask.reinjection.submit import Outcome as Answer
 from postmask.reinjection.submit import Submitted, Unknown
 from postmask.spool import Spool
@@ -30,7 +31,6 @@ from postmask_transport.incoming import Reader
 from postmask_transport.lmtp import Client, Envelope
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.patience import Patience
-from postmask_transport.rates import Rate
 from postmask_transport.replying import Replying
 from postmask_transport.signing import DomainSigner
 

@@ -6,6 +6,7 @@ Domain alias.test with an alias for each kind of answer (see `directory`). The a
 when FOLDER/go exists, the one for broken@ is an exception of the directory's.
 """
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -14,12 +15,13 @@ import directories
 from postmask import daemon, log
 from postmask.alias.rcpt import Decider
 from postmask.clock import SystemClock
-from postmask.config.sections import Milter
+from postmask.config.sections import Milter, Rates
 from postmask.directory.lookup import Lookup
 from postmask.directory.records import Alias, AliasState, BlockAction, SenderRule, WhenDisabled
 from postmask.keys import Keyring, Secret
 from postmask.verdict import Verdict
 from postmask_milter import alias_service, service
+from postmask_milter.rates import RcptRates
 from postmask_milter.signals import Signals
 
 DOMAIN = "alias.test"
@@ -74,7 +76,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     log.setup("milter-program", "info")
     clock = SystemClock()
-    decider = Decider(directory(folder), Keyring([Secret(1, "2030-01-01", bytes(range(32)))]), clock)
+    rates = RcptRates(Rates(math.inf, math.inf, math.inf), (), clock)
+    decider = Decider(directory(folder), Keyring([Secret(1, "2030-01-01", bytes(range(32)))]), clock, rates)
     service.leave(
         alias_service.assemble(
             decider,

@@ -29,6 +29,7 @@ class Facts:
     alias:      for an ordinary local part, with or without detail.
     detail:     what follows the "+", None without one, or when the alias was found with it.
     rule:       the block that matches the envelope sender.
+    over:       which rate is reached, where they are asked for; "" none.
     """
 
     domain: Lookup[Domain]
@@ -38,6 +39,7 @@ class Facts:
     alias: Lookup[Alias] = ABSENT
     detail: str | None = None
     rule: Lookup[SenderRule] = ABSENT
+    over: str = ""
 
 
 def gather(directory: Directory, keys: Keyring, today: int, recipient: Address, sender: str) -> Facts:

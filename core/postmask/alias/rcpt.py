@@ -5,8 +5,8 @@ turns whatever goes wrong into "451 4.3.0".
 
 DIAGNOSTICS
     550 5.1.1 unknown, or forged or stale bounce address or reverse alias; 550 5.1.2 a subdomain that
-    isn't ours; 550 5.2.1 disabled; 550 5.7.1 blocked sender; 450 4.2.1 known but not now;
-    451 4.3.0 can't tell. None: not ours, to be left untouched.
+    isn't ours; 550 5.2.1 disabled; 550 5.7.1 blocked sender; 450 4.7.1 over the rate; 450 4.2.1 known
+    but not now; 451 4.3.0 can't tell. None: not ours, to be left untouched.
 
 STANDARDS
     RFC 5321 §3.6.2 and §4.2.3, RFC 3463 §3.
@@ -14,7 +14,8 @@ STANDARDS
 
 from __future__ import annotations
 
-from typing import assert_never
+from dataclasses import replace
+from typing import Protocol, assert_never
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
@@ -52,6 +53,8 @@ def answer(facts: Facts) -> Verdict | None:
         return unavailable(facts.rule.reason)
     if isinstance(facts.rule, Found):
         return blocked(facts.rule.value)
+    if facts.over:
+        return defer("4.7.1", "too much mail within an hour, try again later", f"rate of the {facts.over}")
     if isinstance(facts.alias, Absent):
         return UNKNOWN
     return of_alias(facts.alias.value)
@@ -113,32 +116,41 @@ def _disabled(answer_wanted: WhenDisabled) -> Verdict:
             assert_never(answer_wanted)
 
 
+class Rates(Protocol):
+    """How often who may be named in RCPT."""
+
+    def reached(self, sender: str, alias: str, client: str, *, counts: bool) -> str:
+        """Which rate is reached, "" if none; then it is one more, if that counts."""
+
+
 class Decider:
     """The decision with its directory at hand. Shared by threads."""
 
-    def __init__(self, directory: Directory, keys: Keyring, clock: Clock) -> None:
+    def __init__(self, directory: Directory, keys: Keyring, clock: Clock, rates: Rates) -> None:
         self._directory = directory
         self._keys = keys
         self._clock = clock
+        self._rates = rates
         self._ours: set[str] = set()
 
-    def decide(self, recipient: str, sender: str, *, ours: bool = False) -> Verdict | None:
-        """The answer for one RCPT; never raises.
+    def decide(self, recipient: str, sender: str, client: str = "", *, ours: bool = False) -> Verdict | None:
+        """The answer for one RCPT; never raises. client: its address.
 
         ours: the caller knows that Postfix holds the recipient's domain as one of ours (the gate is
         asked for no other). Without that, a domain that nobody can look up now is ours only if it
-        was seen to be so before: the host's own mail must not wait for our database.
+        was seen to be so before: the host's own mail must not wait for our database. Rates are counted
+        for the gate alone: whoever asks after it asks about the same recipient.
         """
         try:
             address = parse_loose(recipient)
         except AddressError as error:
             return reject("5.1.3", "bad address syntax", str(error)) if ours else None
         try:
-            return self._decide(address, sender, ours)
+            return self._decide(address, sender, client, ours)
         except Exception as error:  # noqa: BLE001  an unknown exception is a deferral, in every shell
             return unavailable(f"{type(error).__name__}: {error}") if ours or self._seen(address) else None
 
-    def _decide(self, address: Address, sender: str, ours: bool) -> Verdict | None:
+    def _decide(self, address: Address, sender: str, client: str, ours: bool) -> Verdict | None:
         today = int(self._clock.now()) // DAY
         facts = gather(self._directory, self._keys, today, address, sender)
         if isinstance(facts.domain, Found):
@@ -149,7 +161,14 @@ class Decider:
             self._ours.discard(address.domain)
             if ours:
                 return reject("5.1.2", "no mail for this domain here", "domain not in the directory")
-        return answer(facts)
+        return answer(self._rated(facts, sender, client, ours))
+
+    def _rated(self, facts: Facts, sender: str, client: str, counts: bool) -> Facts:
+        """With the rate that is reached, where nothing else has decided before."""
+        if facts.reserved or isinstance(facts.alias, Unavailable) or not isinstance(facts.rule, Absent):
+            return facts
+        alias = facts.alias.value.address if isinstance(facts.alias, Found) else ""
+        return replace(facts, over=self._rates.reached(sender, alias, client, counts=counts))
 
     def _seen(self, address: Address) -> bool:
         """True if the address lies in, or below, a domain that was ours when last looked up."""

@@ -22,6 +22,7 @@ _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::([0-9]{1,5})
 _SQLITE = re.compile(r"sqlite(\+[a-z0-9]+)?:////[^/]")
 _POSTGRES = re.compile(r"(postgresql|postgres)(\+[a-z0-9]+)?://([^@/?]*@)?([^][/?]|\[[^][/?]*\])*/[^?]")
 _DNS_PORT = 53
+_ANY = 1_000_000_000
 
 
 class Unfit(Exception):  # noqa: N818 - no error yet: the reader makes one of it
@@ -65,6 +66,16 @@ def _read_ratio(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
         raise Unfit
     return float(value)
+
+
+def whole_or_never(least: int) -> Kind:
+    """A whole number, or infinity."""
+
+    def read(value: object) -> float:
+        number: float = math.inf if value == math.inf else whole(least, _ANY).read(value)
+        return number
+
+    return Kind("number", f"a whole number from {least}; inf is no limit", read)
 
 
 def one_of(*words: str) -> Kind:

@@ -8,6 +8,7 @@ This is the only place where they stand, but for the spam check's in postmask.co
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,8 +28,11 @@ from postmask.config.kinds import (
     one_of,
     seconds,
     whole,
+    whole_or_never,
 )
 from postmask.config.spam import Rspamd, Spam, Spamd
+
+A_HOUR = whole_or_never(1)
 
 
 def _host_name(_known: Known) -> str:
@@ -254,6 +258,24 @@ class Milter:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """How much mail for aliases this node takes an hour at most; what is beyond that waits (450 4.7.1)."""
+
+    sender: float = setting(
+        A_HOUR,
+        math.inf,
+        "How many recipients one envelope sender may name. The null sender has no rate.",
+    )
+    alias: float = setting(A_HOUR, math.inf, "How many messages one alias takes.")
+    client: float = setting(
+        A_HOUR,
+        math.inf,
+        "How many recipients one SMTP client may name, known or not: an IPv4 address, or an IPv6 network of "
+        "64 bits. Clients of mynetworks, and whom Postfix trusts with XCLIENT or XFORWARD, have no rate.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """What is written into mail."""
 
@@ -324,6 +346,7 @@ class Settings:
     hold: Hold
     forwarder: Forwarder
     milter: Milter
+    rates: Rates
     mail: Mail
     spam: Spam
     spamd: Spamd
@@ -348,6 +371,7 @@ SECTIONS = MappingProxyType(
         "hold": Hold,
         "forwarder": Forwarder,
         "milter": Milter,
+        "rates": Rates,
         "mail": Mail,
         "spam": Spam,
         "spamd": Spamd,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pytest
 
 from directories import MemoryDirectory, alias, mailbox
@@ -25,6 +27,18 @@ TODAY = int(CLOCK.now()) // DAY
 SENDER = "bob@example.com"
 
 
+@dataclass
+class Counted:
+    """Rates. over: which is reached; asked: for whom, and whether it counts."""
+
+    over: str = ""
+    asked: list[tuple[str, str, str, bool]] = field(default_factory=list)
+
+    def reached(self, sender: str, alias: str, client: str, *, counts: bool) -> str:
+        self.asked.append((sender, alias, client, counts))
+        return self.over
+
+
 @pytest.fixture
 def directory() -> MemoryDirectory:
     made = MemoryDirectory().with_domain()
@@ -33,7 +47,7 @@ def directory() -> MemoryDirectory:
 
 
 def ask(directory: MemoryDirectory, recipient: str, sender: str = SENDER, **how: bool) -> Verdict | None:
-    return Decider(directory, KEYS, CLOCK).decide(recipient, sender, **how)
+    return Decider(directory, KEYS, CLOCK, Counted()).decide(recipient, sender, **how)
 
 
 def said(verdict: Verdict | None) -> str:
@@ -149,7 +163,7 @@ def test_i_do_not_know_is_never_no(directory: MemoryDirectory, recipient: str) -
 
 
 def test_the_hosts_own_mail_does_not_wait_for_our_database(directory: MemoryDirectory) -> None:
-    decider = Decider(directory, KEYS, CLOCK)
+    decider = Decider(directory, KEYS, CLOCK, Counted())
     assert said(decider.decide("shop@alias.test", SENDER)) == "250 2.1.5"
     directory.broken = "database gone"
     assert decider.decide("x@example.org", SENDER) is None
@@ -173,3 +187,35 @@ def test_an_unknown_exception_is_a_deferral(
 
 def test_a_domain_that_postfix_still_holds_but_we_do_not(directory: MemoryDirectory) -> None:
     assert said(ask(directory, "x@gone.test", ours=True)) == "550 5.1.2"
+
+
+def test_rates_are_counted_for_the_gate_and_read_for_others(directory: MemoryDirectory) -> None:
+    rates = Counted()
+    decider = Decider(directory, KEYS, CLOCK, rates)
+    decider.decide("SHOP+news@alias.test", SENDER, "192.0.2.7", ours=True)
+    decider.decide("unknown@alias.test", "", "192.0.2.7")
+    assert rates.asked == [(SENDER, "shop@alias.test", "192.0.2.7", True), ("", "", "192.0.2.7", False)]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "answer"),
+    [
+        ("shop@alias.test", "450 4.7.1"),
+        ("off@alias.test", "450 4.7.1"),
+        ("unknown@alias.test", "450 4.7.1"),
+        ("postmaster@alias.test", "250 2.1.5"),
+        ("shop@sub.alias.test", "550 5.1.2"),
+    ],
+)
+def test_over_the_rate(directory: MemoryDirectory, recipient: str, answer: str) -> None:
+    directory.aliases["off@alias.test"] = alias("off@alias.test", state=AliasState.DISABLED)
+    decider = Decider(directory, KEYS, CLOCK, Counted("client"))
+    assert said(decider.decide(recipient, SENDER)) == answer
+    assert decider.decide("you@elsewhere.test", SENDER) is None
+
+
+def test_a_block_comes_before_the_rate(directory: MemoryDirectory) -> None:
+    directory.rules[SENDER] = SenderRule(BlockAction.REJECT, "alias", SENDER)
+    rates = Counted("sender")
+    assert said(Decider(directory, KEYS, CLOCK, rates).decide("shop@alias.test", SENDER)) == "550 5.7.1"
+    assert rates.asked == []

@@ -13,7 +13,7 @@ import engine_rig
 from directories import alias, mailbox
 from engine_rig import FOREIGN, KEYS, LOGGED_IN, PLAIN, Rig
 from postmask.alias.sifting import SpamRules
-from postmask.clock import Deadline, ManualClock
+from postmask.clock import Deadline
 from postmask.directory.records import Contact, ContactRule
 from postmask.message.evidence import SpamNote
 from postmask.message.headers import split
@@ -22,7 +22,6 @@ from postmask.spam.judgement import Attempt, Reason, Scan, Score
 from postmask.tokens import reverse_token
 from postmask.verdict import Kind, Verdict
 from postmask_transport.lmtp import Client
-from postmask_transport.rates import Rate
 
 RULES = SpamRules(mark=1.0, hold=2.0, discard=4.0, refuse=1.5)
 UNSCANNED = SpamNote(unscanned="spamd timeout")
@@ -173,15 +172,3 @@ def known_reverse_alias(rig: Rig) -> str:
     known = rig.spool.contact(7, "bob@example.com")
     assert known is not None
     return f"bob-at-example-com.{known.token}@alias.test"
-
-
-def test_a_rate_is_of_each_and_of_the_last_hour() -> None:
-    clock = ManualClock()
-    rate = Rate(2, clock)
-    for _ in range(2):
-        rate.count(1)
-        clock.advance(1_000)
-    assert rate.reached(1)
-    assert not rate.reached(2)
-    clock.advance(1_601)
-    assert not rate.reached(1)

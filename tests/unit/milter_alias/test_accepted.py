@@ -12,7 +12,7 @@ class Asked:
         self.verdict = verdict
         self.questions: list[tuple[str, str]] = []
 
-    def answer(self, recipient: str, sender: str, queue_id: str) -> Verdict | None:
+    def answer(self, recipient: str, sender: str, client: str, queue_id: str) -> Verdict | None:
         self.questions.append((recipient, sender))
         return self.verdict
 
@@ -21,10 +21,10 @@ def test_once_and_for_the_same_question_only() -> None:
     accepted = Accepted(ManualClock())
     gate, milter = Asked(deliver("alias")), Asked(None)
     ask_gate, ask_milter = accepted.keeping(gate.answer), accepted.repeating(milter.answer)
-    assert ask_gate("shop@a", "bob@b", "") == deliver("alias")
-    assert ask_milter("shop@a", "eve@b", "") is None
-    assert ask_milter("shop@a", "bob@b", "4Q") == deliver("alias")
-    assert ask_milter("shop@a", "bob@b", "4Q") is None
+    assert ask_gate("shop@a", "bob@b", "192.0.2.7", "") == deliver("alias")
+    assert ask_milter("shop@a", "eve@b", "192.0.2.7", "") is None
+    assert ask_milter("shop@a", "bob@b", "192.0.2.7", "4Q") == deliver("alias")
+    assert ask_milter("shop@a", "bob@b", "192.0.2.7", "4Q") is None
     assert milter.questions == [("shop@a", "eve@b"), ("shop@a", "bob@b")]
 
 
@@ -32,18 +32,18 @@ def test_for_a_second_only() -> None:
     clock = ManualClock()
     accepted = Accepted(clock)
     milter = Asked(None)
-    accepted.keeping(Asked(deliver()).answer)("shop@a", "bob@b", "")
+    accepted.keeping(Asked(deliver()).answer)("shop@a", "bob@b", "192.0.2.7", "")
     clock.advance(SECONDS)
-    assert accepted.repeating(milter.answer)("shop@a", "bob@b", "") is None
+    assert accepted.repeating(milter.answer)("shop@a", "bob@b", "192.0.2.7", "") is None
     assert milter.questions
 
 
 def test_refusals_and_what_is_not_ours_are_not_kept() -> None:
     accepted = Accepted(ManualClock())
     for verdict in (None, reject("5.1.1", "no")):
-        assert accepted.keeping(Asked(verdict).answer)("shop@a", "bob@b", "") == verdict
+        assert accepted.keeping(Asked(verdict).answer)("shop@a", "bob@b", "192.0.2.7", "") == verdict
         milter = Asked(deliver())
-        accepted.repeating(milter.answer)("shop@a", "bob@b", "")
+        accepted.repeating(milter.answer)("shop@a", "bob@b", "192.0.2.7", "")
         assert milter.questions == [("shop@a", "bob@b")]
 
 
@@ -51,10 +51,10 @@ def test_what_nobody_fetches_does_not_pile_up() -> None:
     accepted = Accepted(ManualClock())
     ask_gate = accepted.keeping(Asked(deliver()).answer)
     for number in range(3 * SIZE):
-        ask_gate(f"r{number}@a", "bob@b", "")
+        ask_gate(f"r{number}@a", "bob@b", "192.0.2.7", "")
     assert len(accepted._kept) <= SIZE
     for _ in range(3 * SIZE):
-        ask_gate("shop@a", "bob@b", "")
+        ask_gate("shop@a", "bob@b", "192.0.2.7", "")
     assert max(map(len, accepted._kept.values())) <= PARALLEL
 
 
@@ -63,7 +63,7 @@ def test_as_often_as_the_gate_has_said_it() -> None:
     milter = Asked(None)
     ask_gate, ask_milter = accepted.keeping(Asked(deliver()).answer), accepted.repeating(milter.answer)
     for _ in range(2):
-        ask_gate("shop@a", "bob@b", "")
-    assert [ask_milter("shop@a", "bob@b", "") for _ in range(3)] == [deliver(), deliver(), None]
+        ask_gate("shop@a", "bob@b", "192.0.2.7", "")
+    assert [ask_milter("shop@a", "bob@b", "192.0.2.7", "") for _ in range(3)] == [deliver(), deliver(), None]
     assert len(milter.questions) == 1
     assert accepted._kept == {}

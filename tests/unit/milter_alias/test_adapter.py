@@ -20,7 +20,7 @@ class Lab:
         self.asked: list[tuple[str, str, str]] = []
         self.verdicts: dict[str, Verdict | None] = {}
 
-    def answer(self, recipient: str, sender: str, queue_id: str) -> Verdict | None:
+    def answer(self, recipient: str, sender: str, client: str, queue_id: str) -> Verdict | None:
         self.asked.append((recipient, sender, queue_id))
         return self.verdicts.get(recipient)
 

@@ -23,22 +23,23 @@ def test_only_localhost_without_a_port_is_emulated(host: str, address: object, e
 
 
 def test_each_recipient_is_asked_with_the_sender_of_its_message() -> None:
-    asked: list[tuple[str, str, str]] = []
+    asked: list[tuple[str, str, str, str]] = []
 
-    def answer(recipient: str, sender: str, queue_id: str) -> Verdict:
-        asked.append((recipient, sender, queue_id))
+    def answer(recipient: str, sender: str, client: str, queue_id: str) -> Verdict:
+        asked.append((recipient, sender, client, queue_id))
         return deliver()
 
     session = Session(answer)
+    session.connect(("192.0.2.7", 4711))
     session.mail("<bob@example.com>")
     session.rcpt("<a@alias.example>", "")
     session.rcpt("<b@alias.example>", "4Q")
     session.mail("<>")
     session.rcpt("<c@alias.example>", "")
     assert asked == [
-        ("a@alias.example", "bob@example.com", ""),
-        ("b@alias.example", "bob@example.com", "4Q"),
-        ("c@alias.example", "", ""),
+        ("a@alias.example", "bob@example.com", "192.0.2.7", ""),
+        ("b@alias.example", "bob@example.com", "192.0.2.7", "4Q"),
+        ("c@alias.example", "", "192.0.2.7", ""),
     ]
 
 

@@ -43,7 +43,7 @@ class Lab:
         self.thread.join(30)
         self.open.close()
 
-    def answer(self, recipient: str, sender: str, queue_id: str) -> Verdict | None:
+    def answer(self, recipient: str, sender: str, client: str, queue_id: str) -> Verdict | None:
         self.asked.append((recipient, sender, queue_id))
         return self.verdict(recipient)
 

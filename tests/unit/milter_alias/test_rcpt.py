@@ -17,11 +17,11 @@ class Parts:
     def __init__(self, verdict: Verdict | Exception | None) -> None:
         self.verdict = verdict
         self.clock = ManualClock()
-        self.asked: list[tuple[str, str, bool]] = []
+        self.asked: list[tuple[str, str, str, bool]] = []
         self.recorded: list[tuple[Verdict, str, str]] = []
 
-    def decide(self, recipient: str, sender: str, *, ours: bool = False) -> Verdict | None:
-        self.asked.append((recipient, sender, ours))
+    def decide(self, recipient: str, sender: str, client: str = "", *, ours: bool = False) -> Verdict | None:
+        self.asked.append((recipient, sender, client, ours))
         self.clock.advance(0.0042)
         if isinstance(self.verdict, Exception):
             raise self.verdict
@@ -41,13 +41,13 @@ def _everything_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_decision_hears_who_asks_for_whom() -> None:
     parts = Parts(deliver())
-    assert parts.rcpt().answer("a@b", "c@d") == deliver()
+    assert parts.rcpt().answer("a@b", "c@d", "192.0.2.7") == deliver()
     parts.rcpt("milter", ours=False).answer("a@b", "")
-    assert parts.asked == [("a@b", "c@d", True), ("a@b", "", False)]
+    assert parts.asked == [("a@b", "c@d", "192.0.2.7", True), ("a@b", "", "", False)]
 
 
 def test_one_canonical_line_an_answer(caplog: pytest.LogCaptureFixture) -> None:
-    Parts(REFUSED).rcpt().answer("shop@alias.example", "bob@example.com", "4Q")
+    Parts(REFUSED).rcpt().answer("shop@alias.example", "bob@example.com", "192.0.2.7", "4Q")
     (record,) = caplog.records
     assert record.levelno == logging.INFO
     assert record.getMessage() == (
