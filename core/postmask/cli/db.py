@@ -107,7 +107,7 @@ def status(ctx: click.Context, runtime: Runtime) -> None:
     "--nodes-to",
     "node_url",
     metavar="URL",
-    help="The same as the nodes open it. "
+    help='The same as the nodes open it; "-": likewise, on a line of its own. '
     "[default: with the role and password of database.url; from SQLite a new role]",
 )
 @click.option("--dry-run", is_flag=True, help="Only say whether it could be moved there.")
@@ -122,45 +122,64 @@ def move(runtime: Runtime, url: str, node_url: str | None, dry_run: bool) -> Non
     """
     from postmask.cli.move import move_to
 
-    owner_url = sys.stdin.readline().strip() if url == "-" else url
-    move_to(runtime, owner_url, node_url, dry_run=dry_run)
+    move_to(runtime, _given(url), None if node_url is None else _given(node_url), dry_run=dry_run)
 
 
-@db.command("backup", examples=("postmask db backup /var/backups/postmask.db",))
+@db.command("backup", examples=("postmask db backup /var/backups/postmask.copy",))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_obj
 def backup(runtime: Runtime, file: Path) -> None:
-    """Copy an SQLite database, while it is in use, to a new file. Postgres has pg_dump.
+    """Copy the database, while it is in use, to a new file; on Postgres by pg_dump.
 
     The key file isn't in it: back that up apart.
     """
-    from postmask.store.backup import backup as copy
+    from postmask.store import backup as sqlite
+    from postmask.store import dump
+    from postmask.store.engine import sqlite_path
 
-    copy(runtime.settings.database.owner_url, file)
+    url = runtime.settings.database.owner_url
+    if sqlite_path(url) is None:
+        dump.backup(url, file)
+    else:
+        sqlite.backup(url, file)
     if runtime.output.json:
         return runtime.output.record({"file": str(file)})
     runtime.output.say(f"copied to {file}; the key file {runtime.settings.keys.file} isn't in it")
     return None
 
 
-@db.command("restore", examples=("postmask db restore /var/backups/postmask.db --yes",))
+@db.command("restore", examples=("postmask db restore /var/backups/postmask.copy --yes",))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj
 def restore(runtime: Runtime, file: Path, yes: bool) -> None:
-    """Put a copy in place of the SQLite database. Stop the programs before.
+    """Put a copy in place of the database. With SQLite stop the programs before.
 
+    On Postgres by pg_restore, in one transaction: the nodes notice, and copy everything anew. The database
+    and its owner must be there, in an empty one everything is made.
     Aliases made since the copy are gone then; addresses are never given out a second time.
     """
-    from postmask.store.backup import restore as put_back
+    from postmask.store import backup as sqlite
+    from postmask.store import dump
+    from postmask.store.engine import sqlite_path
 
     if not yes:
         _ask(f"Replace the database by {file}")
-    generation = put_back(runtime.settings.database.owner_url, file)
+    url = runtime.settings.database.owner_url
+    if sqlite_path(url) is None:
+        generation = dump.restore(url, file, _node(runtime))
+        then = "the nodes copy it anew by themselves"
+    else:
+        generation = sqlite.restore(url, file)
+        then = "start the programs again"
     if runtime.output.json:
         return runtime.output.record({"file": str(file), "generation": generation})
-    runtime.output.say(f"the database is that of {file} now; start the programs again")
+    runtime.output.say(f"the database is that of {file} now; {then}")
     return None
+
+
+def _given(url: str) -> str:
+    return sys.stdin.readline().strip() if url == "-" else url
 
 
 def _ask(question: str) -> None:
@@ -171,8 +190,18 @@ def _ask(question: str) -> None:
 
 def _grant(runtime: Runtime) -> str | None:
     """Make or renew the nodes' role; its name, None where there is no such role to make."""
-    from postmask.store.engine import parse_url
     from postmask.store.roles import grant_node_role
+
+    node = _node(runtime)
+    if node is None:
+        return None
+    grant_node_role(runtime.engine, *node)
+    return node[0]
+
+
+def _node(runtime: Runtime) -> tuple[str, str] | None:
+    """The nodes' role and its password; None: SQLite, or they use the owner's."""
+    from postmask.store.engine import parse_url
 
     settings = runtime.settings.database
     url = parse_url(settings.url)
@@ -181,8 +210,7 @@ def _grant(runtime: Runtime) -> str | None:
         return None
     if not url.username or url.password is None:
         raise CommandError("database.url needs the nodes' role and its password", os.EX_CONFIG)
-    grant_node_role(runtime.engine, url.username, str(url.password))
-    return url.username
+    return url.username, str(url.password)
 
 
 def _plain(status: Status) -> dict[str, object]:

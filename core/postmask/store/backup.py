@@ -1,4 +1,4 @@
-"""Copies of an SQLite truth while it is in use, and bringing one back.
+"""Copies of an SQLite truth while it is in use, and bringing one back. (Of a Postgres: store.dump.)
 
 A copy is made by SQLite's own backup interface, aside and then renamed. A restore writes through the
 same interface into the file that is there: exchanging a WAL database's file under its readers would
@@ -8,7 +8,7 @@ A restore raises the generation above both, so that whoever keeps a copy of the 
 it has to copy anew.
 
 DIAGNOSTICS
-    StoreError: not SQLite, the file exists, isn't a database of ours, is damaged, or is of a newer
+    StoreError: the file exists, isn't a database of ours, is damaged, or is of a newer
     schema. Nothing is changed then.
 """
 
@@ -32,12 +32,22 @@ _PATIENCE = 30.0
 
 def backup(url: str, path: Path) -> None:
     """Copy the database to a new file, readable by its owner alone."""
-    source = _file_of(url, "pg_dump makes a copy of a Postgres database")
+    source = _file_of(url)
+    with new_file(path) as temporary:
+        _copy(source, temporary)
+        _check(temporary)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A file to be written aside, which has its name, and is on the disk, at the end of the block.
+
+    Raises StoreError if there is one of that name.
+    """
     if path.exists():
         raise StoreError(f"{path} exists; choose another name, or remove it first")
     with _aside(path) as temporary:
-        _copy(source, temporary)
-        _check(temporary)
+        yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
@@ -46,7 +56,7 @@ def backup(url: str, path: Path) -> None:
 
 def restore(url: str, path: Path) -> int:
     """Put a copy in place of the database, brought up to date; returns the new generation."""
-    target = _file_of(url, "pg_restore brings back a Postgres database")
+    target = _file_of(url)
     if not path.exists():
         raise NotFound(f"there is no file {path}")
     with _aside(target) as temporary:
@@ -62,10 +72,9 @@ def restore(url: str, path: Path) -> int:
     return generation
 
 
-def _file_of(url: str, instead: str) -> Path:
+def _file_of(url: str) -> Path:
     path = sqlite_path(url)
-    if path is None:
-        raise StoreError(f"this works with SQLite only; {instead}")
+    assert path is not None
     return path.absolute()
 
 

@@ -182,8 +182,12 @@ def state_of(connection: Connection) -> SchemaState:
         return SchemaState.FOREIGN if tables & set(models.Base.metadata.tables) else SchemaState.MISSING
     if revision == wanted_revision():
         return SchemaState.CURRENT
-    known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
-    return SchemaState.BEHIND if revision in known else SchemaState.AHEAD
+    return SchemaState.BEHIND if revision in known_revisions() else SchemaState.AHEAD
+
+
+def known_revisions() -> frozenset[str]:
+    """Those that this program can bring up to date, and its own."""
+    return frozenset(script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions())
 
 
 def _revision(connection: Connection) -> str | None:

@@ -96,7 +96,7 @@ class Servers:
         Of several servers the one that takes writes is meant. A session that is read-only by its own
         settings would fail libpq's "read-write" everywhere: there the same is called "primary".
         """
-        self._candidates = [dict(candidate, **settings) for candidate in _candidates(_fields(url))]
+        self._candidates = [dict(candidate, **settings) for candidate in _candidates(fields(url))]
         for candidate in self._candidates:
             if len(self._candidates) > 1:
                 candidate.setdefault("target_session_attrs", "read-write")
@@ -124,19 +124,20 @@ class Servers:
         raise psycopg2.OperationalError("; ".join(troubles))
 
 
-def _fields(url: URL) -> Fields:
+def fields(url: URL) -> Fields:
+    """libpq's parameters of a URL that was read."""
     named = {"user": url.username, "password": url.password, "host": url.host, "dbname": url.database}
     given = {name: str(value) for name, value in named.items() if value}
     port = {"port": str(url.port)} if url.port else {}
     return {name: str(value) for name, value in url.query.items()} | given | port
 
 
-def _candidates(fields: Fields) -> Iterator[dict[str, Any]]:
+def _candidates(named: Fields) -> Iterator[dict[str, Any]]:
     """The parameters of each server."""
-    lists = {part: fields[part].split(",") for part in _PARTS if part in fields}
+    lists = {part: named[part].split(",") for part in _PARTS if part in named}
     for number in range(max(map(len, lists.values()), default=1)):
         own = {part: values[number if len(values) > 1 else 0] for part, values in lists.items()}
-        one = {name: value for name, value in fields.items() if name not in _PARTS}
+        one = {name: value for name, value in named.items() if name not in _PARTS}
         yield one | {part: value for part, value in own.items() if value}
 
 

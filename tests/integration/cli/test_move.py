@@ -114,6 +114,13 @@ def test_what_it_says_and_writes(site: Site, target: str) -> None:
     whole(site)
 
 
+def test_both_urls_read_from_standard_input(site: Site, target: str) -> None:
+    nodes = target.replace(target.split("/")[2].partition("@")[0], f"{target.rpartition('/')[2]}_node:geheim")
+    told = site.run("db", "move", "--to", "-", "--nodes-to", "-", stdin=f"{target}\n{nodes}\n")
+    assert told.exit_code == 0, told.output
+    assert load(site.config, {}).database.url == nodes
+
+
 def test_other_nodes_are_named(site: Site, target: str) -> None:
     engine = make_engine(named(site))
     with engine.begin() as connection:

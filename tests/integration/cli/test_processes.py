@@ -48,6 +48,22 @@ def test_the_whole_way(shell) -> None:
     assert shell.json("domain", "list") == []
 
 
+def test_backup_and_restore(shell, tmp_path: Path) -> None:
+    """The nodes are let in again, with the role of the configuration."""
+    furnish(shell)
+    shell.json("db", "backup", str(tmp_path / "copy"))
+    shell.json("alias", "add", "late@alias.test", "--to", "me@real.test")
+    assert shell.json("db", "restore", str(tmp_path / "copy"), "--yes")["generation"] == 2
+    assert [alias["address"] for alias in shell.json("alias", "list")] == ["shop@alias.test"]
+    from postmask.config import load
+    from postmask.directory.lookup import Found
+    from postmask.store.directory import SqlDirectory
+
+    engine = make_engine(load(shell.config, {}).database.url, Use.DIRECTORY)
+    assert isinstance(SqlDirectory(engine).alias("shop@alias.test"), Found)
+    engine.dispose()
+
+
 def test_the_node_role_is_made_and_may_read(shell) -> None:
     shell.json("keys", "init")
     made = shell.json("db", "init")

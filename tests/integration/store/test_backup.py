@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from postgres import Cluster
 from postmask.directory.lookup import ABSENT, Found
 from postmask.store import schema
 from postmask.store.admin import aliases
@@ -124,13 +123,6 @@ def test_what_is_no_copy_of_ours(truth: Truth, tmp_path: Path) -> None:
 def test_where_nothing_can_be_written(truth: Truth, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="nowhere"):
         backup(truth.url, tmp_path / "nowhere" / "copy.db")
-
-
-def test_postgres_has_its_own(postgres: Cluster, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="pg_dump"):
-        backup(postgres.url(), tmp_path / "copy.db")
-    with pytest.raises(StoreError, match="pg_restore"):
-        restore(postgres.url(), tmp_path / "copy.db")
 
 
 def test_an_older_copy_is_brought_up_to_date(

@@ -34,7 +34,7 @@ from postmask.store.servers import Servers
 )
 def test_hosts(url: str, hosts: list[tuple[str | None, str | None]]) -> None:
     read = parse_url(url)
-    candidates = list(servers._candidates(servers._fields(read)))
+    candidates = list(servers._candidates(servers.fields(read)))
     assert [(one.get("host"), one.get("port")) for one in candidates] == hosts
     assert {one["dbname"] for one in candidates} == {"d"}
     again = read.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -1,0 +1,129 @@
+"""Copies of a Postgres truth by pg_dump, and bringing one back by pg_restore.
+
+Both work with the rights of the database's owner, who is no superuser. A dump holds the tables, their
+content and their functions, and no rights: roles belong to the server that it is put back on.
+
+A restore is one transaction: until its end everybody sees what was there before, and after it nobody but
+the owner may look, until in a second one the generation is raised and the nodes are admitted. By that
+they know that what they have copied has to be copied anew.
+
+DIAGNOSTICS
+    StoreError: the file exists, isn't a dump of ours, or is of a newer schema. StoreUnavailable: the
+    server can't be reached, or pg_dump and pg_restore aren't there, or are older than the server. Nothing
+    is changed then.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from psycopg2 import extensions
+from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
+
+from postmask.store import roles, schema, servers
+from postmask.store.backup import new_file
+from postmask.store.engine import as_store_error, make_engine, parse_url
+from postmask.store.errors import NotFound, StoreError, StoreUnavailable
+from postmask.store.models import Generation
+
+_SECRETS = ("password", "sslpassword")
+"""Not in a command line, which everybody on the host can read."""
+
+_LOCK_SECONDS = 60
+
+_REVISION = re.compile(r"^COPY \S*alembic_version .*;\n(\w+)\n", re.MULTILINE)
+
+
+def backup(url: str, path: Path) -> None:
+    """Dump the database, as of one moment, to a new file, readable by its owner alone."""
+    with new_file(path) as temporary:
+        _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={temporary}")
+
+
+def restore(url: str, path: Path, node: tuple[str, str] | None) -> int:
+    """Put a dump in place of what the database holds, brought up to date; returns the new generation.
+
+    node: the nodes' role and its password; None: they use the owner's.
+    """
+    if not path.exists():
+        raise NotFound(f"there is no file {path}")
+    _demand_ours(path)
+    before = _generation(url)
+    options = ("--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges")
+    _run(url, "pg_restore", *options, str(path))
+    schema.upgrade(url)
+    return _open(url, before, node)
+
+
+def _open(url: str, before: int, node: tuple[str, str] | None) -> int:
+    """The generation raised above both, and the nodes admitted."""
+    engine = make_engine(url)
+    try:
+        with engine.begin() as connection:
+            generation = max(before, schema.generation(connection)) + 1
+            connection.execute(update(Generation).values(number=generation))
+            if node is not None:
+                roles.admit(connection, *node)
+    except SQLAlchemyError as error:
+        raise as_store_error(error) from error
+    finally:
+        engine.dispose()
+    return generation
+
+
+def _demand_ours(path: Path) -> None:
+    """Raises StoreError."""
+    listed = _called("pg_restore", "--data-only", "--table=alembic_version", "--file=-", str(path))
+    found = _REVISION.search(listed.stdout)
+    if listed.returncode or not found:
+        said = _said(listed) or "there is no schema of ours in it"
+        raise StoreError(f"{path} is no dump of ours: {said}")
+    if found[1] not in schema.known_revisions():
+        raise StoreError(
+            f"{path} has the schema {found[1]}, which is newer than this program; upgrade Postmask"
+        )
+
+
+def _generation(url: str) -> int:
+    """0: there is none yet."""
+    return schema.status(url).generation or 0
+
+
+def _run(url: str, program: str, *arguments: str) -> None:
+    """One of Postgres's programs on this database. Raises StoreUnavailable."""
+    fields = servers.fields(parse_url(url))
+    options = f"{fields.get('options', '')} -c lock_timeout={_LOCK_SECONDS}s".strip()
+    shown = {name: value for name, value in fields.items() if name not in _SECRETS}
+    place = extensions.make_dsn(**{"connect_timeout": "10", **shown, "options": options})
+    done = _called(program, f"--dbname={place}", *arguments, password=fields.get("password"))
+    if done.returncode:
+        raise StoreUnavailable(f"{program} failed, nothing is changed: {_said(done)}")
+
+
+def _called(program: str, *arguments: str, password: str | None = None) -> subprocess.CompletedProcess[str]:
+    secret = {} if password is None else {"PGPASSWORD": password}
+    environ = {**os.environ, **secret, "LC_ALL": "C"}
+    command = [program, "--no-password", *arguments] if secret else [program, *arguments]
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environ,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError:
+        raise StoreUnavailable(
+            f"{program} isn't on this machine; it comes with Postgres's client, as new as the server:"
+            " apt-get install postgresql-client"
+        ) from None
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    return "; ".join(done.stderr.split("\n")[:3]).strip("; ")

@@ -1,0 +1,141 @@
+"""Dumps of a truth on Postgres, and bringing one back while programs are connected."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from postgres import Cluster
+from postmask.directory.lookup import ABSENT, Found, Unavailable
+from postmask.store import schema
+from postmask.store.admin import aliases
+from postmask.store.dump import backup, restore
+from postmask.store.errors import NotFound, StoreError, StoreUnavailable
+from truth import KEYS, Truth, made
+
+
+@pytest.fixture
+def truth(postgres: Cluster) -> Iterator[Truth]:
+    url = postgres.fresh()
+    with made(url) as truth:
+        truth.furnish()
+        yield truth
+    postgres.drop(url)
+
+
+@pytest.fixture
+def empty(postgres: Cluster) -> Iterator[str]:
+    url = postgres.fresh()
+    yield url
+    postgres.drop(url)
+
+
+def node_of(url: str, name: str) -> tuple[tuple[str, str], str]:
+    """The nodes' role with its password, and the URL with both."""
+    node = (f"{name}_node", "of the nodes")
+    return node, f"postgresql://{node[0]}:of%20the%20nodes@{url.rpartition('@')[2]}"
+
+
+def test_there_and_back_under_the_nodes_eyes(truth: Truth, tmp_path: Path) -> None:
+    node, url = node_of(truth.url, truth.url.rpartition("/")[2])
+    schema.grant_node_role(truth.engine, *node)
+    directory = truth.directory(url)
+    backup(truth.url, tmp_path / "dump")
+    assert (tmp_path / "dump").stat().st_mode & 0o077 == 0
+    truth.do(aliases.add, KEYS, "later@alias.test", ["bob@real.test"], now=1.0)
+    assert isinstance(directory.alias("later@alias.test"), Found)
+    assert restore(truth.url, tmp_path / "dump", node) == 2
+    assert directory.alias("later@alias.test") == ABSENT
+    assert isinstance(directory.alias("shop@alias.test"), Found)
+    assert restore(truth.url, tmp_path / "dump", node) == 3
+    assert schema.status(truth.url).generation == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["dump"]
+
+
+def test_into_an_empty_database(truth: Truth, empty: str, tmp_path: Path) -> None:
+    """Of another owner, on another server perhaps: its changes are numbered on, and guarded."""
+    backup(truth.url, tmp_path / "dump")
+    node, url = node_of(empty, empty.rpartition("/")[2])
+    assert restore(empty, tmp_path / "dump", node) == 2
+    with made(empty) as restored:  # nothing is made: it is current
+        assert isinstance(restored.directory(url).alias("shop@alias.test"), Found)
+        newest = "SELECT max(change) FROM alias"
+        with restored.session() as session:
+            before = session.scalar(text(newest))
+        restored.do(aliases.add, KEYS, "later@alias.test", ["bob@real.test"], now=1.0)
+        with restored.session() as session:
+            assert session.scalar(text(newest)) > before
+
+
+def test_until_the_nodes_are_admitted_nothing_is_absent(
+    truth: Truth, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, url = node_of(truth.url, truth.url.rpartition("/")[2])
+    schema.grant_node_role(truth.engine, *node)
+    backup(truth.url, tmp_path / "dump")
+
+    def stopped(_url: str) -> None:
+        raise StoreUnavailable("cut off")
+
+    monkeypatch.setattr(schema, "upgrade", stopped)
+    with pytest.raises(StoreUnavailable, match="cut off"):
+        restore(truth.url, tmp_path / "dump", node)
+    assert isinstance(truth.directory(url).alias("never@alias.test"), Unavailable)
+
+
+def test_what_is_no_dump_of_ours(truth: Truth, empty: str, tmp_path: Path) -> None:
+    before = schema.status(truth.url)
+    (tmp_path / "text").write_text("hello " * 1000)
+    (tmp_path / "none").touch()
+    backup(empty, tmp_path / "other")
+    backup(truth.url, tmp_path / "whole")
+    (tmp_path / "torn").write_bytes((tmp_path / "whole").read_bytes()[:-2000])
+    with truth.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    backup(truth.url, tmp_path / "newer")
+    with truth.engine.begin() as connection:
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{before.revision}'"))
+    for name in ("text", "none", "other", "torn", "newer"):
+        with pytest.raises(StoreError):
+            restore(truth.url, tmp_path / name, None)
+    with pytest.raises(NotFound):
+        restore(truth.url, tmp_path / "nowhere", None)
+    after = schema.status(truth.url)
+    assert (after.generation, after.revision) == (before.generation, before.revision)
+    assert isinstance(truth.directory().alias("shop@alias.test"), Found)
+
+
+def test_nothing_is_overwritten_and_nothing_left(truth: Truth, tmp_path: Path) -> None:
+    (tmp_path / "dump").write_text("precious")
+    with pytest.raises(StoreError, match="exists"):
+        backup(truth.url, tmp_path / "dump")
+    with pytest.raises(StoreUnavailable, match="pg_dump"):
+        backup("postgresql://nobody:x@127.0.0.1:1/none", tmp_path / "other")
+    assert [path.name for path in tmp_path.iterdir()] == ["dump"]
+
+
+def test_no_secret_in_the_command_line(truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[list[str]] = []
+    run = subprocess.run
+
+    def noted(command: list[str], **options: object) -> object:
+        called.append(command)
+        return run(command, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "run", noted)
+    backup(truth.url, tmp_path / "dump")
+    restore(truth.url, tmp_path / "dump", None)
+    secret = truth.url.split(":")[2].partition("@")[0]
+    assert len(called) == 3
+    assert not [word for command in called for word in command if secret in word]
+
+
+def test_without_postgres_programs(truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
+    with pytest.raises(StoreUnavailable, match="postgresql-client"):
+        backup(truth.url, tmp_path / "dump")
