@@ -5,7 +5,8 @@
 #   make test TESTS=tests/unit PYTEST_ARGS=-x
 #   make lint               linters, types and layers only
 #   make soak [SOAK_MESSAGES=10000] [SOAK_SEED=1]
-#                           messages by the thousand while everything is killed at random
+#                           messages by the thousand while everything is killed at random, and the
+#                           spam engine is frozen for two minutes
 #   make bench              throughput and CPU, ours beside the limit
 #   make bench-database     throughput with Postgres stopped, frozen, slow, read-only and full
 #   make bench-directory    a directory of 1,000,000 aliases beside one of 1,000
@@ -50,7 +51,7 @@ endif
 
 soak:
 	@scripts/bootstrap test
-	SOAK_MESSAGES=$(or $(SOAK_MESSAGES),10000) SOAK_SEED=$(or $(SOAK_SEED),0) \
+	SOAK_MESSAGES=$(or $(SOAK_MESSAGES),10000) SOAK_SEED=$(or $(SOAK_SEED),0) SOAK_FROZEN=120 \
 	  $(BIN)/pytest -q -s tests/e2e/test_soak.py
 
 bench:

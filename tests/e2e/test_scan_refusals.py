@@ -3,6 +3,9 @@ what waits at RCPT since there is too much of it."""
 
 from __future__ import annotations
 
+import email
+import email.policy
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,9 @@ from conversation import FOREIGN, OWNERS_HOST, Conversation, answer, publish, se
 from faults import killed, message
 from lab import lab
 from nameserver import Nameserver
+from postmask.keys import load
+from postmask.message.evidence import Evidence, seal_evidence
+from postmask.message.headers import split
 from service import Service
 
 STRICT = "strict.example"
@@ -118,6 +124,39 @@ def test_with_another_recipient_or_without_the_milter_it_is_held(
         said = service.send(talk.owned.mailbox, [talk.reverse], answer(talk), address=FOREIGN)
         assert "verdict=hold" in settled(service, said.queue_id)
     assert service.mail_for(talk.contact) == []
+
+
+def test_evidence_for_one_reverse_alias_proves_nothing_at_another(
+    service: Service, talk: Conversation
+) -> None:
+    """Nor on another message. It says that the owner had logged in; the scan milter is dead."""
+    service.lab.postmask("mailbox", "edit", talk.owned.mailbox, "--login", "jane")
+    second = another_reverse_alias(service, talk)
+    content = answer(talk)
+    headers, body = split(content)
+    evidence = Evidence(int(time.time()), (talk.reverse,), client=FOREIGN, login="jane")
+    field = seal_evidence(load(service.lab.directory / "keys"), evidence, headers, body, talk.owned.mailbox)
+    assert field is not None
+    with killed(service, "milter-scan"):
+        for recipient, sent, verdict in (
+            (second, content, "hold"),
+            (talk.reverse, content + b"More.\r\n", "hold"),
+            (talk.reverse, content, "deliver"),
+        ):
+            said = service.send(talk.owned.mailbox, [recipient], field.raw + sent, address=FOREIGN)
+            assert f"verdict={verdict}" in settled(service, said.queue_id)
+    (mail,) = service.await_mail_for(talk.contact)
+    assert b"postmask-evidence" not in mail.content.lower()
+
+
+def another_reverse_alias(service: Service, talk: Conversation) -> str:
+    """Somebody else writes to the same alias."""
+    known = len(service.mail_for(talk.owned.mailbox))
+    content = message(talk.owned.alias).replace(b"bob@example.com>", b"carol@example.com>", 1)
+    service.send("carol@example.com", [talk.owned.alias], content)
+    mail = service.await_mail_for(talk.owned.mailbox, known + 1)[-1]
+    author = email.message_from_bytes(mail.content, policy=email.policy.default)["From"].addresses[0]
+    return str(author.addr_spec)
 
 
 def test_without_dns_a_reply_waits(service: Service, talk: Conversation) -> None:

@@ -24,7 +24,7 @@ from nameserver import Nameserver
 from postmask.message.evidence import SpamNote
 from postmask_postfix import lab as labs
 from service import Service
-from spam_messages import GTUBE, PLAIN
+from spam_messages import BODYLESS, GTUBE, PLAIN
 
 ENGINE_SECONDS = 4.0
 BUDGET = 10.0
@@ -84,8 +84,21 @@ def test_spam_and_ham_are_told_apart(rig: Rig) -> None:
     assert "GTUBE" in note.symbols
 
 
-def test_without_an_end_of_line(rig: Rig) -> None:
-    assert rig.judged(PLAIN.removesuffix(b"\r\n")).engine == "spamd"
+@pytest.mark.parametrize(
+    "content",
+    [PLAIN.removesuffix(b"\r\n"), PLAIN.replace(b"\r\n", b"\n"), *BODYLESS.values()],
+    ids=["no final newline", "bare LF", *BODYLESS],
+)
+def test_odd_ones_are_judged(rig: Rig, content: bytes) -> None:
+    assert rig.judged(content).ratio is not None
+
+
+def test_what_is_too_large_is_skipped_by_rule(rig: Rig) -> None:
+    seen = rig.spamd.started, rig.rspamd.started
+    note = rig.judged(PLAIN + b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 430_000)
+    assert note.unscanned == "spamd too large, rspamd too large"
+    assert (rig.spamd.started, rig.rspamd.started) == seen
+    assert rig.judged(PLAIN + (b"y" * 70 + b"\r\n") * 8_000).engine == "rspamd"
 
 
 def test_what_is_foreign_or_mixed_no_engine_sees(rig: Rig) -> None:

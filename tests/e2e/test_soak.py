@@ -1,6 +1,7 @@
-"""Numbered messages while every program, Postfix's processes and the database are killed at random.
+"""Numbered messages while every program, Postfix's processes and the database are killed at random, and the
+spam engine is frozen.
 
-    SOAK_MESSAGES=10000 SOAK_SEED=1 pytest tests/e2e/test_soak.py -s      what `make soak` does
+    SOAK_MESSAGES=10000 SOAK_SEED=1 SOAK_FROZEN=120 pytest tests/e2e/test_soak.py -s      as `make soak` does
 
 No message that was accepted is lost, no known alias refused for good, no unknown one accepted, and whatever
 comes twice has its cause in the logs. The truth has each event once, and in `postmask reconcile` the sum
@@ -20,6 +21,7 @@ from sqlalchemy import func, select
 from faults import PATIENT_MASTER, await_empty_outbox, main_cf
 from lab import lab
 from nameserver import Nameserver
+from played_engine import PlayedEngine, played_engine
 from postgres import Cluster
 from postmask.config import load as settings
 from postmask.store.engine import make_engine
@@ -29,24 +31,36 @@ from soak import CONTACTS, Load, Senders, Storm, judge
 
 MESSAGES = int(os.environ.get("SOAK_MESSAGES", "150"))
 SEED = int(os.environ.get("SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+FROZEN = float(os.environ.get("SOAK_FROZEN", "0"))
+"""Seconds for which the engine is frozen, once; mail flows meanwhile."""
+
 PATIENCE = 60.0 + MESSAGES / 5
 """Seconds until the last one must have arrived."""
 
 
 @pytest.fixture(params=["pipe", "lmtp"])
-def stormy(request: pytest.FixtureRequest, names: Nameserver, faulty_cluster: Cluster) -> Iterator[Service]:
-    """A service by either door, with a database that may go away."""
-    with lab(door=str(request.param), database=faulty_cluster.fresh(), nameserver=names.text) as running:
+def stormy(
+    request: pytest.FixtureRequest, names: Nameserver, faulty_cluster: Cluster, engine: PlayedEngine
+) -> Iterator[Service]:
+    """A service by either door, with a database and a spam engine that may go away."""
+    door, database = str(request.param), faulty_cluster.fresh()
+    with lab(door=door, database=database, nameserver=names.text, spamd=engine.place) as running:
         made = Service("stormy", running, names)
         with main_cf(made, **PATIENT_MASTER):
             yield made
 
 
-@pytest.mark.timeout(300 + MESSAGES)
-def test_soak(stormy: Service, faulty_cluster: Cluster) -> None:
+@pytest.fixture
+def engine() -> Iterator[PlayedEngine]:
+    with played_engine() as played:
+        yield played
+
+
+@pytest.mark.timeout(300 + MESSAGES + FROZEN)
+def test_soak(stormy: Service, faulty_cluster: Cluster, engine: PlayedEngine) -> None:
     print(f"seed {SEED}, {MESSAGES} messages")
     load = Load(_mailboxes(stormy))
-    storm = Storm(stormy, faulty_cluster, random.Random(SEED))
+    storm = Storm(stormy, faulty_cluster, engine, random.Random(SEED), FROZEN)
     with Senders(stormy, load) as senders:
         while len(load.accepted) < MESSAGES or not storm.complete:
             storm.strike(senders)

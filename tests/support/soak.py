@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from faults import kill_daemons, message
+from played_engine import PlayedEngine
 from postgres import Cluster
 from postmask_postfix import processes
 from service import Service
@@ -31,7 +32,8 @@ CONTACTS = 20
 PROGRAMS = ("milter-alias", "milter-scan", "forwarder", "agent", "postfix")
 DAEMONS = ("client", "door", "smtpd", "cleanup", "qmgr", "smtp", "trivial-rewrite", "proxymap")
 DATABASE = ("stopped", "frozen", "disconnected")
-ALL = (*PROGRAMS, *DAEMONS, *DATABASE)
+ENGINE = "spam engine"
+ALL = (*PROGRAMS, *DAEMONS, *DATABASE, ENGINE)
 _SUBJECT = re.compile(rb"^Subject: (\d+\.\d+)\r$", re.M)
 _NOTICE = b"Subject: Postfix SMTP server: errors from"
 """What Postfix tells its postmaster of a cleanup(8) that died (notify_classes)."""
@@ -146,13 +148,20 @@ class Senders:
 
 
 class Storm:
-    """Does one thing after the other to a lab and mends it: all there are, in random order, then anew."""
+    """Does one thing after the other to a lab and mends it: all there are, in random order, then anew.
 
-    def __init__(self, service: Service, cluster: Cluster, chance: random.Random) -> None:
+    frozen: seconds that the spam engine is frozen for, the first time; later it is as short as the others.
+    """
+
+    def __init__(
+        self, service: Service, cluster: Cluster, engine: PlayedEngine, chance: random.Random, frozen: float
+    ) -> None:
         self.strikes: Counter[str] = Counter()
         self._service = service
         self._cluster = cluster
+        self._engine = engine
         self._chance = chance
+        self._frozen = frozen
         self._left: list[str] = []
 
     @property
@@ -169,6 +178,8 @@ class Storm:
         if what in DATABASE:
             with self._database(what):
                 self._await_progress(senders)
+        elif what == ENGINE:
+            self._freeze_engine(senders)
         elif what in PROGRAMS:
             if what == "postfix":
                 self._still_postfix()
@@ -203,6 +214,16 @@ class Storm:
     @staticmethod
     def _writers(master: int) -> set[int]:
         return {pid for pid in processes.children(master) if processes.name(pid) not in ("postlogd", "")}
+
+    def _freeze_engine(self, senders: Senders) -> None:
+        seconds, self._frozen = self._frozen, 0.0
+        before, until = senders.arrived(), time.monotonic() + seconds
+        self._engine.freeze()
+        self._await_progress(senders)
+        while time.monotonic() < until:
+            time.sleep(0.05)
+        self._engine.thaw()
+        assert senders.arrived() - before >= seconds / 10, "mail stood still behind a frozen engine"
 
     @contextlib.contextmanager
     def _database(self, what: str) -> Iterator[None]:

@@ -3,9 +3,11 @@ the time, and it is never taken for ham."""
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ from spam_engines import RunningEngine
 from spam_messages import GTUBE, PLAIN
 
 CLOCK = SystemClock()
+
+
+class MovedClock(SystemClock):
+    """Real time, moved ahead at will."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
 
 UNBREAKABLE = Limits(failures=1_000)
 
@@ -137,6 +149,45 @@ def test_frozen_by_sigstop(engine: RunningEngine, tmp_path: Path) -> None:
         assert [one.breaker for one in asked.figures().engines] == ["open", "open"]
     patient = scanner(tmp_path, engine.installed())
     assert scan(patient).score is not None
+
+
+def test_frozen_under_twenty_messages_a_second(engine: RunningEngine) -> None:
+    """Every message has an outcome in time; once the breaker is open none waits."""
+    asked = Scanner([engine.installed(total=0.3)], CLOCK, lambda: False, budget=2.0)
+
+    def later(number: int) -> Scan:
+        time.sleep(0.05 * number)
+        return scan(asked)
+
+    with engine.frozen(), ThreadPoolExecutor(60) as pool:
+        found = list(pool.map(later, range(30)))
+        found += [scan(asked) for _ in range(10)]
+    rested = [one.milliseconds for one in found if one.attempts[0].reason is Reason.BREAKER_OPEN]
+    assert {one.attempts[0].reason for one in found} == {Reason.TIMEOUT, Reason.BREAKER_OPEN}
+    assert all(one.milliseconds < 3_000 for one in found)
+    assert statistics.median(rested) < 200
+    assert asked.figures().unscanned == {
+        "timeout": len(found) - len(rested),
+        "breaker open": len(rested),
+    }
+
+
+def test_hanging_with_one_message_a_minute(spamd: RunningEngine) -> None:
+    """Four wait for it; then none but the probes, after one, two, four, eight minutes, then every ten."""
+    clock = MovedClock()
+    found = []
+    with flawed(spamd.address) as proxy:
+        proxy.flaw = flaws.silent
+        asked = Scanner([spamd.installed(proxy.address, total=0.3)], clock, lambda: False)
+        for _ in range(24):
+            found.append(asked.scan(GTUBE, Facts(), Deadline.after(clock, 10)))
+            clock.ahead += 60
+        asked_at_all = proxy.started
+    reasons = [one.attempts[0].reason for one in found]
+    assert reasons[:4] == [Reason.TIMEOUT] * 4
+    assert reasons[4:].count(Reason.TIMEOUT) <= 6
+    assert statistics.median(one.milliseconds for one in found[4:]) < 200
+    assert asked_at_all <= reasons.count(Reason.TIMEOUT)
 
 
 def test_all_out_takes_no_longer_than_the_budget(
