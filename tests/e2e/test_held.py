@@ -171,8 +171,7 @@ def test_released_however_late_it_is_not_returned_by_a_first_temporary_failure(c
         new = done["what"].removeprefix("released as ")
         watch.await_lines(1, f"{new}: to=<{owned.mailbox}>", "status=deferred")
         assert watch.lines(f"{new}: from=", "expired") == []
-    counted.lab.flush()
-    counted.await_mail_for(owned.mailbox)
+    counted.await_retried(owned.mailbox)
     settled(counted)
     assert subjects(counted, owned.mailbox) == ["ours"]
     assert subjects(counted, other.mailbox) == []

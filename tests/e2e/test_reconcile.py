@@ -113,8 +113,7 @@ def test_a_duplicate_has_its_cause(counted: Service) -> None:
     owned = counted.alias()
     with fatal_steps.dying(counted.lab, "forwarder", "after-the-250"):
         taken = counted.send("bob@example.com", [owned.alias], message(owned.alias)).queue_id
-    counted.lab.flush()
-    counted.await_mail_for(owned.mailbox, 2)
+    counted.await_retried(owned.mailbox, 2)
     settled(counted)
     told = account.closes_with(delivered=1)
     (duplicate,) = (one for one in told["duplicates"] if one["queue_id"] == taken)
@@ -132,8 +131,7 @@ def test_a_copy_that_postfix_kept_and_would_not_have_is_its_own_duplicate(counte
         between.heard_as = {rb"250 [^\r\n]* queued as \w+": b"451 4.3.0 Error: queue file write error"}
         taken = counted.send("bob@example.com", [owned.alias], message(owned.alias)).queue_id
         await_tried(counted, taken)
-    counted.lab.flush()
-    counted.await_mail_for(owned.mailbox, 2)
+    counted.await_retried(owned.mailbox, 2)
     settled(counted)
     told = account.closes_with(delivered=1)
     (duplicate,) = (one for one in told["duplicates"] if one["queue_id"] == taken)

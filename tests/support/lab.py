@@ -182,7 +182,10 @@ class Lab:
         return session
 
     def flush(self) -> None:
-        """Try what is deferred at once."""
+        """Try what is deferred at once. (What qmgr has in hand still, after an attempt, it would skip.)"""
+        until = time.monotonic() + 3.0
+        while any(map(_just_tried, self.queue())) and time.monotonic() < until:
+            time.sleep(0.05)
         self.run("postqueue", "-c", str(self.postfix), "-f")
 
     def send_signal(self, program: str, number: signal.Signals) -> None:
@@ -231,3 +234,9 @@ def _delivered(path: Path) -> Delivered:
         tuple(envelope["rcpt"]),
         tuple(envelope["mail_options"]),
     )
+
+
+def _just_tried(entry: dict[str, Any]) -> bool:
+    """Whether it is still in qmgr's hands, with an attempt behind it."""
+    tried = any("delay_reason" in recipient for recipient in entry["recipients"])
+    return tried and entry["queue_name"] == "active"
