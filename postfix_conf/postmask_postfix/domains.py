@@ -20,12 +20,18 @@ NOTHING = ".^"
 """Matches no string at all: what stands for an empty set of domains."""
 
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_LONGEST = 253
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+
+
+def is_name(domain: str) -> bool:
+    """Whether it is a domain name in lower-case A-labels."""
+    return len(domain) <= _LONGEST and _NAME.fullmatch(domain) is not None
 
 
 def pattern(domain: str) -> str:
     """The part of the alternation for a domain given in lower-case A-labels; ValueError for anything else."""
-    if len(domain) > 253 or not _NAME.fullmatch(domain):
+    if not is_name(domain):
         raise ValueError(f"{domain!r} is not a domain name in lower-case A-labels")
     return "|".join(form.replace(".", r"\.") for form in _forms(domain))
 

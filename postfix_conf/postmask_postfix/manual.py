@@ -17,11 +17,17 @@ from postmask_postfix.attachment import journal
 from postmask_postfix.attachment.printing import MERGING
 from postmask_postfix.parameters import PARAMETERS
 from postmask_postfix.services import SERVICES
-from postmask_postfix.settings import DOMAINS, GENERATION, Parameter, Service
+from postmask_postfix.settings import DOMAINS, GENERATION, HOST_DOMAINS, Parameter, Service
 
 _DOMAINS = (
     "The set of our domains, as one alternation of a POSIX extended regular expression. Written by postmask "
     f"postfix attach and postmask postfix sync; when it gets long it is split into {DOMAINS}_1 and so on."
+)
+_HOST_DOMAINS = (
+    "What lies below our domains and is the host's own, in the same form: names in mydestination, "
+    "virtual_mailbox_domains, virtual_alias_domains and relay_domains, as attaching or syncing found them. "
+    "It is .* where one of these has a table that can't be read out (regexp:, SQL, LDAP): the host alone "
+    "then says what lies below our domains."
 )
 _GENERATION = (
     "A short name for the settings; the re-injection listener greets with it, so that one can wait for it."
@@ -57,6 +63,7 @@ def page() -> str:
         ".SH MAIN.CF",
         *(line for parameter in PARAMETERS for line in _parameter(parameter)),
         *tagged(DOMAINS, [_DOMAINS]),
+        *tagged(HOST_DOMAINS, [_HOST_DOMAINS]),
         *tagged(GENERATION, [_GENERATION]),
         ".SH MASTER.CF",
         *(line for service in SERVICES for line in _service(service)),

@@ -6,7 +6,7 @@ STANDARDS
 
 from __future__ import annotations
 
-from postmask_postfix.settings import DOMAINS, Merge, Parameter
+from postmask_postfix.settings import DOMAINS, HOST_DOMAINS, Merge, Parameter
 
 PARAMETERS = (
     Parameter(
@@ -27,7 +27,8 @@ PARAMETERS = (
     ),
     Parameter(
         "smtpd_recipient_restrictions",
-        f"check_recipient_access regexp:{{ {{/[@.](${{{DOMAINS}}})$$/ postmask_gate}} }}",
+        f"check_recipient_access regexp:{{ {{/@(${{{DOMAINS}}})$$/ postmask_gate}}"
+        f" {{if !/@(${{{HOST_DOMAINS}}})$$/}} {{/\\.(${{{DOMAINS}}})$$/ postmask_gate}} {{endif}} }}",
         Merge.PREPEND,
         "First, because behind a permit_mynetworks an unknown alias is accepted while the milter is dead.",
         "3.7",
@@ -52,9 +53,11 @@ PARAMETERS = (
     ),
     Parameter(
         "relay_domains",
-        f"regexp:{{ {{/^(.*\\.)?(${{{DOMAINS}}})$$/ 1}} }}",
+        f"regexp:{{ {{/^(${{{DOMAINS}}})$$/ 1}}"
+        f" {{if !/^(${{{HOST_DOMAINS}}})$$/}} {{/\\.(${{{DOMAINS}}})$$/ 1}} {{endif}} }}",
         Merge.APPEND,
-        "Lets smtpd accept our domains, and their subdomains, which the gate refuses with 5.1.2.",
+        "Lets smtpd accept our domains; and what lies below them and isn't the host's, which the gate refuses"
+        " with 5.1.2.",
         "3.7",
     ),
     Parameter(

@@ -120,5 +120,11 @@ NEXTHOPS = {"pipe": "postmask:", "lmtp": "postmask-lmtp:unix:<sockets>/forwarder
 DOMAINS = "postmask_domains"
 """The parameter that holds our domains, as one alternation of a POSIX extended regular expression."""
 
+HOST_DOMAINS = "postmask_host_domains"
+"""The parameter that holds the names below our domains that are the host's own, in the same form."""
+
 GENERATION = "postmask_generation"
 """The parameter whose value the re-injection listener greets with: shows which settings are in force."""
+
+SYNCED = (DOMAINS, HOST_DOMAINS, GENERATION)
+"""What `postmask postfix sync` sets, besides the parts of a long DOMAINS."""

@@ -2,8 +2,8 @@
 
     sync_domains(config_dir, domains)
 
-Only our own parameters are changed (postmask_domains…, postmask_generation); the maps and
-restrictions that refer to them were written when Postmask was attached. Every new value is asked with
+Only our own parameters are changed (postmask_domains…, postmask_host_domains, postmask_generation); the maps
+and restrictions that refer to them were written when Postmask was attached. Every new value is asked with
 `postmap -q` before `postconf -e` writes it, for one faulty table makes Postfix defer all mail of the
 host. It returns when Postfix works by the new values: the re-injection listener, which only root and
 our programs reach, greets with their generation. If it doesn't, the old values are put back.
@@ -19,12 +19,12 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from postmask_postfix import commands, generation
+from postmask_postfix import commands, generation, host_domains
 from postmask_postfix.attachment import change
 from postmask_postfix.commands import PostfixError
-from postmask_postfix.domains import alternations, parameters
+from postmask_postfix.domains import NOTHING, alternations, parameters
 from postmask_postfix.instance import cool
-from postmask_postfix.settings import DOMAINS, GENERATION
+from postmask_postfix.settings import DOMAINS, GENERATION, HOST_DOMAINS, SYNCED
 
 _PROBE = "postmask-probe"
 _FOREIGN = ("postmask-probe@foreign.invalid", "postmask-probe@invalid", "postmask-probe@", "postmask-probe")
@@ -55,9 +55,12 @@ def ours(config_dir: Path) -> re.Pattern[str]:
     return re.compile(f"@(?:{'|'.join(parts or [settings[DOMAINS]])})$", re.IGNORECASE)
 
 
-def wanted_settings(domains: Iterable[str]) -> dict[str, str]:
-    """The parameters by which exactly these domains (lower-case A-labels) are ours."""
-    settings = parameters(alternations(domains))
+def wanted_settings(domains: Iterable[str], host: str = NOTHING) -> dict[str, str]:
+    """The parameters by which exactly these domains (lower-case A-labels) are ours.
+
+    host: what below them is the host's, as host_domains.below() says it.
+    """
+    settings = {**parameters(alternations(domains)), HOST_DOMAINS: host}
     return {**settings, GENERATION: generation.name(settings)}
 
 
@@ -72,7 +75,7 @@ def sync_domains(config_dir: Path, domains: Iterable[str], patience: float = 20.
         before = _settings(config_dir)
         if DOMAINS not in before:
             raise NotAttached(f"Postmask isn't attached to the Postfix in {config_dir}")
-        wanted = wanted_settings(names)
+        wanted = wanted_settings(names, host_domains.below(config_dir, names))
         running = commands.is_running(config_dir)
         if before == wanted and (not running or generation.in_force(config_dir, wanted[GENERATION])):
             return False
@@ -88,7 +91,7 @@ def _settings(config_dir: Path) -> dict[str, str]:
     found = {}
     for line in commands.run("postconf", "-c", str(config_dir), "-n").splitlines():
         name, separator, value = line.partition(" =")
-        if separator and (name in (GENERATION, DOMAINS) or name.startswith(f"{DOMAINS}_")):
+        if separator and (name in SYNCED or name.startswith(f"{DOMAINS}_")):
             found[name] = value.strip()
     return found
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from postmask_postfix import commands
 
+_READ_OUT = ("btree", "dbm", "hash", "inline", "lmdb", "sdbm", "texthash")
+"""The kinds of tables that say all that they hold."""
 _TABLE = re.compile(r"[a-z]+:.")
 
 
@@ -39,6 +41,20 @@ def _with_their_braces(found: list[str]) -> list[str]:
     return whole
 
 
+def listed(config_dir: Path, list_elements: Iterable[str]) -> set[str] | None:
+    """All names of a list's elements, in lower case; None where a table of it can't be read out."""
+    names: set[str] = set()
+    for element in list_elements:
+        if not _TABLE.match(element):
+            names |= _names_of(element.removeprefix("!"))
+            continue
+        table = element.removeprefix("proxy:")
+        if table.partition(":")[0] not in _READ_OUT:
+            return None
+        names |= {key.lower() for key in commands.keys(config_dir, table)}
+    return names
+
+
 def known(config_dir: Path, value: str, keys: Iterable[str]) -> dict[str, str]:
     """What a list says to the keys that it knows: plain names, names in files, and tables."""
     asked = {key.lower(): key for key in keys}
@@ -52,13 +68,15 @@ def known(config_dir: Path, value: str, keys: Iterable[str]) -> dict[str, str]:
             answers = commands.answers(config_dir, table, [key for key in asked if asked[key] not in found])
             found |= {asked[key]: answer for key, answer in answers.items() if key in asked and answer}
         else:
-            names = _names_in(element) if element.startswith("/") else {element.lower()}
-            found |= {asked[name]: element for name in names & set(asked)}
+            found |= {asked[name]: element for name in _names_of(element) & set(asked)}
     return found
 
 
-def _names_in(path: str) -> set[str]:
+def _names_of(element: str) -> set[str]:
+    """The name itself, or those in the file that it names."""
+    if not element.startswith("/"):
+        return {element.lower()}
     try:
-        return set(Path(path).read_text(encoding="utf-8", errors="replace").lower().split())
+        return set(Path(element).read_text(encoding="utf-8", errors="replace").lower().split())
     except OSError as error:
-        raise commands.PostfixError(f"{path}: {error.strerror}") from error
+        raise commands.PostfixError(f"{element}: {error.strerror}") from error

@@ -136,10 +136,11 @@ class Decider:
     def decide(self, recipient: str, sender: str, client: str = "", *, ours: bool = False) -> Verdict | None:
         """The answer for one RCPT; never raises. client: its address.
 
-        ours: the caller knows that Postfix holds the recipient's domain as one of ours (the gate is
-        asked for no other). Without that, a domain that nobody can look up now is ours only if it
-        was seen to be so before: the host's own mail must not wait for our database. Rates are counted
-        for the gate alone: whoever asks after it asks about the same recipient.
+        ours: the caller knows that Postfix holds the recipient's domain as one of ours, or as one below
+        that isn't the host's (the gate is asked for no other). Without that, what lies below a domain of
+        ours may be the host's, and a domain that nobody can look up now is ours only if it was seen to be
+        so before: the host's own mail must not wait for our database. Rates are counted for the gate
+        alone: whoever asks after it asks about the same recipient.
         """
         try:
             address = parse_loose(recipient)
@@ -157,9 +158,11 @@ class Decider:
             self._ours.add(facts.domain.value.name)
         elif isinstance(facts.domain, Unavailable):
             return unavailable(facts.domain.reason) if ours or self._seen(address) else None
-        elif not facts.subdomain:
+        else:
             self._ours.discard(address.domain)
-            if ours:
+            if not ours:
+                return None
+            if not facts.subdomain:
                 return reject("5.1.2", "no mail for this domain here", "domain not in the directory")
         return answer(self._rated(facts, sender, client, ours))
 
@@ -171,7 +174,5 @@ class Decider:
         return replace(facts, over=self._rates.reached(sender, alias, client, counts=counts))
 
     def _seen(self, address: Address) -> bool:
-        """True if the address lies in, or below, a domain that was ours when last looked up."""
-        return any(
-            address.domain == name or address.domain.endswith("." + name) for name in self._ours.copy()
-        )
+        """True if the address lies in a domain that was ours when last looked up."""
+        return address.domain in self._ours

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from postmask_postfix import commands, generation
+from postmask_postfix import commands, generation, host_domains
 from postmask_postfix.attachment import change, collisions, dialogue, listeners, plan, site, trial
+from postmask_postfix.attachment import entries as files
 from postmask_postfix.attachment import journal as journals
 from postmask_postfix.attachment.collisions import Collision
 from postmask_postfix.attachment.dialogue import Answers
@@ -111,7 +112,8 @@ def _planned(request: Request, now: Configuration) -> tuple[Site, Configuration]
     recorded = journals.read(request.config_dir) is not None
     collisions.check(there, now, context, request.domains, recorded=recorded)
     defaults = site.defaults(request.config_dir, now)
-    return there, plan.attached(now, Wanted(context, wanted_settings(request.domains), defaults))
+    settings = wanted_settings(request.domains, host_domains.below(request.config_dir, request.domains))
+    return there, plan.attached(now, Wanted(context, settings, defaults))
 
 
 def _context(request: Request, there: Site) -> SettingsContext:
@@ -140,8 +142,8 @@ def _carry_out(request: Request, there: Site, journal: Journal) -> list[str]:
         change.attach_files(config_dir, wanted)
         if running:
             commands.reload(config_dir)
-            settings = wanted_settings(request.domains)
-            generation.await_force(config_dir, settings[GENERATION], request.patience)
+            settings = files.value(files.last(files.main_cf(wanted.main), GENERATION))
+            generation.await_force(config_dir, settings, request.patience)
             _look(doors, asked, before, request.patience)
     except BaseException:
         change.undo(config_dir, journal)

@@ -24,7 +24,7 @@ from postmask_postfix.attachment.entries import Entries, Entry
 from postmask_postfix.attachment.services import Listed, changed, listed
 from postmask_postfix.parameters import PARAMETERS
 from postmask_postfix.services import SERVICES
-from postmask_postfix.settings import DOMAINS, GENERATION, Merge, Parameter, SettingsContext
+from postmask_postfix.settings import DOMAINS, SYNCED, Merge, Parameter, SettingsContext
 
 REMARK = "# Postmask: see postmask-postfix(5). `postmask postfix detach` takes it all away.\n"
 
@@ -80,8 +80,7 @@ _OUR_PARAMETERS = frozenset(
     [
         *(parameter.name for parameter in PARAMETERS if parameter.merge is Merge.SET),
         *filter(None, map(render.holder_name, PARAMETERS)),
-        DOMAINS,
-        GENERATION,
+        *SYNCED,
     ]
 )
 _OUR_SERVICES = frozenset(f"{service.name}/unix" for service in SERVICES)
@@ -208,7 +207,7 @@ def settled(main: str) -> str:
 
 
 def _is_synced(name: str | None) -> bool:
-    return name is not None and (name in (DOMAINS, GENERATION) or name.startswith(f"{DOMAINS}_"))
+    return name is not None and (name in SYNCED or name.startswith(f"{DOMAINS}_"))
 
 
 def _main_without(text: str, record: Record | None) -> str:

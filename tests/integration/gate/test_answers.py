@@ -26,9 +26,11 @@ def test_each_recipient_gets_its_own_answer(lab: MilterLab, listener: str) -> No
     with lab.smtp(listener) as client:
         client.docmd("MAIL FROM:<bob@sender.test>")
         given = {recipient: client.docmd(f"RCPT TO:<{recipient}>") for recipient in ANSWERS}
+    # What lies below a domain of ours may be the host's; Postfix knows, and asks the gate alone.
+    alone = {"user@sub.alias.test": (250, "2.1.5")} if listener == "milter" else {}
     assert {
         recipient: (code, text.split()[0].decode()) for recipient, (code, text) in given.items()
-    } == ANSWERS
+    } == ANSWERS | alone
 
 
 @pytest.mark.parametrize("listener", LISTENERS)

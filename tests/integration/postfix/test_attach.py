@@ -59,6 +59,13 @@ def set_parameter(site: Site, line: str) -> None:
     site.run("postconf", "-c", str(site.postfix), "-e", line)
 
 
+def rcpt(site: Site, *recipients: str) -> list[int]:
+    """How a client from outside is answered."""
+    with site.session("SMTP") as session:
+        session.mail("bob@example.com")
+        return [session.rcpt(recipient)[0] for recipient in recipients]
+
+
 class TestAttached:
     """What it is like then."""
 
@@ -91,6 +98,28 @@ class TestAttached:
         assert status(site.postfix).standing is Standing.ATTACHED
         assert not attach(request(site, "alias.test", "other.test")).changed
         assert attach(request(site)).changed
+
+    def test_what_lies_below_is_refused_unless_it_is_the_host_s(self, site: Site) -> None:
+        """The gate isn't there: who is asked of it gets 451."""
+        before = change.read(site.postfix)
+        set_parameter(site, "virtual_alias_domains = inline:{ own.alias.test=1 }, !not.alias.test")
+        commands.reload(site.postfix)
+        attach(request(site))
+        asked = {"x@own.alias.test": 550, "x@deep.own.alias.test": 454, "x@sub.alias.test": 451}
+        asked["x@late.alias.test"] = 451
+        assert rcpt(site, *asked) == list(asked.values())
+        set_parameter(site, "relay_domains = host.test, late.alias.test, $postmask_relay_domains")
+        sync.sync_domains(site.postfix, ["alias.test"])
+        assert rcpt(site, "x@late.alias.test", "x@sub.alias.test") == [250, 451]
+        # Nobody can say what that table knows.
+        set_parameter(site, "virtual_alias_domains = regexp:{ {/^other[.]alias[.]test$$/ 1} }")
+        sync.sync_domains(site.postfix, ["alias.test"])
+        assert parameter(site, "postmask_host_domains") == ".*"
+        asked = {"x@alias.test": 451, "x@other.alias.test": 550, "x@sub.alias.test": 454}
+        assert rcpt(site, *asked) == list(asked.values())
+        detach(site.postfix)
+        change.detach_files(site.postfix, before)
+        commands.reload(site.postfix)
 
     def test_another_door(self, site: Site) -> None:
         attach(request(site))
