@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -27,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import figures
 import load
 import rcpt
+from beginning import begin
 from load import LostMailError, Round
 from ways import Way, all_ways
 
@@ -82,12 +81,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = _arguments()
-    if os.geteuid() != 0:
-        _say("Postfix needs root: run this with sudo")
-        return os.EX_NOPERM
-    # What is running is stopped on the way out; a signal that ended us at once would leave it behind.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+    begin()
     rounds, messages = QUICK if arguments.quick else (arguments.rounds, arguments.messages)
     try:
         with all_ways() as ways:

@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +25,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import load
+from beginning import begin
 from load import LostMailError
 from ways import Way, postmask
 
@@ -100,11 +99,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=200, help="messages a measurement (default 200)")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        print("bench: Postfix needs root: run this with sudo", file=sys.stderr)
-        return os.EX_NOPERM
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+    begin()
     try:
         with running() as (way, brittle):
             found = figures(measure(way, brittle, arguments.rounds, arguments.messages))

@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -30,6 +28,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import rcpt
+from beginning import begin
 from sqlalchemy import text
 
 import postgres
@@ -181,11 +180,7 @@ def main() -> int:
     parser.add_argument("--rcpts", type=int, default=300, help="RCPTs a measurement (default 300)")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        _say("Postfix needs root: run this with sudo")
-        return os.EX_NOPERM
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+    begin()
     with (
         tempfile.TemporaryDirectory(prefix="postmask-bench-") as name,
         postgres.running() as cluster,

@@ -38,13 +38,13 @@ class Round:
     cpu: dict[str, float]
 
 
-def run(way: Way, messages: int) -> Round:
-    """Send and measure. Raises LostMailError."""
+def run(way: Way, messages: int, sessions: int = SESSIONS) -> Round:
+    """Send, in so many sessions at a time, and measure. Raises LostMailError."""
     log_start = way.log.stat().st_size
     count_start = way.sink.count()
     before = processor.by_program(way.master, way.programs)
     begun = time.monotonic()
-    _send(way, messages)
+    _send(way, messages, sessions)
     patience = _PATIENCE + messages * _SECONDS_A_MESSAGE
     arrived = _await(lambda: way.sink.count() - count_start >= messages, patience)
     elapsed = time.monotonic() - begun
@@ -66,8 +66,8 @@ def await_settled(way: Way) -> None:
         raise LostMailError(f"{way.name}: what was delivered is not in the database after {_PATIENCE:.0f} s")
 
 
-def _send(way: Way, messages: int) -> None:
-    options = ["-s", str(SESSIONS), "-m", str(messages), "-l", str(SIZE), "-f", SENDER, "-t", way.recipient]
+def _send(way: Way, messages: int, sessions: int) -> None:
+    options = ["-s", str(sessions), "-m", str(messages), "-l", str(SIZE), "-f", SENDER, "-t", way.recipient]
     done = subprocess.run(["smtp-source", *options, way.smtp], capture_output=True, text=True)
     if done.returncode:
         raise LostMailError(f"{way.name}: {done.stderr.strip()}")

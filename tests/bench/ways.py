@@ -86,13 +86,21 @@ def limit(directory: Path) -> Iterator[Way]:
 
 
 @contextlib.contextmanager
-def postmask(directory: Path, door: str, database: str | None = None) -> Iterator[Way]:
-    """Ours, by a door. database: Postgres's URL; None for SQLite."""
+def postmask(
+    directory: Path, door: str, database: str | None = None, engine: str | None = None
+) -> Iterator[Way]:
+    """Ours, by a door. database: Postgres's URL; None for SQLite. engine: where a spamd listens; None for
+    mail unscanned."""
     with (
         sink(directory, door) as end,
         contextlib.closing(Nameserver()) as names,
         lab(
-            directory / door, door=door, sink=end.address, database=database, nameserver=names.text
+            directory / door,
+            door=door,
+            sink=end.address,
+            database=database,
+            nameserver=names.text,
+            spamd=engine,
         ) as running,
     ):
         running.postmask("domain", "add", ALIAS.rpartition("@")[2], "--postmaster", "postmaster@real.test")
