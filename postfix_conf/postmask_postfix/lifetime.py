@@ -18,7 +18,7 @@ PARAMETERS = ("maximal_queue_lifetime", "bounce_queue_lifetime", "maximal_backof
 
 _TIME = re.compile(r"([0-9]{1,9})([smhdw]?)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DEFAULT_UNITS = {"maximal_queue_lifetime": "d", "bounce_queue_lifetime": "d"}
+_DEFAULT_UNITS = {"maximal_queue_lifetime": "d", "bounce_queue_lifetime": "d", "delay_warning_time": "h"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Lifetime:
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Lifetime:
         """By the values of PARAMETERS."""
-        return cls(*(_seconds(name, values[name]) for name in PARAMETERS))
+        return cls(*(seconds(name, values[name]) for name in PARAMETERS))
 
     def whole(self, sender: str) -> float:
         """The age at which an attempt that fails is the last."""
@@ -52,7 +52,8 @@ class Lifetime:
         return max(whole / 2, whole - 2 * (self.backoff + self.run))
 
 
-def _seconds(name: str, value: str) -> float:
+def seconds(name: str, value: str) -> float:
+    """A time of this parameter's, as postconf(1) prints it. Raises ValueError."""
     match = _TIME.fullmatch(value.strip())
     if match is None:
         raise ValueError(f"{name} is no time: {value!r}")

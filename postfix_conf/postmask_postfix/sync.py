@@ -40,7 +40,7 @@ class NotAttached(SyncError):  # noqa: N818 (a state rather than an error)
 
 def attached(config_dir: Path) -> bool:
     """Whether Postmask is attached to the Postfix with this configuration directory."""
-    return DOMAINS in _settings(config_dir)
+    return DOMAINS in present_settings(config_dir)
 
 
 def ours(config_dir: Path) -> re.Pattern[str]:
@@ -48,11 +48,11 @@ def ours(config_dir: Path) -> re.Pattern[str]:
 
     Raises NotAttached, PostfixError.
     """
-    settings = _settings(config_dir)
-    if DOMAINS not in settings:
+    known = present_settings(config_dir)
+    if DOMAINS not in known:
         raise NotAttached(f"Postmask isn't attached to the Postfix in {config_dir}")
-    parts = [value for name, value in settings.items() if name.startswith(f"{DOMAINS}_")]
-    return re.compile(f"@(?:{'|'.join(parts or [settings[DOMAINS]])})$", re.IGNORECASE)
+    parts = [value for name, value in known.items() if name.startswith(f"{DOMAINS}_")]
+    return re.compile(f"@(?:{'|'.join(parts or [known[DOMAINS]])})$", re.IGNORECASE)
 
 
 def wanted_settings(domains: Iterable[str], host: str = NOTHING) -> dict[str, str]:
@@ -72,7 +72,7 @@ def sync_domains(config_dir: Path, domains: Iterable[str], patience: float = 20.
     names = sorted(set(domains))
     with commands.lock(config_dir):
         change.recover(config_dir)
-        before = _settings(config_dir)
+        before = present_settings(config_dir)
         if DOMAINS not in before:
             raise NotAttached(f"Postmask isn't attached to the Postfix in {config_dir}")
         wanted = wanted_settings(names, host_domains.below(config_dir, names))
@@ -86,7 +86,7 @@ def sync_domains(config_dir: Path, domains: Iterable[str], patience: float = 20.
         return True
 
 
-def _settings(config_dir: Path) -> dict[str, str]:
+def present_settings(config_dir: Path) -> dict[str, str]:
     """Our parameters as main.cf has them."""
     found = {}
     for line in commands.run("postconf", "-c", str(config_dir), "-n").splitlines():

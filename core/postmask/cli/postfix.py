@@ -78,7 +78,7 @@ def attach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
     if dry_run:
         return _show_diff(runtime, config_dir)
     _need_root()
-    request = _request(runtime, config_dir)
+    request = attach_request(runtime, config_dir)
     try:
         client.install(runtime.settings.postfix.pipe_folder)
     except client.ClientError as error:
@@ -233,7 +233,8 @@ def _context(runtime: Runtime, door: str | None = None) -> SettingsContext:
     )
 
 
-def _request(runtime: Runtime, config_dir: Path | None) -> Request:
+def attach_request(runtime: Runtime, config_dir: Path | None = None) -> Request:
+    """What attaching takes. Raises ConfigError, StoreError."""
     from postmask_postfix.attachment.attach import Request
 
     return Request(
@@ -247,7 +248,7 @@ def _request(runtime: Runtime, config_dir: Path | None) -> Request:
 def _show_diff(runtime: Runtime, config_dir: Path | None) -> None:
     from postmask_postfix.attachment.attach import preview
 
-    request = _request(runtime, config_dir)
+    request = attach_request(runtime, config_dir)
     text = preview(request)
     if runtime.output.json:
         return runtime.output.record({"config_dir": request.config_dir, "diff": text})

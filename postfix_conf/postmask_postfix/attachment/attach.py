@@ -93,7 +93,7 @@ def attach(request: Request) -> Done:
             if earlier is None or earlier.record != record:
                 journals.write(config_dir, Journal(State.ATTACHED, record))
             return Done(changed=False, notes=tuple(notes))
-        trial.check(config_dir, wanted, _context(request, there), request.domains)
+        trial.check(config_dir, wanted, context_on(request, there), request.domains)
         journal = Journal(State.ATTACHING, record, now, earlier.record if earlier else None)
         notes += _carry_out(request, there, journal)
         journals.write(config_dir, Journal(State.ATTACHED, record))
@@ -108,7 +108,7 @@ def _original(now: Configuration, earlier: Journal | None) -> Configuration:
 def _planned(request: Request, now: Configuration) -> tuple[Site, Configuration]:
     """The site, and its configuration with us attached. Raises Collision."""
     there = site.read(request.config_dir)
-    context = _context(request, there)
+    context = context_on(request, there)
     recorded = journals.read(request.config_dir) is not None
     collisions.check(there, now, context, request.domains, recorded=recorded)
     defaults = site.defaults(request.config_dir, now)
@@ -116,7 +116,7 @@ def _planned(request: Request, now: Configuration) -> tuple[Site, Configuration]
     return there, plan.attached(now, Wanted(context, settings, defaults))
 
 
-def _context(request: Request, there: Site) -> SettingsContext:
+def context_on(request: Request, there: Site) -> SettingsContext:
     """The settings' context on this Postfix."""
     return replace(
         request.context,

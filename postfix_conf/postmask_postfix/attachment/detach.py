@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from postmask_postfix import commands
@@ -91,12 +91,17 @@ def status(config_dir: Path) -> Status:
             note = change.recover(config_dir)
     elif (config_dir / journals.NAME).exists():
         raise PermissionError(f"{config_dir / journals.NAME} is root's: run this as root")
+    return replace(standing(config_dir), note=note)
+
+
+def standing(config_dir: Path) -> Status:
+    """How it stands, and nothing is made good. Raises PostfixError."""
     now = change.read(config_dir)
     journal = journals.read(config_dir)
     if journal is None:
         clean = plan.detached(now, None) == now
-        return Status(Standing.DETACHED if clean else Standing.ATTACHED, recorded=clean, note=note)
+        return Status(Standing.DETACHED if clean else Standing.ATTACHED, recorded=clean)
     if journal.state is not State.ATTACHED:
-        return Status(Standing.INTERRUPTED, note=note)
+        return Status(Standing.INTERRUPTED)
     found = differences(journal.record.attached, now)
-    return Status(Standing.DRIFTED if found else Standing.ATTACHED, found, note=note)
+    return Status(Standing.DRIFTED if found else Standing.ATTACHED, found)

@@ -1,0 +1,43 @@
+"""The doctor's group `postfix`: the lint of this node's Postfix, and how Postmask is attached to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from postmask.cli import postfix_facts, postfix_sync
+from postmask.cli.runtime import Runtime
+from postmask.doctor.examination import Check, Group
+from postmask.doctor.finding import Finding
+from postmask.spool import LEDGER_KEPT
+from postmask_postfix.doctor import codes
+
+
+def _lint(runtime: Runtime) -> Iterator[Finding]:
+    """Without a Postfix there is nothing to look at, which the group `node` says."""
+    from postmask_postfix.doctor import listeners, passage, reading
+
+    settings = runtime.settings
+    if not postfix_facts.installed(settings.postfix.config_dir):
+        return
+    domains = tuple(postfix_sync.domain_names(runtime))
+    facts = reading.read(settings.postfix.config_dir, domains)
+    yield from listeners.lint(facts)
+    yield from passage.lint(facts, domains, settings.forwarder.message_size_limit, LEDGER_KEPT)
+
+
+def _attachment(runtime: Runtime) -> Iterator[Finding]:
+    from postmask.cli.postfix import attach_request
+    from postmask_postfix.doctor import attachment, reading
+
+    if postfix_facts.installed(runtime.settings.postfix.config_dir):
+        yield from attachment.lint(reading.attachment(attach_request(runtime)))
+
+
+GROUP = Group(
+    "postfix",
+    "This node's Postfix: who may relay, what is accepted, what limits or alters mail, and whether Postmask "
+    "is attached to it as it should be.",
+    120.0,
+    codes.CODES,
+    (Check("lint", _lint), Check("attachment", _attachment)),
+)

@@ -1,0 +1,75 @@
+"""`postmask doctor` on a real Postfix with Postmask attached: silent while all is well, and what it finds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sites
+from postmask_postfix import commands
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[sites.Site]:
+    with sites.running("relay-with-recipients") as site:
+        site.postmask("postfix", "attach")
+        set_main(site, "smtpd_forbid_bare_newline=yes")
+        yield site
+
+
+def set_main(site: sites.Site, *settings: str) -> None:
+    commands.run("postconf", "-c", str(site.postfix), "-e", *settings)
+
+
+def doctor(site: sites.Site, *words: str) -> tuple[int, dict[str, Any]]:
+    """The exit status, and what was told: of the groups that a lab can be right in."""
+    done = site.postmask("doctor", "--only", "node", "--only", "postfix", *words, check=False)
+    assert done.stderr == ""
+    return done.exit_code, json.loads(done.stdout)
+
+
+def found(site: sites.Site, *words: str) -> dict[str, str]:
+    """Where each code was found; each is found once."""
+    findings = doctor(site, *words)[1]["findings"]
+    places = {finding["code"]: finding["where"] for finding in findings}
+    assert len(places) == len(findings), findings
+    return places
+
+
+def test_all_is_well_and_what_is_not_is_found_until_it_is_mended(site: sites.Site) -> None:
+    assert doctor(site) == (0, {"groups": ["node", "postfix"], "findings": []})
+    main = site.postfix / "main.cf"
+    right = main.read_bytes()
+    gone = Path(site.directory) / "gone"
+    set_main(
+        site,
+        "soft_bounce=yes",
+        "header_checks=regexp:{ {/^Received:/ IGNORE} }",
+        f"smtp_generic_maps=regexp:{{ {{/@{sites.DOMAIN}$$/ me@host.test}} }}",
+        f"smtp_header_checks=hash:{gone}",
+        "smtpd_use_tls=no",
+        "postmask_destination_recipient_limit=50",
+        f"transport_maps=regexp:{{ {{/@{sites.DOMAIN}$$/ discard:}} }}, $postmask_transport_maps",
+        "nonsense_of_ours=1",
+    )
+    try:
+        assert found(site) == {
+            "PM205": "soft_bounce",
+            "PM215": "header_checks",
+            "PM216": f"smtp_generic_maps: {sites.DOMAIN}",
+            "PM223": f"hash:{gone}",
+            "PM224": "smtpd_use_tls",
+            "PM225": f"{main}: unused parameter: nonsense_of_ours=1",
+            "PM230": sites.DOMAIN,
+            "PM235": "postmask_destination_recipient_limit",
+        }
+        assert doctor(site)[0] == 2
+        assert doctor(site, "--changes")[1]["findings"] == []
+    finally:
+        main.write_bytes(right)
+    status, told = doctor(site, "--changes")
+    assert (status, told["findings"], len(told["gone"])) == (0, [], 8)
