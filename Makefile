@@ -4,6 +4,7 @@
 #   make test [WHEEL=1]     linters, types, layers, all tests; WHEEL=1: against the built wheel
 #   make test TESTS=tests/unit PYTEST_ARGS=-x
 #   make lint               linters, types and layers only
+#   make test-ansible       the plays, on Debian 12 and 13 booted from root trees, which are made once (minutes)
 #   make soak [SOAK_MESSAGES=10000] [SOAK_SEED=1]
 #                           messages by the thousand while everything is killed at random, and the
 #                           spam engine is frozen for two minutes
@@ -21,7 +22,7 @@ BIN := .venv/bin
 TESTS ?=
 PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test lint checks soak bench bench-database bench-directory bench-spam wheel lock clean
+.PHONY: help demo test lint checks test-ansible soak bench bench-database bench-directory bench-spam wheel lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -49,6 +50,10 @@ else
 test: lint
 	$(BIN)/pytest $(PYTEST_ARGS) $(TESTS)
 endif
+
+test-ansible:
+	@scripts/bootstrap ansible
+	$(BIN)/pytest -q -s --timeout 3600 $(or $(TESTS),tests/ansible)
 
 soak:
 	@scripts/bootstrap test

@@ -30,7 +30,7 @@ from postmask_postfix.lab import postfix as lab
 _STRING = 255
 _CONFIG = """\
 server:
-    interface: 127.0.0.1@{port}
+    interface: {address}@{port}
     directory: "{folder}"
     username: ""
     chroot: ""
@@ -45,6 +45,7 @@ server:
     module-config: "iterator"
     do-not-query-localhost: no
     access-control: 127.0.0.0/8 allow
+    access-control: 198.51.100.0/24 allow
     local-zone: "." static
 remote-control:
     control-enable: yes
@@ -56,11 +57,12 @@ remote-control:
 class Nameserver:
     """One unbound process. Ended by close(), by its pid and nobody else's."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int | None = None) -> None:
+        self._host = host
         self._folder = Path(tempfile.mkdtemp(prefix="dns-"))
         self._config = self._folder / "unbound.conf"
-        self.port = free_port()
-        self._config.write_text(_CONFIG.format(port=self.port, folder=self._folder))
+        self.port = port or free_port()
+        self._config.write_text(_CONFIG.format(address=host, port=self.port, folder=self._folder))
         self._process = subprocess.Popen(
             ["/usr/sbin/unbound", "-d", "-c", str(self._config)],
             stdin=subprocess.DEVNULL,
@@ -76,12 +78,12 @@ class Nameserver:
     @property
     def address(self) -> tuple[str, int]:
         """As postmask.auth.dns.Resolver takes it."""
-        return "127.0.0.1", self.port
+        return self._host, self.port
 
     @property
     def text(self) -> str:
         """ "127.0.0.1:PORT", as `lab up --nameserver` takes it."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self._host}:{self.port}"
 
     def record(self, line: str) -> None:
         """Add one record in zone file syntax; a TXT value in double quotes, at most 255 octets each."""
