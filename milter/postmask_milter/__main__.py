@@ -98,6 +98,8 @@ def wire_alias(settings: Settings, signals: Signals) -> Service:
     from postmask.auth.networks import own_networks
     from postmask.clock import SystemClock
     from postmask.directory.opening import open_directory
+    from postmask.drain import DrainSwitch
+    from postmask.keys.fingerprint import publish_fingerprint
     from postmask.spool import Spool
     from postmask_milter import alias_service
     from postmask_milter.rates import RcptRates
@@ -106,11 +108,12 @@ def wire_alias(settings: Settings, signals: Signals) -> Service:
     clock = SystemClock()
     keyring = keys.load(settings.keys.file)
     spool = Spool(settings.spool.path, clock)
+    publish_fingerprint(settings.spool.folder, keyring)
     directory = open_directory(settings, spool, clock)
     rates = RcptRates(settings.rates, own_networks(settings.postfix.config_dir), clock)
     listen = partial(daemon.listen_unix, group=socket_group(settings.postfix.mail_owner))
     return alias_service.assemble(
-        Decider(directory, keyring, clock, rates),
+        Decider(directory, keyring, clock, rates, DrainSwitch(settings.spool.folder).in_force),
         SpoolRecorder(directory, keyring, spool, clock),
         clock,
         settings.milter,

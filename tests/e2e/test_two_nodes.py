@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import smtplib
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 
 from conversation import FOREIGN, OWNERS_HOST, answer, publish, settled, signed, start
+from faults import message
 from lab import lab
 from nameserver import Nameserver
 from postgres import Cluster
@@ -124,3 +128,69 @@ def test_a_proof_used_on_one_is_not_good_on_the_other(pair: Pair) -> None:
     fresh = signed(answer(talk), names=["from", "to", "date", "subject", "message-id"])
     pair.second.send(talk.owned.mailbox, [talk.reverse], fresh, address=OWNERS_HOST)
     assert len(pair.second.await_mail_for(talk.contact)) == 1
+
+
+OTHER = "you@elsewhere.test"
+"""The host's own mail."""
+
+
+@pytest.fixture
+def resumed(pair: Pair) -> Iterator[None]:
+    """The second node takes mail again, whatever came of the test."""
+    yield
+    pair.second.lab.postmask("node", "resume")
+
+
+def drained_at(pair: Pair) -> Any:
+    """Since when the second node is drained, as the first one sees it."""
+    (row,) = [row for row in pair.first.lab.postmask("node", "list") if row["name"] == "mx2"]
+    return row["drained_at"]
+
+
+@pytest.mark.usefixtures("resumed")
+def test_a_node_is_drained_by_hand(pair: Pair) -> None:
+    second, owned = pair.second, pair.first.alias()
+    assert said_of(second, owned.alias) == "250"
+    second.lab.postmask("node", "drain")
+    known = len(second.mail_for(OTHER))
+    recipients = [owned.alias, OTHER, "nobody@alias.test", "postmaster@alias.test"]
+    said = second.send("bob@example.com", recipients, b"Subject: hi\r\n\r\nhi\r\n", address="127.0.0.1")
+    assert [said.recipients[one][:9] for one in recipients] == ["450 4.3.2", "250 2.1.5", *["450 4.3.2"] * 2]
+    assert said.queue_id
+    assert len(second.await_mail_for(OTHER, known + 1)) == known + 1
+    assert said_of(pair.first, owned.alias) == "250"
+    second.restart("milter-alias")
+    second.restart("agent")
+    assert said_of(second, owned.alias) == "450"
+    second.lab.wait_for(lambda: drained_at(pair), "the truth to know")
+    second.lab.postmask("node", "resume")
+    assert said_of(second, owned.alias) == "250"
+    second.lab.wait_for(lambda: not drained_at(pair), "the truth to know")
+
+
+@pytest.mark.usefixtures("resumed")
+def test_a_node_is_drained_by_another(pair: Pair) -> None:
+    owned = pair.first.alias()
+    told = pair.first.lab.postmask("node", "drain", "mx2", "--wait", "--timeout", "2m")
+    assert (told["node"], told["state"], told["waiting"]) == ("mx2", "drained", 0)
+    assert (said_of(pair.first, owned.alias), said_of(pair.second, owned.alias)) == ("250", "450")
+    pair.first.lab.postmask("node", "resume", "mx2")
+    pair.second.lab.wait_for(lambda: said_of(pair.second, owned.alias) == "250", "mx2 to hear of it", 60)
+
+
+@pytest.mark.usefixtures("resumed")
+def test_what_is_in_the_queue_of_a_drained_node_is_delivered(pair: Pair) -> None:
+    second, owned = pair.second, pair.first.alias()
+    second.lab.await_empty_queue()
+    second.lab.send_signal("forwarder", signal.SIGKILL)
+    try:
+        second.send("bob@example.com", [owned.alias], message(owned.alias))
+        given_up = second.lab.postmask("node", "drain", "--wait", "--timeout", "1s", check=False)
+        assert given_up.exit_code == os.EX_TEMPFAIL
+        assert "1 of ours is in the queue of mx2" in given_up.stderr
+    finally:
+        second.lab.up()
+    second.lab.flush()
+    told = second.lab.postmask("node", "drain", "--wait", "--timeout", "2m")
+    assert (told["state"], told["waiting"]) == ("drained", 0)
+    assert len(second.await_mail_for(owned.mailbox)) == 1

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import email
 import email.policy
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
+from click.testing import CliRunner, Result
 
 import postgres as postgres_server
 from conversation import FOREIGN, OWNERS_HOST, Conversation, answer, publish, settled, signed, start
@@ -21,6 +23,7 @@ from lab import lab
 from nameserver import Nameserver
 from network import Network, network
 from postgres import Cluster
+from postmask.cli.program import program
 from service import Service
 
 NODES = ("mx1", "mx2")
@@ -125,6 +128,30 @@ def test_a_proof_used_while_apart_is_not_good_on_the_other_afterwards(site: Site
         fresh = signed(answer(talk), names=["from", "to", "date", "subject", "message-id"])
         second.send(talk.owned.mailbox, [talk.reverse], fresh, address=OWNERS_HOST)
         assert len(second.await_mail_for(talk.contact)) == 1
+
+
+def test_a_node_is_drained_while_it_is_apart(site: Site) -> None:
+    """By hand, at once, by its replica; and it stays so when it sees the truth again."""
+    with site.at("mx1") as first:
+        owned = first.alias()
+    with site.apart(), site.at("mx1") as first:
+        assert _said(first, "node", "drain").exit_code == 0
+        assert _said(first, "node", "list").exit_code == os.EX_UNAVAILABLE
+        assert _answered(first, owned.alias) == "450 4.3.2"
+    with site.at("mx1") as first:
+        first.lab.await_replica()
+        assert _answered(first, owned.alias) == "450 4.3.2"
+        first.lab.postmask("node", "resume")
+        assert _answered(first, owned.alias) == "250 2.1.5"
+
+
+def _said(node: Service, *words: str) -> Result:
+    """The command line's answer where nobody can wait for the replica."""
+    return CliRunner().invoke(program, ["--json", "--config", str(node.lab.config), *words])
+
+
+def _answered(node: Service, alias: str) -> str:
+    return node.send("bob@example.com", [alias], b"").recipients[alias][:9]
 
 
 def _await_told(site: Site) -> None:

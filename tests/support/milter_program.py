@@ -18,6 +18,7 @@ from postmask.clock import SystemClock
 from postmask.config.sections import Milter, Rates
 from postmask.directory.lookup import Lookup
 from postmask.directory.records import Alias, AliasState, BlockAction, SenderRule, WhenDisabled
+from postmask.drain import DrainSwitch
 from postmask.keys import Keyring, Secret
 from postmask.verdict import Verdict
 from postmask_milter import alias_service, service
@@ -77,7 +78,8 @@ def main() -> None:
     log.setup("milter-program", "info")
     clock = SystemClock()
     rates = RcptRates(Rates(math.inf, math.inf, math.inf), (), clock)
-    decider = Decider(directory(folder), Keyring([Secret(1, "2030-01-01", bytes(range(32)))]), clock, rates)
+    keys = Keyring([Secret(1, "2030-01-01", bytes(range(32)))])
+    decider = Decider(directory(folder), keys, clock, rates, DrainSwitch(folder).in_force)
     service.leave(
         alias_service.assemble(
             decider,

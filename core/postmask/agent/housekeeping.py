@@ -1,4 +1,5 @@
-"""What the agent does now and then: say that its node is alive, and forget what is past its time.
+"""What the agent does now and then: say that its node is alive, and how it is; hear what it is told; and
+forget what is past its time.
 
 It also notices when the machine's clock jumps, says so, and says anew when its node was last alive.
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from postmask.agent.nodestate import LISTEN_EVERY, NodeState
 from postmask.clock import Clock
 from postmask.log import line
 from postmask.spool import LEDGER_KEPT, Spool, SpoolError
@@ -26,25 +28,33 @@ _log = logging.getLogger(__name__)
 
 SEEN_EVERY = 60.0
 FORGET_EVERY = 3_600.0
+RETRY = 10.0
+"""Seconds until what failed is tried again, if it isn't due later."""
 JUMP = 60.0
 """Seconds by which the clock must be off what has passed, to have jumped."""
 
 
 @dataclass(slots=True)
 class _Duty:
-    """Something that is due every so many seconds. trouble: why it wasn't done; "" if it was."""
+    """Something that is due every so many seconds, or when it is urgent.
+
+    trouble: why it wasn't done; "" if it was.
+    """
 
     name: str
     every: float
     do: Callable[[], object]
+    urgent: Callable[[], bool] = lambda: False
     due: float = float("-inf")
     trouble: str = ""
 
 
 class Housekeeping:
-    """events_days: how long events are kept. node: this node's name."""
+    """events_days: how long events are kept. node: this node's name. state: how it is."""
 
-    def __init__(self, spool: Spool, engine: Engine, node: str, events_days: int, clock: Clock) -> None:
+    def __init__(
+        self, spool: Spool, engine: Engine, node: str, events_days: int, clock: Clock, state: NodeState
+    ) -> None:
         self._spool = spool
         self._engine = engine
         self._node = node
@@ -54,6 +64,7 @@ class Housekeeping:
         self._alive = _Duty("seen", SEEN_EVERY, self._seen)
         self._duties = (
             self._alive,
+            _Duty("node", LISTEN_EVERY, state.attend, state.has_changed),
             _Duty("spool.forget", FORGET_EVERY, lambda: spool.purge(LEDGER_KEPT)),
             _Duty("truth.forget", FORGET_EVERY, self._forget),
         )
@@ -62,13 +73,14 @@ class Housekeeping:
         """All that is due."""
         self._look_at_the_clock()
         for duty in self._duties:
-            if self._clock.monotonic() < duty.due:
+            if self._clock.monotonic() < duty.due and not duty.urgent():
                 continue
             duty.due = self._clock.monotonic() + duty.every
             try:
                 duty.do()
                 duty.trouble = ""
-            except (StoreError, SpoolError) as error:
+            except (StoreError, SpoolError, OSError) as error:
+                duty.due = self._clock.monotonic() + max(duty.every, RETRY)
                 if str(error) != duty.trouble:
                     line(_log, logging.ERROR, "housekeeping", duty=duty.name, reason=str(error))
                 duty.trouble = str(error)

@@ -11,6 +11,7 @@ import logging
 import threading
 
 from postmask.agent.housekeeping import Housekeeping
+from postmask.agent.nodestate import node_state
 from postmask.agent.outbox import OutboxCarrier
 from postmask.agent.replica.follower import Follower
 from postmask.agent.rounds import Rounds
@@ -41,7 +42,8 @@ def serve(settings: Settings, spool: Spool, clock: Clock, stop: Stop) -> Setting
     threading.Thread(target=successor.run, name="successor", daemon=True).start()
     following = follow(settings, clock, ending)
     engine, node = make_engine(settings.database.url, Use.INTAKE), settings.node.name
-    housekeeping = Housekeeping(spool, engine, node, settings.retention.events_days, clock)
+    state = node_state(settings, engine, clock)
+    housekeeping = Housekeeping(spool, engine, node, settings.retention.events_days, clock, state)
     Rounds(OutboxCarrier(spool, engine, node), housekeeping, ending).run()
     if following is not None:
         following.join(_LAST_SECONDS)

@@ -24,6 +24,7 @@ class Facts:
 
     domain:     our domain of exactly this name.
     subdomain:  the name lies below a domain of ours but isn't one itself.
+    drained:    this node takes no mail for us now. Nothing below is looked up then.
     reserved:   what the local part is by its form and MAC; None: an ordinary one.
     reverse:    for a reverse alias whose MAC is right.
     alias:      for an ordinary local part, with or without detail.
@@ -34,6 +35,7 @@ class Facts:
 
     domain: Lookup[Domain]
     subdomain: bool = False
+    drained: bool = False
     reserved: Reserved | None = None
     reverse: Lookup[ReverseAlias] = ABSENT
     alias: Lookup[Alias] = ABSENT
@@ -42,17 +44,21 @@ class Facts:
     over: str = ""
 
 
-def gather(directory: Directory, keys: Keyring, today: int, recipient: Address, sender: str) -> Facts:
+def gather(
+    directory: Directory, keys: Keyring, today: int, recipient: Address, sender: str, *, drained: bool = False
+) -> Facts:
     """Ask for what is needed to decide on one recipient.
 
     today: days since the epoch, for the age of bounce addresses. sender: the envelope sender as given,
-    "" for the null sender.
+    "" for the null sender. drained: this node takes no mail for us now.
     """
     domain = directory.domain(recipient.domain)
     if isinstance(domain, Absent):
         return Facts(domain, subdomain=_below_ours(directory, recipient.domain))
     if isinstance(domain, Unavailable):
         return Facts(domain)
+    if drained:
+        return Facts(domain, drained=True)
     reserved = read(keys, recipient.local, today)
     if isinstance(reserved, Reverse):
         return Facts(domain, reserved=reserved, reverse=directory.reverse_alias(reserved.token))

@@ -6,7 +6,8 @@ turns whatever goes wrong into "451 4.3.0".
 DIAGNOSTICS
     550 5.1.1 unknown, or forged or stale bounce address or reverse alias; 550 5.1.2 a subdomain that
     isn't ours; 550 5.2.1 disabled; 550 5.7.1 blocked sender; 450 4.7.1 over the rate; 450 4.2.1 known
-    but not now; 451 4.3.0 can't tell. None: not ours, to be left untouched.
+    but not now; 450 4.3.2 this node is drained; 451 4.3.0 can't tell. None: not ours, to be left
+    untouched.
 
 STANDARDS
     RFC 5321 §3.6.2 and §4.2.3, RFC 3463 §3.
@@ -14,6 +15,7 @@ STANDARDS
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, assert_never
 
@@ -35,6 +37,8 @@ from postmask.tokens import BounceForged, BounceValid, Postmaster, Reserved, Rev
 from postmask.verdict import Verdict, defer, deliver, discard, reject, unavailable
 
 UNKNOWN = reject("5.1.1", "no such address here", "unknown alias")
+DRAINED = defer("4.3.2", "no mail is taken here for now, try the next server", "this node is drained")
+"""Senders go on to the next MX at once, with this recipient alone; 421 would end the session for all."""
 
 
 def answer(facts: Facts) -> Verdict | None:
@@ -45,6 +49,8 @@ def answer(facts: Facts) -> Verdict | None:
         if facts.subdomain:
             return reject("5.1.2", "no mail for this subdomain", "subdomain of ours that isn't ours")
         return None
+    if facts.drained:
+        return DRAINED
     if facts.reserved is not None:
         return _reserved(facts.reserved, facts)
     if isinstance(facts.alias, Unavailable):
@@ -124,13 +130,21 @@ class Rates(Protocol):
 
 
 class Decider:
-    """The decision with its directory at hand. Shared by threads."""
+    """The decision with its directory at hand. Shared by threads. drained: whether this node is, now."""
 
-    def __init__(self, directory: Directory, keys: Keyring, clock: Clock, rates: Rates) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        keys: Keyring,
+        clock: Clock,
+        rates: Rates,
+        drained: Callable[[], bool],
+    ) -> None:
         self._directory = directory
         self._keys = keys
         self._clock = clock
         self._rates = rates
+        self._drained = drained
         self._ours: set[str] = set()
 
     def decide(self, recipient: str, sender: str, client: str = "", *, ours: bool = False) -> Verdict | None:
@@ -153,7 +167,7 @@ class Decider:
 
     def _decide(self, address: Address, sender: str, client: str, ours: bool) -> Verdict | None:
         today = int(self._clock.now()) // DAY
-        facts = gather(self._directory, self._keys, today, address, sender)
+        facts = gather(self._directory, self._keys, today, address, sender, drained=self._drained())
         if isinstance(facts.domain, Found):
             self._ours.add(facts.domain.value.name)
         elif isinstance(facts.domain, Unavailable):
@@ -164,7 +178,7 @@ class Decider:
                 return None
             if not facts.subdomain:
                 return reject("5.1.2", "no mail for this domain here", "domain not in the directory")
-        return answer(self._rated(facts, sender, client, ours))
+        return answer(facts if facts.drained else self._rated(facts, sender, client, ours))
 
     def _rated(self, facts: Facts, sender: str, client: str, counts: bool) -> Facts:
         """With the rate that is reached, where nothing else has decided before."""

@@ -26,6 +26,8 @@ _SILENT = 600.0
 _OLD_REPLICA = 30.0
 _CLOCK_SLACK = 60.0
 _STUCK = 300.0
+_FORGOTTEN = 6 * 3600.0
+"""Seconds after which a drained node is one that somebody forgot."""
 _LEAST_FREE = 20_000_000
 """Octets. Postfix takes no message that leaves less than one and a half times message_size_limit (10 MB)."""
 _SHOWN = 20
@@ -118,11 +120,30 @@ def _node(node: NodeStatus, now: float) -> Check:
     """now: by the database's clock, where that has one of its own."""
     advice = ""
     if now - node.last_seen > _SILENT:
-        advice = "; is its postmask-agent running, and its clock right?"
+        advice = (
+            "; is its postmask-agent running, and its clock right? "
+            f"If it is gone for good: postmask node remove {node.name}"
+        )
     elif node.last_seen - now > _CLOCK_SLACK:
         advice = ", which is in the future: its clock is wrong, or was"
     what = f"{node.name} was last heard of at {moment(node.last_seen)}{advice}"
     return Check("node", not advice, what, codes.NODE_SILENT, node.name)
+
+
+def _drain(runtime: Runtime) -> Iterator[Check]:
+    """Only what is worth telling: that this node is drained, and when that was forgotten, it seems."""
+    from postmask.drain import DrainSwitch
+
+    switch = DrainSwitch(runtime.settings.spool.folder)
+    if switch.damaged():
+        what = "the switch can't be read and isn't in force; see: postmask node resume"
+        yield Check("drain", False, what, codes.DRAINED)
+    state = switch.state()
+    if state.drained:
+        lasting = runtime.clock.now() - state.at
+        end = "" if 0 <= lasting < _FORGOTTEN else "; to take mail again: postmask node resume"
+        what = f"drained since {moment(state.at)} by {state.by}{end}"
+        yield Check("drain", not end, what, codes.DRAINED)
 
 
 def _replica(runtime: Runtime) -> Iterator[Check]:
@@ -263,8 +284,8 @@ def _postfix(runtime: Runtime) -> Iterator[Check]:
 
 def _queue(runtime: Runtime) -> Iterator[Check]:
     """What waits for the forwarder, and whether Postfix is about to return it."""
-    from postmask.cli.postfix_log import queued
     from postmask_postfix import commands, lifetime, sync
+    from postmask_postfix.queue import queued
 
     directory = runtime.settings.postfix.config_dir
     ours = sync.ours(directory)
@@ -314,6 +335,7 @@ def _spam(runtime: Runtime) -> Iterator[Check]:
 PARTS = (
     Part("keys", _keys, codes.KEYS),
     Part("database", _database, codes.DATABASE),
+    Part("drain", _drain, codes.DRAINED),
     Part("replica", _replica, codes.REPLICA),
     Part("spool", _spool, codes.SPOOL),
     Part("disk", _disks, codes.DISK),

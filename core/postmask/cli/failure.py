@@ -26,14 +26,16 @@ MEANINGS: Mapping[int, str] = MappingProxyType(
         os.EX_DATAERR: "What was given is wrong or against a rule: a bad address, a duplicate, still in use. "
         "From domain verify: records are missing or different.",
         os.EX_NOINPUT: "A file that was named can't be read.",
-        os.EX_NOUSER: "There is no such account, domain, mailbox, alias, contact, block or held message.",
+        os.EX_NOUSER: "There is no such account, domain, mailbox, alias, contact, block, node or held "
+        "message.",
         os.EX_UNAVAILABLE: "The database, Postfix or another service isn't available. "
         "From status, db status, lab status and spam status: something is amiss. "
         "From spam check: no engine has judged.",
         os.EX_SOFTWARE: "A fault of Postmask's own; POSTMASK_DEBUG=1 shows where.",
         os.EX_CANTCREAT: "A file can't be made.",
         os.EX_IOERR: "Reading or writing a file failed.",
-        os.EX_TEMPFAIL: "Not now, because the database is being moved, say; try again later.",
+        os.EX_TEMPFAIL: "Not now, because the database is being moved, say; try again later. "
+        "From node drain: its queue still holds mail of ours.",
         os.EX_NOPERM: "Permission denied.",
         os.EX_CONFIG: "The configuration or the file of keys is wrong.",
         INTERRUPTED: "Interrupted.",

@@ -1,4 +1,4 @@
-"""Postfix's log and queue, for the commands that account for messages.
+"""Postfix's log and our ledger, for the commands that account for messages.
 
 DIAGNOSTICS
     LogError: no log. CommandError (78) where Postfix writes addresses so that a stranger's could pass for
@@ -7,7 +7,6 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -21,7 +20,6 @@ from postmask.cli.failure import CommandError
 from postmask.cli.runtime import Runtime
 from postmask.maillog import sources
 from postmask.maillog.lines import Line, LineReader
-from postmask.maillog.reckoning import Queued
 from postmask.spool import LedgerRow, Spool
 from postmask_postfix import commands
 
@@ -61,22 +59,6 @@ class PostfixLog:
             line = reader.read(text)
             if line is not None:
                 yield line
-
-
-def queued(config_dir: Path) -> dict[str, Queued]:
-    """What lies in the queue now, by queue id."""
-    told = commands.run("postqueue", "-c", str(config_dir), "-j")
-    entries = map(json.loads, told.splitlines())
-    return {
-        entry["queue_id"]: Queued(
-            entry["queue_id"],
-            entry["queue_name"],
-            tuple(recipient["address"] for recipient in entry["recipients"]),
-            "" if entry["sender"] == "MAILER-DAEMON" else entry["sender"],
-            float(entry["arrival_time"]),
-        )
-        for entry in entries
-    }
 
 
 def open_log(runtime: Runtime, named: Sequence[Path]) -> PostfixLog:

@@ -29,6 +29,7 @@ NOUNS: Mapping[str, str] = MappingProxyType(
         "resolve": "postmask.cli.resolve",
         "status": "postmask.cli.status",
         "doctor": "postmask.cli.doctor.command",
+        "node": "postmask.cli.node",
         "reconcile": "postmask.cli.reconcile",
         "trace": "postmask.cli.trace",
         "held": "postmask.cli.held",

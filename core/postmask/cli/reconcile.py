@@ -13,7 +13,7 @@ import click
 from postmask.cli.command import Command
 from postmask.cli.failure import CommandError
 from postmask.cli.output import Column, moment
-from postmask.cli.postfix_log import PostfixLog, ledger, log_option, open_log, queued
+from postmask.cli.postfix_log import PostfixLog, ledger, log_option, open_log
 from postmask.cli.runtime import Runtime
 from postmask.cli.since import seconds_of
 from postmask.maillog.reckoning import Fate, Period, Reckoner, Reckoning
@@ -78,6 +78,7 @@ def reconcile(ctx: click.Context, runtime: Runtime, since: float | None, named: 
 def _reckon(runtime: Runtime, log: PostfixLog, since: float) -> tuple[Tracker, Reckoning]:
     """The queue is looked at first: what leaves it afterwards is found in the log."""
     from postmask_postfix import sync
+    from postmask_postfix.queue import queued
 
     until = runtime.clock.now()
     queue = queued(log.config_dir)

@@ -1,4 +1,4 @@
-"""Times as people write them: "30m", "12h", "7d" (ago, or long), or a date with or without a time."""
+"""Times as people write them: "30m", "12h", "7d", "90s" (ago, or long), or a date with or without a time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 
 from postmask.cli.command import runtime
 
-_SPAN = re.compile(r"([0-9]{1,6})([mhd])")
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
+_SPAN = re.compile(r"([0-9]{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def seconds_of(

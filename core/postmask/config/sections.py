@@ -103,6 +103,11 @@ class Spool:
         "It belongs on a local disk.",
     )
 
+    @property
+    def folder(self) -> Path:
+        """Where it lies, and what else the node says for itself."""
+        return self.path.parent
+
 
 @dataclass(frozen=True, slots=True)
 class Replica:

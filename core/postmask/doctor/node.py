@@ -131,11 +131,17 @@ NOT_ATTACHED = error(
     "No mail for our domains comes in here.",
     "postmask postfix attach; postmask postfix diff shows what that changes.",
 )
-
-CODES = declared(globals())
 SPAM_FOLDER = warning(
     "PM122",
     "The folder of the switch and of the programs' figures isn't there.",
     "postmask spam bypass on fails, and spam status knows of no program.",
     "Make it, for the programs' user; or let spam.directory name another.",
 )
+DRAINED = warning(
+    "PM123",
+    "This node is drained, and somebody seems to have forgotten it; or its switch can't be read.",
+    "Senders are told to try the next server. Where there is none, their mail waits with them.",
+    "To take mail again, and to write the switch anew: postmask node resume.",
+)
+
+CODES = declared(globals())

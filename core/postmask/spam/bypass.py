@@ -1,8 +1,5 @@
 """The emergency switch: a file that says until when no engine is asked.
 
-All programs of the node look for it, with one stat(2) a message, so that it takes effect in all of them
-without a restart, and whatever state they are in.
-
 DIAGNOSTICS
     OSError from `switch_on` and `switch_off`. A file that can't be read, or that holds something else,
     isn't in force.
@@ -10,23 +7,19 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-import json
 import math
-import secrets
 from pathlib import Path
 
 from postmask.clock import Clock
-
-_NAME = "spam.bypass"
+from postmask.nodefile import NodeFile
 
 
 class Bypass:
     """The switch of one node. Shared by threads. folder: where the file lies, if there is one."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        self._file = folder / _NAME
+        self._file = NodeFile(folder, "spam.bypass")
         self._clock = clock
-        self._read: tuple[tuple[int, int, int], float] = ((0, 0, 0), -math.inf)
 
     def in_force(self) -> bool:
         """Whether engines are to be left alone now."""
@@ -34,34 +27,18 @@ class Bypass:
 
     def until(self) -> float:
         """Seconds since the epoch; infinity: until it is switched off; minus infinity: not on."""
-        try:
-            found = self._file.stat()
-            mark = (found.st_mtime_ns, found.st_ino, found.st_size)
-            if self._read[0] != mark:
-                self._read = mark, _until(self._file.read_bytes())
-        except OSError:
-            return -math.inf
-        return self._read[1]
+        match self._file.content():
+            case {"until": None}:
+                return math.inf
+            case {"until": float() as until}:
+                return until
+            case _:
+                return -math.inf
 
     def switch_on(self, until: float) -> None:
         """Until then; infinity for no end."""
-        draft = self._file.with_name(f".{_NAME}.{secrets.token_hex(4)}")
-        text = json.dumps({"until": until if math.isfinite(until) else None})
-        try:
-            draft.write_text(text, encoding="ascii")
-            draft.chmod(0o644)
-            draft.replace(self._file)
-        finally:
-            draft.unlink(missing_ok=True)
+        self._file.write({"until": until if math.isfinite(until) else None})
 
     def switch_off(self) -> None:
         """At once."""
-        self._file.unlink(missing_ok=True)
-
-
-def _until(content: bytes) -> float:
-    try:
-        until = json.loads(content)["until"]
-        return math.inf if until is None else float(until)
-    except (ValueError, TypeError, KeyError):
-        return -math.inf
+        self._file.remove()

@@ -19,6 +19,7 @@ import enum
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Double,
     ForeignKey,
@@ -374,13 +375,30 @@ class ReplayMark(Tracked, Base):
 
 
 class Node(Base):
-    """A machine that carries its outbox here."""
+    """A machine that carries its outbox here, what it says of itself, and what it is told to do.
+
+    keys: the fingerprint of its master secrets. replica_at: when its replica had all of the truth.
+    drained_at, drained_by: since when and on whose word it is drained. waiting, held: messages of ours in
+    its Postfix's queue while it is drained. order_at is an order's number too, done_at that of the last one
+    that it has carried out.
+    """
 
     __tablename__ = "node"
 
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
     last_seen: Mapped[float] = mapped_column(Double)
     schema: Mapped[str] = mapped_column(String(32))
+    version: Mapped[str | None] = mapped_column(String(32))
+    keys: Mapped[str | None] = mapped_column(Text)
+    replica_at: Mapped[float | None] = mapped_column(Double)
+    drained_at: Mapped[float | None] = mapped_column(Double)
+    drained_by: Mapped[str | None] = mapped_column(Text)
+    waiting: Mapped[int | None] = mapped_column(Integer)
+    held: Mapped[int | None] = mapped_column(Integer)
+    order_at: Mapped[float | None] = mapped_column(Double)
+    order_by: Mapped[str | None] = mapped_column(Text)
+    order_drain: Mapped[bool | None] = mapped_column(Boolean)
+    done_at: Mapped[float | None] = mapped_column(Double)
 
 
 class Generation(Base):

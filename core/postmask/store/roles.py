@@ -49,6 +49,20 @@ _MAILBOX_COLUMNS = (
 )
 """All but those of the confirmation code."""
 
+_NODE_COLUMNS = (
+    "last_seen",
+    "schema",
+    "version",
+    "keys",
+    "replica_at",
+    "drained_at",
+    "drained_by",
+    "waiting",
+    "held",
+    "done_at",
+)
+"""All but the name and the orders: those are its owner's."""
+
 _GRANTS = (
     *(f"SELECT ON {table}" for table in _READS),
     f"SELECT ({', '.join(_MAILBOX_COLUMNS)}) ON mailbox",
@@ -59,7 +73,9 @@ _GRANTS = (
     "INSERT, SELECT (id) ON event",
     "INSERT, SELECT (id) ON bounce",
     "SELECT, INSERT, UPDATE (count, last_at) ON counter",
-    "SELECT, INSERT, UPDATE (last_seen, schema) ON node",
+    "SELECT ON node",
+    "INSERT (name, last_seen, schema) ON node",
+    f"UPDATE ({', '.join(_NODE_COLUMNS)}) ON node",
     "SELECT ON SEQUENCE change_number",
     "EXECUTE ON FUNCTION forget_past(integer)",
 )

@@ -145,7 +145,7 @@ def status(url: str) -> Status:
             elsewhere=found.elsewhere,
             moved_at=found.moved_at,
             nodes=_nodes(connection) if readable else (),
-            clock=_clock(connection),
+            clock=clock(connection),
         )
 
 
@@ -195,11 +195,14 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _nodes(connection: Connection) -> tuple[NodeStatus, ...]:
-    rows = connection.execute(select(models.Node).order_by(models.Node.name))
+    # The columns that any schema has.
+    node = models.Node
+    rows = connection.execute(select(node.name, node.last_seen, node.schema).order_by(node.name))
     return tuple(NodeStatus(row.name, row.last_seen, row.schema) for row in rows)
 
 
-def _clock(connection: Connection) -> float | None:
+def clock(connection: Connection) -> float | None:
+    """The database's own, seconds, UTC; None with SQLite, which has ours."""
     if connection.dialect.name == "sqlite":
         return None
     return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())

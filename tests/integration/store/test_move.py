@@ -147,7 +147,24 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "reason": ODD,
         }
     ],
-    "node": [{"name": "mx.test", "last_seen": 2.5, "schema": "0004"}],
+    "node": [
+        {
+            "name": "mx.test",
+            "last_seen": 2.5,
+            "schema": "0004",
+            "version": "0.1",
+            "keys": "1:ab",
+            "replica_at": 2.25,
+            "drained_at": 1.5,
+            "drained_by": "root@mx.test",
+            "waiting": 1,
+            "held": 0,
+            "order_at": 1.25,
+            "order_by": "root@mx2.test",
+            "order_drain": True,
+            "done_at": 1.25,
+        }
+    ],
     "deletion": [{"change": BIG, "relation": "alias", "key": '{"id":1}', "at": 1.0}],
     "tombstone": [{"hash": bytes(32), "account_id": ACCOUNT, "at": 1.0}],
 }

@@ -17,6 +17,7 @@ from postmask.store import intake, retention, schema
 from postmask.store.engine import Use, make_engine, parse_url
 from postmask.store.errors import StoreError
 from postmask.store.models import Base, Bounce, Counter, Event, ReplayMark
+from told_node import state_of
 from truth import Truth
 
 NOW = time.time()
@@ -91,7 +92,7 @@ def test_events_are_kept_for_a_day_at_least(old_and_new: Truth, node: Engine) ->
 def keeping(furnished: Truth, node: Engine, tmp_path: Path) -> Iterator[tuple[Housekeeping, ManualClock]]:
     clock = ManualClock(at=NOW)
     spool = Spool(tmp_path / "spool.db", clock)
-    yield Housekeeping(spool, node, "mx1", 14, clock), clock
+    yield Housekeeping(spool, node, "mx1", 14, clock, state_of(node, "mx1", tmp_path, clock)), clock
     spool.close()
 
 

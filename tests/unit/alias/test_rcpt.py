@@ -47,7 +47,7 @@ def directory() -> MemoryDirectory:
 
 
 def ask(directory: MemoryDirectory, recipient: str, sender: str = SENDER, **how: bool) -> Verdict | None:
-    return Decider(directory, KEYS, CLOCK, Counted()).decide(recipient, sender, **how)
+    return Decider(directory, KEYS, CLOCK, Counted(), lambda: False).decide(recipient, sender, **how)
 
 
 def said(verdict: Verdict | None) -> str:
@@ -164,13 +164,38 @@ def test_i_do_not_know_is_never_no(directory: MemoryDirectory, recipient: str) -
 
 
 def test_the_hosts_own_mail_does_not_wait_for_our_database(directory: MemoryDirectory) -> None:
-    decider = Decider(directory, KEYS, CLOCK, Counted())
+    decider = Decider(directory, KEYS, CLOCK, Counted(), lambda: False)
     assert said(decider.decide("shop@alias.test", SENDER)) == "250 2.1.5"
     directory.broken = "database gone"
     assert decider.decide("x@example.org", SENDER) is None
     assert said(decider.decide("shop@alias.test", SENDER)) == "451 4.3.0"
     assert decider.decide("shop@sub.alias.test", SENDER) is None
     assert said(decider.decide("shop@sub.alias.test", SENDER, ours=True)) == "451 4.3.0"
+
+
+@pytest.mark.parametrize(
+    ("recipient", "answer"),
+    [
+        ("shop@alias.test", "450 4.3.2"),
+        ("unknown@alias.test", "450 4.3.2"),
+        ("postmaster@alias.test", "450 4.3.2"),
+        (f"x.{'a' * 24}@alias.test", "450 4.3.2"),
+        ("shop@sub.alias.test", "550 5.1.2"),
+    ],
+)
+def test_a_drained_node_takes_nothing_for_us(directory: MemoryDirectory, recipient: str, answer: str) -> None:
+    directory.rules[SENDER] = SenderRule(BlockAction.REJECT, "global", SENDER)
+    drained = Decider(directory, KEYS, CLOCK, Counted(), lambda: True)
+    assert said(drained.decide(recipient, SENDER, ours=True)) == answer
+    assert {what.partition(" ")[0] for what in directory.asked} == {"domain"}
+
+
+def test_a_drained_node_leaves_alone_what_is_not_ours(directory: MemoryDirectory) -> None:
+    drained = Decider(directory, KEYS, CLOCK, Counted(), lambda: True)
+    assert drained.decide("x@example.org", SENDER) is None
+    directory.broken = "database gone"
+    assert drained.decide("x@example.org", SENDER) is None
+    assert said(drained.decide("shop@alias.test", SENDER, ours=True)) == "451 4.3.0"
 
 
 def test_an_unknown_exception_is_a_deferral(
@@ -193,7 +218,7 @@ def test_a_domain_that_postfix_still_holds_but_we_do_not(directory: MemoryDirect
 
 def test_rates_are_counted_for_the_gate_and_read_for_others(directory: MemoryDirectory) -> None:
     rates = Counted()
-    decider = Decider(directory, KEYS, CLOCK, rates)
+    decider = Decider(directory, KEYS, CLOCK, rates, lambda: False)
     decider.decide("SHOP+news@alias.test", SENDER, "192.0.2.7", ours=True)
     decider.decide("unknown@alias.test", "", "192.0.2.7")
     assert rates.asked == [(SENDER, "shop@alias.test", "192.0.2.7", True), ("", "", "192.0.2.7", False)]
@@ -211,7 +236,7 @@ def test_rates_are_counted_for_the_gate_and_read_for_others(directory: MemoryDir
 )
 def test_over_the_rate(directory: MemoryDirectory, recipient: str, answer: str) -> None:
     directory.aliases["off@alias.test"] = alias("off@alias.test", state=AliasState.DISABLED)
-    decider = Decider(directory, KEYS, CLOCK, Counted("client"))
+    decider = Decider(directory, KEYS, CLOCK, Counted("client"), lambda: False)
     assert said(decider.decide(recipient, SENDER, ours=True)) == answer
     assert decider.decide("you@elsewhere.test", SENDER) is None
 
@@ -219,5 +244,8 @@ def test_over_the_rate(directory: MemoryDirectory, recipient: str, answer: str) 
 def test_a_block_comes_before_the_rate(directory: MemoryDirectory) -> None:
     directory.rules[SENDER] = SenderRule(BlockAction.REJECT, "alias", SENDER)
     rates = Counted("sender")
-    assert said(Decider(directory, KEYS, CLOCK, rates).decide("shop@alias.test", SENDER)) == "550 5.7.1"
+    assert (
+        said(Decider(directory, KEYS, CLOCK, rates, lambda: False).decide("shop@alias.test", SENDER))
+        == "550 5.7.1"
+    )
     assert rates.asked == []

@@ -39,6 +39,19 @@ def test_derived_keys_never_change() -> None:
     )
 
 
+def test_the_fingerprint_tells_whether_two_rings_are_the_same() -> None:
+    assert RING.fingerprint == "2:a4fa0b2b712f0132 1:81f010f38b444f67"
+    assert Keyring([OLD, NEW]).fingerprint == RING.fingerprint
+    others = [
+        [NEW, OLD],
+        [NEW],
+        [OLD],
+        [OLD, Secret(2, NEW.created, b"3" * 32)],
+        [OLD, Secret(3, "", NEW.material)],
+    ]
+    assert len({Keyring(secrets).fingerprint for secrets in others} | {RING.fingerprint}) == len(others) + 1
+
+
 @pytest.mark.parametrize("length", [0, 1, 4, 33])
 def test_a_mac_is_neither_too_short_nor_too_long(length: int) -> None:
     with pytest.raises(ValueError, match="5 to 32 octets"):

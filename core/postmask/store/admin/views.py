@@ -145,3 +145,28 @@ class BounceView:
     action: str | None
     status: str | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """See models.Node."""
+
+    name: str
+    last_seen: float
+    version: str | None
+    schema: str
+    keys: str | None
+    replica_at: float | None
+    drained_at: float | None
+    drained_by: str | None
+    waiting: int | None
+    held: int | None
+    order_at: float | None
+    order_by: str | None
+    order_drain: bool | None
+    done_at: float | None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether there is an order that it hasn't carried out yet, as far as it has said."""
+        return self.order_at is not None and (self.done_at or 0.0) < self.order_at

@@ -1,0 +1,90 @@
+"""A small file in which a node keeps a word for all its programs: JSON, replaced as a whole.
+
+Whoever looks does so with one stat(2), and reads only when the file is another one: so a word takes effect
+in all programs at once, without a restart, and whatever state they are in.
+
+DIAGNOSTICS
+    OSError from `write`, `remove` and `locked`. A file that can't be read, or isn't JSON, holds nothing.
+    Whatever lies there, `content` doesn't raise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+_MOST = 65_536
+"""Octets that are read."""
+
+
+class NodeFile:
+    """Shared by threads. The folder need not exist for reading."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._file = folder / name
+        self._read: tuple[tuple[int, int, int], object] = ((0, 0, 0), None)
+
+    def content(self) -> object:
+        """What it holds, numbers as floats; None for nothing."""
+        try:
+            found = self._file.stat()
+            mark = (found.st_mtime_ns, found.st_ino, found.st_size)
+            if self._read[0] != mark:
+                with self._file.open("rb") as file:
+                    self._read = mark, _parsed(file.read(_MOST))
+        except OSError:
+            return None
+        return self._read[1]
+
+    def there(self) -> bool:
+        """Whether there is a file, whatever it holds."""
+        return self._file.exists()
+
+    def write(self, content: object) -> None:
+        """For good: it is on the disk on return, and a power cut before that leaves the old file or this."""
+        draft = self._file.with_name(f".{self._file.name}.{secrets.token_hex(4)}")
+        try:
+            with draft.open("w", encoding="ascii") as file:
+                file.write(json.dumps(content))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.chmod(0o644)
+            draft.replace(self._file)
+        finally:
+            draft.unlink(missing_ok=True)
+        self._settle()
+
+    def remove(self) -> None:
+        """At once; it need not be there."""
+        self._file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """With nobody else changing one of the folder's files by what it held before."""
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    def _settle(self) -> None:
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _parsed(content: bytes) -> object:
+    try:
+        parsed: object = json.loads(content, parse_int=float)
+    except (ValueError, RecursionError):
+        return None
+    return parsed

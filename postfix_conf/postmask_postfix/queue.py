@@ -1,0 +1,63 @@
+"""What lies in a Postfix's queue, and how much of it is ours. Needs no root.
+
+Ours is a message with a recipient in one of our domains, which waits for the forwarder, and one from a
+sender in them: what the forwarder re-injected has a bounce address of ours.
+
+DIAGNOSTICS
+    PostfixError: postqueue(1) failed, with what it said; NotAttached: nothing is ours there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from postmask.maillog.reckoning import Queued
+from postmask_postfix import commands, sync
+
+_NULL_SENDER = "MAILER-DAEMON"
+"""What postqueue calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Messages of ours. waiting: still on their way; deferred: those of them that were tried and put off.
+
+    held: on hold, until somebody releases them; they aren't on their way.
+    """
+
+    waiting: int
+    deferred: int
+    held: int
+
+
+def queued(config_dir: Path) -> dict[str, Queued]:
+    """What lies there now, by queue id."""
+    told = commands.run("postqueue", "-c", str(config_dir), "-j")
+    entries = map(json.loads, told.splitlines())
+    return {
+        entry["queue_id"]: Queued(
+            entry["queue_id"],
+            entry["queue_name"],
+            tuple(recipient["address"] for recipient in entry["recipients"]),
+            "" if entry["sender"] == _NULL_SENDER else entry["sender"],
+            float(entry["arrival_time"]),
+        )
+        for entry in entries
+    }
+
+
+def backlog(config_dir: Path) -> Backlog:
+    """What it holds of ours now."""
+    is_ours = sync.ours(config_dir).search
+    found = queued(config_dir).values()
+    return counted(one for one in found if any(map(is_ours, (one.sender, *one.recipients))))
+
+
+def counted(messages: Iterable[Queued]) -> Backlog:
+    """How many of these are where."""
+    names = [message.name for message in messages]
+    held = names.count("hold")
+    return Backlog(len(names) - held, names.count("deferred"), held)
