@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import sites
 from postmask_postfix.instance import Instance
 from postmask_postfix.lab.postfix import free_port
+from sites import Site
 
 
 @pytest.mark.parametrize("name", sites.FINE)
@@ -48,15 +50,35 @@ def test_another_instance_hands_our_mail_to_the_same_forwarder() -> None:
         second.run("start")
         try:
             where = ("--config-dir", str(second.etc))
+            _sends(site, port, "before", "you@foreign.test")
             assert site.postmask("postfix", "attach", *where)["changed"]
-            with smtplib.SMTP("127.0.0.1", port, timeout=60) as session:
-                content = "From: bob@example.com\nSubject: by the second\n\nhello\n"
-                session.sendmail("bob@example.com", [f"shop@{sites.DOMAIN}"], content)
-            site.await_title("by the second", "me@real.test")
+            _sends(site, port, "attached", "you@foreign.test")
+            _sends(site, port, "by the second", f"shop@{sites.DOMAIN}", arrives="me@real.test")
             assert "postmask-reinject/smtpd" in site.log()
             site.postmask("domain", "add", "late.test", "--postmaster", "postmaster@real.test")
             assert site.postmask("postfix", "sync", *where)["changed"]
             assert site.postmask("postfix", "detach", *where)["identical"]
             assert (second.etc / "main.cf").read_bytes() == before
+            _sends(site, port, "detached", "you@foreign.test")
+            site.send_own("the first's own")
+            _refuses_local_users(site)
         finally:
             second.run("stop")
+
+
+def _sends(site: Site, port: int, title: str, recipient: str, arrives: str = "") -> None:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as session:
+        content = f"From: bob@example.com\nSubject: {title}\n\nhello\n"
+        session.sendmail("bob@example.com", [recipient], content)
+    site.await_title(title, arrives or recipient)
+
+
+def _refuses_local_users(site: Site) -> None:
+    """The listeners for finished mail judge nothing: only our programs get to them."""
+    as_nobody = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "/usr/bin/python3"]
+    for name in ("reinject", "hold"):
+        with site.reinjection(name) as session:
+            assert session.noop()[0] == 250
+        program = f"import socket; socket.socket(socket.AF_UNIX).connect('public/postmask-{name}')"
+        tried = subprocess.run([*as_nobody, "-c", program], cwd=site.instance.queue, capture_output=True)
+        assert b"PermissionError" in tried.stderr
