@@ -12,6 +12,7 @@
 #   make bench-database     throughput with Postgres stopped, frozen, slow, read-only and full
 #   make bench-spam         throughput with a spam engine that takes 0.2 s a message
 #   make bench-directory    a directory of 1,000,000 aliases beside one of 1,000
+#   make bench-nodes        what ten nodes cost one Postgres, and each program in memory
 #   make wheel              the wheel, into dist/
 #   make lock               requirements.lock anew (needs uv)
 
@@ -22,7 +23,7 @@ BIN := .venv/bin
 TESTS ?=
 PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test lint checks test-ansible soak bench bench-database bench-directory bench-spam wheel lock clean
+.PHONY: help demo test lint checks test-ansible soak bench bench-database bench-directory bench-spam bench-nodes wheel lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -64,7 +65,7 @@ bench:
 	@scripts/bootstrap test
 	@$(BIN)/python tests/bench/bench.py $(BENCH_ARGS)
 
-bench-database bench-directory bench-spam:
+bench-database bench-directory bench-spam bench-nodes:
 	@scripts/bootstrap test
 	@$(BIN)/python tests/bench/$(@:bench-%=%).py $(BENCH_ARGS)
 

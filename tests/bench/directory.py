@@ -40,7 +40,7 @@ from postmask.config import load
 from postmask.directory.lookup import Found
 from postmask.directory.opening import open_directory
 from postmask.store.engine import make_engine
-from truth import made
+from truth import Truth, made
 
 SMALL, LARGE = 1_000, 1_000_000
 COPY_SECONDS = 120.0
@@ -78,16 +78,21 @@ def _say(said: str) -> None:
     print(f"bench: {said}", file=sys.stderr, flush=True)
 
 
+def furnish(truth: Truth, aliases: int) -> None:
+    """Give it so many: a1@alias.test and so on."""
+    truth.furnish()
+    with truth.engine.begin() as connection:
+        for statement in (_ALIASES, _MAILBOXES):
+            connection.execute(text(statement), {"count": aliases})
+
+
 @contextlib.contextmanager
 def node(directory: Path, cluster: Cluster, aliases: int) -> Iterator[Node]:
     """A node whose database has so many aliases."""
     url = cluster.fresh()
     begun = time.monotonic()
     with made(url) as truth:
-        truth.furnish()
-        with truth.engine.begin() as connection:
-            for statement in (_ALIASES, _MAILBOXES):
-                connection.execute(text(statement), {"count": aliases})
+        furnish(truth, aliases)
     _say(f"{aliases} aliases made in {time.monotonic() - begun:.0f} s")
     begun = time.monotonic()
     with lab(directory / str(aliases), door="lmtp", database=url) as running:

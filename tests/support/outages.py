@@ -25,11 +25,16 @@ SLOW_SECONDS = 2.0
 
 
 class Proxy:
-    """Passes octets between clients and the server; what a client says is held back for `delay` seconds."""
+    """Passes octets between clients and the server; what a client says is held back for `delay` seconds.
+
+    octets: so many it was, both ways.
+    """
 
     def __init__(self, port: int) -> None:
         """port: the server's, on 127.0.0.1."""
         self.delay = 0.0
+        self.octets = 0
+        self._counting = threading.Lock()
         self._server_port = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -62,6 +67,8 @@ class Proxy:
                 if held and self.delay:
                     time.sleep(self.delay)
                 target.sendall(octets)
+                with self._counting:
+                    self.octets += len(octets)
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
