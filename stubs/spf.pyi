@@ -3,6 +3,7 @@
 import ipaddress
 from typing import Any
 
+MAX_LOOKUP: int
 MAX_VOID_LOOKUPS: int
 
 class TempError(Exception):
@@ -13,6 +14,7 @@ class PermError(Exception):
 
 class query:  # noqa: N801 - pyspf's name
     ipaddr: ipaddress.IPv4Address | ipaddress.IPv6Address
+    lookups: int
     void_lookups: int
     l: str
     o: str

@@ -26,10 +26,10 @@ class Authority:
         self.certificate = folder / f"{name}.pem"
         self.certificate.write_bytes(_pem(own.sign(self._key, hashes.SHA256())))
 
-    def issue(self, address: str) -> tuple[Path, Path]:
-        """Certificate and key of the server at this IP address, as PEM files."""
+    def issue(self, server: str) -> tuple[Path, Path]:
+        """Certificate and key of the server of this IP address or host name, as PEM files."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        names = x509.SubjectAlternativeName([_alternative(server)])
         builder = _begun(_named("server"), self._name, key.public_key()).add_extension(names, critical=False)
         paths = self._folder / "server.crt", self._folder / "server.key"
         paths[0].write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
@@ -41,6 +41,13 @@ class Authority:
             )
         )
         return paths
+
+
+def _alternative(server: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(server))
+    except ValueError:
+        return x509.DNSName(server)
 
 
 def _named(name: str) -> x509.Name:

@@ -16,6 +16,7 @@ T = TypeVar("T")
 class DnsData:
     """postmask.auth.dns.Dns over dictionaries. Names in lower case without the final dot.
 
+    aliases: names that are other names (CNAME): for alias() alone, nothing follows them.
     empty:   names that exist without any record of these types.
     failing: names for which there is no answer. asked: every name that was asked for.
     """
@@ -24,6 +25,7 @@ class DnsData:
     hosts: dict[str, list[str]] = field(default_factory=dict)
     mx: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     pointers: dict[str, list[str]] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     empty: set[str] = field(default_factory=set)
     failing: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
@@ -44,6 +46,10 @@ class DnsData:
 
     def names(self, address: str, deadline: Deadline) -> Lookup[tuple[str, ...]]:
         return self._answer(self.pointers, address)
+
+    def alias(self, name: str, deadline: Deadline) -> Lookup[str]:
+        found = self._answer({key: [value] for key, value in self.aliases.items()}, name)
+        return Found(found.value[0]) if isinstance(found, Found) else found
 
     def exists(self, name: str, deadline: Deadline) -> Lookup[None]:
         known = {*self.txts, *self.hosts, *self.mx, *self.empty}

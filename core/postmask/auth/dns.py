@@ -23,6 +23,7 @@ import dns.name
 import dns.nameserver
 import dns.rdata
 import dns.rdatatype
+import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.PTR
 import dns.rdtypes.ANY.TXT
@@ -49,7 +50,10 @@ V = TypeVar("V")
 
 
 class Dns(Protocol):
-    """What SPF, DKIM and DMARC ask. Names are ASCII, with or without the final dot. Nothing is raised."""
+    """What SPF, DKIM, DMARC and the doctor ask. Nothing is raised.
+
+    Names are ASCII, with or without the final dot.
+    """
 
     def txt(self, name: str, deadline: Deadline) -> Lookup[tuple[bytes, ...]]:
         """The TXT records, each with its strings joined."""
@@ -62,6 +66,9 @@ class Dns(Protocol):
 
     def names(self, address: str, deadline: Deadline) -> Lookup[tuple[str, ...]]:
         """The PTR records of an IP address; names without a final dot."""
+
+    def alias(self, name: str, deadline: Deadline) -> Lookup[str]:
+        """What the name is another name of (CNAME), without a final dot."""
 
     def exists(self, name: str, deadline: Deadline) -> Lookup[None]:
         """Whether there is such a name, with records of whatever type or none (RFC 8020)."""
@@ -97,6 +104,15 @@ class Resolver:
         return self._ask(
             name, dns.rdtypes.ANY.PTR.PTR, lambda record: record.target.to_text(omit_final_dot=True), deadline
         )
+
+    def alias(self, name: str, deadline: Deadline) -> Lookup[str]:
+        found = self._ask(
+            name,
+            dns.rdtypes.ANY.CNAME.CNAME,
+            lambda record: record.target.to_text(omit_final_dot=True),
+            deadline,
+        )
+        return Found(found.value[0]) if isinstance(found, Found) else found
 
     def exists(self, name: str, deadline: Deadline) -> Lookup[None]:
         found = self._resolve(name, "A", deadline)

@@ -61,6 +61,9 @@ class Questions:
     def names(self, address: str, deadline: Deadline) -> Lookup[tuple[str, ...]]:
         return self._once("PTR", address, lambda within: self._dns.names(address, within), deadline)
 
+    def alias(self, name: str, deadline: Deadline) -> Lookup[str]:
+        return self._once("CNAME", name, lambda within: self._dns.alias(name, within), deadline)
+
     def exists(self, name: str, deadline: Deadline) -> Lookup[None]:
         return self._once("", name, lambda within: self._dns.exists(name, within), deadline)
 

@@ -4,6 +4,9 @@ pyspf reads and evaluates the records; every question it has goes through our re
 message's deadline. Records are a stranger's text, so their length is bounded before pyspf sees them,
 and the explanation that a domain offers for a failure is neither fetched nor shown.
 
+    check(ip, helo, sender, …)       what a receiver makes of a client
+    evaluate(ip, domain, …)          the same for mail of a domain as such, with the reason
+
 DIAGNOSTICS
     SpfResult.result is one of RFC 7208's: pass, fail, softfail, neutral, none, temperror, permerror.
     temperror: DNS didn't answer, or the time was up; asking again may help. Nothing is raised.
@@ -15,6 +18,7 @@ STANDARDS
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from typing import Any
 
 import spf
@@ -27,6 +31,16 @@ from postmask.directory.lookup import Found, Unavailable
 
 _RECORD_LIMIT = 4_096
 _TERM_LIMIT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """result: what a receiver makes of it. fault: why it is an error, as pyspf says it, which holds parts of
+    the record. too_many: it is one for its look-ups (RFC 7208 §4.6.4)."""
+
+    result: Spf
+    fault: str = ""
+    too_many: bool = False
 
 
 def check(ip: str, helo: str, sender: str, resolver: Dns, deadline: Deadline) -> SpfResult:
@@ -43,7 +57,12 @@ def check(ip: str, helo: str, sender: str, resolver: Dns, deadline: Deadline) ->
         return SpfResult(Spf.NONE, domain)
     local = sender.rpartition("@")[0] or "postmaster"
     query = _Query(str(client), local, domain, helo, resolver, deadline)
-    return SpfResult(query.result(), domain)
+    return SpfResult(query.evaluated().result, domain)
+
+
+def evaluate(ip: str, domain: str, resolver: Dns, deadline: Deadline) -> Evaluation:
+    """Whether a client may send for a domain. ip: an address; domain: a name as parse_domain gives it."""
+    return _Query(ip, "postmaster", domain, domain, resolver, deadline).evaluated()
 
 
 def domain_of(helo: str, sender: str) -> str:
@@ -64,13 +83,17 @@ class _Query(spf.query):
         self._deadline = deadline
         self._answers: dict[tuple[str, str], list[Any]] = {}
 
-    def result(self) -> Spf:
+    def evaluated(self) -> Evaluation:
         """What pyspf makes of it."""
         try:
-            result, _, _ = self.check()
-            return Spf(result)
-        except Exception:  # noqa: BLE001 - a record made to confuse pyspf is a faulty record, for good
-            return Spf.PERMERROR
+            result, _, said = self.check()
+            verdict = Spf(result)
+        except Exception as error:  # noqa: BLE001 - a record made to confuse pyspf is a faulty record, for good
+            verdict, said = Spf.PERMERROR, type(error).__name__
+        if verdict not in (Spf.PERMERROR, Spf.TEMPERROR):
+            return Evaluation(verdict)
+        many = self.lookups > spf.MAX_LOOKUP or self.void_lookups > spf.MAX_VOID_LOOKUPS
+        return Evaluation(verdict, said, too_many=verdict is Spf.PERMERROR and many)
 
     def dns(
         self,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from postmask.auth.dns import Dns
-from postmask.cli.dnsrecords import Published, Record, RecordType, compare
 from postmask.clock import Clock, Deadline
 from postmask.directory.lookup import Found, Unavailable
+from postmask.dnsrecords import Published, Record, RecordType, compare
 
 _SECONDS = 10.0
 

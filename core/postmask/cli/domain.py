@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmask.cli import dnsrecords, postfix_facts, postfix_sync
+from postmask import dnsrecords
+from postmask.cli import postfix_facts, postfix_sync
 from postmask.cli.command import Noun, account_option
 from postmask.cli.failure import CommandError
 from postmask.cli.output import Column, fields
@@ -254,8 +255,7 @@ def _records(
     for host in hosts:
         if "." not in host:
             runtime.output.warn(f"the mail exchanger {host} has no full name; give it: --mx {host}.DOMAIN")
-    keys = [(key.selector, key.public) for key in found.dkim_keys if key.state == "active"]
-    return dnsrecords.wanted(found.name, hosts, keys)
+    return dnsrecords.wanted(found.name, hosts, found.published_keys)
 
 
 def _own_exchanger(runtime: Runtime) -> str:

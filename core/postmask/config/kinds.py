@@ -124,6 +124,18 @@ def _read_domain(value: object) -> str:
         raise Unfit from None
 
 
+def _read_domains(value: object) -> tuple[str, ...]:
+    return tuple(_read_domain(name) for name in _list(value))
+
+
+def _read_addresses(value: object) -> tuple[str, ...]:
+    """ "192.0.2.7", "2001:db8::7", each in its shortest form."""
+    try:
+        return tuple(str(ipaddress.ip_address(_text(entry))) for entry in _list(value))
+    except ValueError:
+        raise Unfit from None
+
+
 def _read_address(value: object) -> str:
     try:
         return str(parse(_text(value)))
@@ -204,6 +216,10 @@ RATIO = Kind("ratio", "a number above 0, like 1.5; inf is never", _read_ratio)
 USER = Kind("user", "the name of a user", _read_user)
 USERS = Kind("list of users", "a list of users' names", _read_users)
 DOMAIN = Kind("domain", "a domain name", _read_domain)
+DOMAINS = Kind("list of domains", 'a list of domain names like "mx2.example.org"', _read_domains)
+ADDRESSES = Kind(
+    "list of addresses", 'a list of IP addresses like "192.0.2.7" and "2001:db8::7"', _read_addresses
+)
 ADDRESS = Kind("address", "an e-mail address", _read_address)
 SECRET = Kind("secret", "a text in printable ASCII", _read_secret)
 ENDPOINT = Kind(

@@ -1,7 +1,8 @@
 """Every setting of postmask.toml: its section, kind, default, and what it does.
 
-This is the only place where they stand, but for the spam check's in postmask.config.spam. Reading,
-`postmask config show` and the manual page postmask.toml(5) follow from it.
+This is the only place where they stand, but for the spam check's in postmask.config.spam and the doctor's
+in postmask.config.doctor. Reading, `postmask config show` and the manual page postmask.toml(5) follow from
+it.
 """
 
 # ruff: noqa: RUF009 - `setting` is dataclasses.field() with its metadata filled in
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from postmask.config.declare import Derived, Known, setting
+from postmask.config.doctor import Doctor
 from postmask.config.kinds import (
     ADDRESS,
     DATABASE,
@@ -357,6 +359,7 @@ class Settings:
     spamd: Spamd
     rspamd: Rspamd
     retention: Retention
+    doctor: Doctor
     log: Log
     file: Path
     origins: Mapping[str, str]
@@ -382,6 +385,7 @@ SECTIONS = MappingProxyType(
         "spamd": Spamd,
         "rspamd": Rspamd,
         "retention": Retention,
+        "doctor": Doctor,
         "log": Log,
     }
 )

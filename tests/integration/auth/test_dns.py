@@ -37,6 +37,9 @@ def test_every_type_is_read(nameserver, resolver):
     assert resolver.addresses("mx1.example.com.", soon()) == Found(("192.0.2.1",))
     assert resolver.addresses("mx1.example.com", soon(), ipv6=True) == Found(("2001:db8::1",))
     assert resolver.names("192.0.2.1", soon()) == Found(("mx1.example.com",))
+    nameserver.record("mail.example.com. IN CNAME mx1.example.com.")
+    assert resolver.alias("mail.example.com", soon()) == Found("mx1.example.com")
+    assert resolver.alias("mx1.example.com", soon()) == ABSENT
 
 
 def test_long_values_come_back_in_one_piece(nameserver, resolver):

@@ -75,6 +75,19 @@ class TestValues:
         assert found.origins["dns.timeout"] == "file"
         assert found.origins["reinject.timeout"] == "default"
 
+    def test_what_the_doctor_is_told(self) -> None:
+        found = settings(
+            """
+            [doctor]
+            addresses = ["192.0.2.7", "2001:DB8:0::7"]
+            exchangers = ["MX2.Example.org"]
+            blocklists = []
+            """
+        )
+        assert found.doctor.addresses == ("192.0.2.7", "2001:db8::7")
+        assert found.doctor.exchangers == ("mx2.example.org",)
+        assert found.doctor.blocklists == ()
+
     def test_engines_of_the_spam_check(self) -> None:
         found = settings(
             """

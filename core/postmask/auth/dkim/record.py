@@ -39,14 +39,22 @@ class KeyRecordError(ValueError):
     """There is no usable key in this record."""
 
 
+class RevokedKeyError(KeyRecordError):
+    """The key was taken back: p= is empty."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A published key. bits: its length. strict: i= must be of exactly the signing domain (t=s)."""
+    """A published key. bits: its length. strict: i= must be of exactly the signing domain (t=s).
+
+    testing: the domain only tries DKIM out (t=y); a receiver is not to treat its mail otherwise.
+    """
 
     algorithm: Algorithm
     key: rsa.RSAPublicKey | ed25519.Ed25519PublicKey
     bits: int
     strict: bool
+    testing: bool
 
     def verifies(self, signature: bytes, signed: bytes) -> bool:
         """Whether the signature is this key's over these octets."""
@@ -105,22 +113,24 @@ def _listed(tags: Mapping[str, str], name: str, default: str) -> set[str]:
 
 
 def _key(tags: Mapping[str, str]) -> PublicKey:
-    if not tags.get("p"):
-        raise KeyRecordError("the key is revoked" if "p" in tags else "there is no key in the record")
+    if "p" not in tags:
+        raise KeyRecordError("there is no key in the record")
+    if not tags["p"]:
+        raise RevokedKeyError("the key is revoked")
     data = decode_base64(tags["p"])
     if data is None:
         raise KeyRecordError("the key is damaged")
-    strict = "s" in _listed(tags, "t", "")
+    flags = _listed(tags, "t", "")
     match tags.get("k", "rsa").lower():
         case "rsa":
-            return _rsa_key(data, strict)
+            return _rsa_key(data, flags)
         case "ed25519":
-            return _ed25519_key(data, strict)
+            return _ed25519_key(data, flags)
         case _:
             raise KeyRecordError("the key is of an unknown kind")
 
 
-def _rsa_key(data: bytes, strict: bool) -> PublicKey:
+def _rsa_key(data: bytes, flags: set[str]) -> PublicKey:
     try:
         key = serialization.load_der_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -131,12 +141,12 @@ def _rsa_key(data: bytes, strict: bool) -> PublicKey:
         raise KeyRecordError(f"the key has {key.key_size} bits")
     if key.public_numbers().e > _HIGHEST_EXPONENT:
         raise KeyRecordError("the key's exponent is too large")
-    return PublicKey(Algorithm.RSA, key, key.key_size, strict)
+    return PublicKey(Algorithm.RSA, key, key.key_size, "s" in flags, "y" in flags)
 
 
-def _ed25519_key(data: bytes, strict: bool) -> PublicKey:
+def _ed25519_key(data: bytes, flags: set[str]) -> PublicKey:
     try:
         key = ed25519.Ed25519PublicKey.from_public_bytes(data)
     except ValueError as error:
         raise KeyRecordError("the key is damaged") from error
-    return PublicKey(Algorithm.ED25519, key, 256, strict)
+    return PublicKey(Algorithm.ED25519, key, 256, "s" in flags, "y" in flags)

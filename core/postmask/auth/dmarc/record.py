@@ -39,7 +39,8 @@ class Record:
     policy, subdomains, missing: p=, sp= and np=, with what stands in for those that aren't given.
     testing:  t=y, the policy is to be applied one step milder.
     strict_dkim, strict_spf: adkim=s, aspf=s.
-    faulty:   the policy can't be read, and nobody wants to hear of it.
+    readable: p, sp and np are what they can be. Otherwise all three are none.
+    reports:  who wants to hear of it (rua=), as URIs.
     """
 
     policy: Policy = Policy.NONE
@@ -49,7 +50,13 @@ class Record:
     testing: bool = False
     strict_dkim: bool = False
     strict_spf: bool = False
-    faulty: bool = False
+    readable: bool = True
+    reports: tuple[str, ...] = ()
+
+    @property
+    def faulty(self) -> bool:
+        """The policy can't be read, and nobody wants to hear of it."""
+        return not self.readable and not self.reports
 
 
 def parse_record(value: bytes) -> Record | None:
@@ -74,7 +81,8 @@ def parse_record(value: bytes) -> Record | None:
         testing=values.get("t") == "y",
         strict_dkim=values.get("adkim") == "s",
         strict_spf=values.get("aspf") == "s",
-        faulty=not sound and not _has_uri(tags.get("rua", "")),
+        readable=sound,
+        reports=_uris(tags.get("rua", "")),
     )
 
 
@@ -82,5 +90,5 @@ def _policy(values: Mapping[str, str], name: str, otherwise: Policy) -> Policy:
     return Policy(values[name]) if name in values else otherwise
 
 
-def _has_uri(text: str) -> bool:
-    return any(_URI.fullmatch(uri.strip(" \t")) for uri in text.split(","))
+def _uris(text: str) -> tuple[str, ...]:
+    return tuple(uri for part in text.split(",") if _URI.fullmatch(uri := part.strip(" \t")))

@@ -19,13 +19,13 @@ What `postmask status` looks at is in postmask.cli.checks, with codes; disks are
 
 from __future__ import annotations
 
-from postmask.cli.doctor import node, postfix
+from postmask.cli.doctor import blocklists, dns, host, node, postfix
 from postmask.cli.runtime import Runtime
 from postmask.doctor import examination
 from postmask.doctor.examination import Group
 from postmask.doctor.finding import Code
 
-GROUPS: tuple[Group[Runtime], ...] = (node.GROUP, postfix.GROUP)
+GROUPS: tuple[Group[Runtime], ...] = (node.GROUP, postfix.GROUP, host.GROUP, dns.GROUP, blocklists.GROUP)
 """In the order in which they are told."""
 
 

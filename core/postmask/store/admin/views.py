@@ -44,6 +44,11 @@ class DomainView:
     aliases: int
     dkim_keys: tuple[DkimKeyView, ...]
 
+    @property
+    def published_keys(self) -> list[tuple[str, str]]:
+        """Selector and TXT value of the keys that sign."""
+        return [(key.selector, key.public) for key in self.dkim_keys if key.state == "active"]
+
 
 @dataclass(frozen=True, slots=True)
 class MailboxView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from postmask.cli.dnsrecords import DMARC, SPF, Published, Purpose, Record, compare, wanted
+from postmask.dnsrecords import DMARC, SPF, Published, Purpose, Record, compare, wanted
 
 KEY = "v=DKIM1; k=rsa; p=" + "A" * 392
 

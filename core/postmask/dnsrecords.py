@@ -44,6 +44,10 @@ class Published(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+_RELEVANT = {Purpose.SPF: r"v=spf1( |$)", Purpose.DMARC: r"v\s*=\s*(?-i:DMARC1)\s*(;|$)"}
+"""How a value begins where others may stand under the same name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One record to publish. name: in full, without the final dot. value: as one string, unquoted."""
@@ -82,22 +86,25 @@ def compare(record: Record, published: Sequence[str]) -> Published:
     published: TXT values as one string each, or MX values as "preference host". More mail exchangers,
     further SPF mechanisms and another DMARC policy are the owner's own choice.
     """
+    found = relevant(record, published)
     match record.purpose:
         case Purpose.MX:
-            relevant = [_host(value) for value in published]
-            good = _host(record.value) in relevant
+            good = _host(record.value) in map(_host, found)
         case Purpose.SPF:
-            relevant = [value for value in published if re.match(r"v=spf1( |$)", value, re.IGNORECASE)]
-            good = len(relevant) == 1 and "mx" in _mechanisms(relevant[0])
+            good = len(found) == 1 and "mx" in _mechanisms(found[0])
         case Purpose.DKIM:
-            relevant = list(published)
-            good = any(_key(value) == _key(record.value) for value in relevant)
+            good = any(_key(value) == _key(record.value) for value in found)
         case Purpose.DMARC:
-            relevant = [value for value in published if re.match(r"v\s*=\s*DMARC1\s*(;|$)", value)]
-            good = len(relevant) == 1
-    if not relevant:
+            good = len(found) == 1
+    if not found:
         return Published.MISSING
     return Published.FOUND if good else Published.DIFFERENT
+
+
+def relevant(record: Record, published: Sequence[str]) -> list[str]:
+    """Those values that are of the wanted record's purpose."""
+    pattern = _RELEVANT.get(record.purpose, "")
+    return [value for value in published if re.match(pattern, value, re.IGNORECASE)]
 
 
 def _strings(value: str) -> str:

@@ -1,0 +1,38 @@
+"""The doctor's group `blocklists`: whether this host's addresses are on one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from postmask.cli.doctor import surroundings
+from postmask.cli.runtime import Runtime
+from postmask.doctor import blocklists
+from postmask.doctor.examination import Check, Group
+from postmask.doctor.finding import Finding
+from postmask.doctor.inquiry import Inquiry, silence
+
+_SECONDS = 40.0
+
+
+def _lists(runtime: Runtime) -> Iterator[Finding]:
+    zones = runtime.settings.doctor.blocklists
+    asked = surroundings.inquiry(runtime, _SECONDS)
+    values = surroundings.parameters(runtime)
+    if not zones:
+        return
+    if fault := silence(asked.dns, values["myhostname"], asked.deadline):
+        yield blocklists.UNANSWERED.at("DNS", f"the DNS doesn't answer: {fault}")
+        return
+    addresses = surroundings.way(runtime, values, asked).senders
+    for zone in zones if addresses else ():
+        yield from blocklists.look(zone, addresses, Inquiry(asked.dns, asked.deadline))
+
+
+GROUP = Group(
+    "blocklists",
+    "Whether an address from which this host's mail comes is on a block list (doctor.blocklists). An error "
+    "code of a list isn't taken for a listing.",
+    60.0,
+    blocklists.CODES,
+    (Check("lists", _lists),),
+)

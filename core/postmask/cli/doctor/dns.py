@@ -1,0 +1,57 @@
+"""The doctor's group `dns`: the records of every domain of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from postmask import dnsrecords
+from postmask.cli.doctor import surroundings
+from postmask.cli.runtime import Runtime
+from postmask.doctor.domain import codes
+from postmask.doctor.examination import Check, Group
+from postmask.doctor.finding import Finding
+from postmask.doctor.inquiry import silence
+
+_SECONDS = 120.0
+
+
+def _domains(runtime: Runtime) -> Iterator[Finding]:
+    from postmask.doctor.domain import nodes
+    from postmask.doctor.domain.fetching import Fetcher
+    from postmask.doctor.domain.survey import Domain, Survey
+
+    asked = surroundings.inquiry(runtime, _SECONDS)
+    values = surroundings.parameters(runtime)
+    if fault := silence(asked.dns, values["myhostname"], asked.deadline):
+        yield codes.DEAD.at("DNS", fault)
+        return
+    own = values["myhostname"]
+    names = {own, *_other_nodes(runtime), *runtime.settings.doctor.exchangers}
+    known = nodes.known(names, surroundings.way(runtime, values, asked).senders, asked)
+    yield from Survey(asked.dns, runtime.clock, known, Fetcher().fetch).look(
+        [Domain(name, dnsrecords.wanted(name, [own], keys)) for name, keys in _keys(runtime)], asked.deadline
+    )
+
+
+def _other_nodes(runtime: Runtime) -> list[str]:
+    from postmask.store import schema
+
+    return [node.name for node in schema.status(runtime.settings.database.owner_url).nodes]
+
+
+def _keys(runtime: Runtime) -> list[tuple[str, Sequence[tuple[str, str]]]]:
+    """Every domain with the selectors and records of the keys that sign for it."""
+    from postmask.store.admin import domains
+
+    with runtime.reading() as session:
+        return [(found.name, found.published_keys) for found in domains.listing(session)]
+
+
+GROUP = Group(
+    "dns",
+    "The DNS records of every domain of ours: MX, SPF, DKIM, DMARC, and MTA-STS and TLS-RPT where there are "
+    "any.",
+    150.0,
+    codes.CODES,
+    (Check("domains", _domains),),
+)

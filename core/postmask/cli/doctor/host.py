@@ -1,0 +1,73 @@
+"""The doctor's group `host`: its name, reverse DNS, the way out, the clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from postmask.cli.doctor import surroundings
+from postmask.cli.runtime import Runtime
+from postmask.doctor.examination import Check, Group
+from postmask.doctor.finding import Finding
+from postmask.doctor.host import codes, names, outside, port25, routing, timekeeping
+from postmask.doctor.inquiry import silence
+
+_SECONDS = 30.0
+_MOST_PROBES = 3
+
+
+def _names(runtime: Runtime) -> Iterator[Finding]:
+    asked = surroundings.inquiry(runtime, _SECONDS)
+    values = surroundings.parameters(runtime)
+    if fault := silence(asked.dns, values["myhostname"], asked.deadline):
+        yield codes.UNANSWERED.at("DNS", f"the DNS doesn't answer: {fault}")
+        return
+    way = surroundings.way(runtime, values, asked)
+    yield from names.look(values["myhostname"], values["smtp_helo_name"], way, asked)
+
+
+def _bound(runtime: Runtime) -> Iterator[Finding]:
+    for address in outside.bound(surroundings.parameters(runtime)):
+        if not routing.has(address):
+            yield codes.NOT_OURS.at(address, f"this host hasn't the address {address}")
+
+
+def _port25(runtime: Runtime) -> Iterator[Finding]:
+    asked = surroundings.inquiry(runtime, _SECONDS)
+    values = surroundings.parameters(runtime)
+    if silence(asked.dns, values["myhostname"], asked.deadline):
+        return  # Told already, once.
+    way = surroundings.way(runtime, values, asked)
+    if way.relay:
+        yield from port25.look(port25.relays(way.relay, asked), (), asked)
+    else:
+        domains = runtime.settings.doctor.probes or _mailbox_domains(runtime)
+        yield from port25.look(port25.exchangers(domains, asked), way.senders, asked)
+
+
+def _mailbox_domains(runtime: Runtime) -> list[str]:
+    """Where most of the mail goes."""
+    from postmask.store.admin import mailboxes
+
+    with runtime.reading() as session:
+        counted = Counter(box.address.rpartition("@")[2] for box in mailboxes.listing(session))
+    return [domain for domain, _ in counted.most_common(_MOST_PROBES)]
+
+
+def _clock(_runtime: Runtime) -> Iterator[Finding]:
+    return timekeeping.look(timekeeping.is_kept())
+
+
+GROUP = Group(
+    "host",
+    "The host as others see it: name, forward and reverse DNS of the addresses that its mail comes from, "
+    "whether mail gets out, and whether something sets the clock.",
+    75.0,
+    codes.CODES,
+    (
+        Check("names", _names),
+        Check("bound addresses", _bound),
+        Check("outbound port 25", _port25),
+        Check("clock", _clock),
+    ),
+)
