@@ -34,6 +34,7 @@ _BARE = (
 _INSTALLABLE = (
     "postfix postfix-sqlite postfix-pcre python3-venv libmilter1.0.1 openssl ssl-cert"
     " unbound dns-root-data postgresql python3-psycopg2 spamassassin spamd rspamd gnupg rsync"
+    " age postgresql-client"
 )
 _COMPILER = "gcc libc6-dev libmilter-dev python3-dev python3-venv"
 _PIP_HERE = {"PIP_CERT": "/etc/ssl/certs/ca-certificates.crt", "PIP_CONFIG_FILE": "/etc/pip.conf"}
