@@ -143,5 +143,29 @@ DRAINED = warning(
     "Senders are told to try the next server. Where there is none, their mail waits with them.",
     "To take mail again, and to write the switch anew: postmask node resume.",
 )
+SECRETS = error(
+    "PM124",
+    "The database holds what other master secrets made.",
+    "Nodes with different secrets take each other's reverse aliases for forged and refuse replies.",
+    "Put the same file of secrets (keys.file) on every node, and restart the programs.",
+)
+SOCKET_RIGHTS = error(
+    "PM125",
+    "A program can't be reached by the user who has to.",
+    "To that user it is as if dead: mail to aliases waits.",
+    "Give the folder of the sockets and those above it the rights that postmask system install gives them.",
+)
+PROC = error(
+    "PM126",
+    "The pipe client can't see in /proc whether Postfix is still alive.",
+    "It then defers every message, lest half a message be taken for a whole one.",
+    "Mount /proc without hidepid, or with a gid= that the user of postfix.pipe_user has; or use door = lmtp.",
+)
+PIPE_CLIENT = error(
+    "PM127",
+    "The pipe client can't be run by its user, or isn't of this version.",
+    "Mail to aliases waits, or is handed over in an old way.",
+    "Run postmask postfix attach, which puts it in its place; its folder must be open to that user.",
+)
 
 CODES = declared(globals())

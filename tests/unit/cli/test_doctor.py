@@ -124,7 +124,7 @@ def test_what_status_calls_amiss_has_a_code(bare: Site) -> None:
     codes = {finding["code"] for finding in told["findings"]}
     assert {"PM110", "PM114", "PM120"} <= codes
     amiss = [check for check in json.loads(bare.run("status", "--json").stdout)["checks"] if not check["ok"]]
-    assert {check["code"] for check in amiss} == codes
+    assert {check["code"] for check in amiss} <= codes
 
 
 def test_an_unknown_group_is_refused_with_those_that_there_are(bare: Site) -> None:

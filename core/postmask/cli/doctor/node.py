@@ -1,10 +1,11 @@
-"""The doctor's group `node`: Postmask itself on this node, as `postmask status` looks at it."""
+"""The doctor's group `node`: Postmask itself on this node. Most of it is what `postmask status` looks at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from postmask.cli import checks
+from postmask.cli.doctor import access
 from postmask.cli.runtime import Runtime
 from postmask.doctor import node as codes
 from postmask.doctor.examination import Check, Group
@@ -20,10 +21,24 @@ def _of(part: checks.Part) -> Check[Runtime]:
     return Check(part.name, look)
 
 
+def _secrets(runtime: Runtime) -> Iterator[Finding]:
+    from postmask.doctor import secrets
+    from postmask.store.admin import made
+
+    with runtime.reading() as session:
+        found = secrets.Made(made.newest_reverse(session), made.sealed_keys(session))
+    yield from secrets.lint(runtime.keys, found)
+
+
 GROUP = Group(
     "node",
     "Postmask itself on this node: keys, database, replica, spool, disks, programs and spam engines.",
     60.0,
     codes.CODES,
-    tuple(map(_of, checks.PARTS)),
+    (
+        *map(_of, checks.PARTS),
+        Check("secrets", _secrets),
+        Check("sockets", access.sockets),
+        Check("pipe client", access.client),
+    ),
 )

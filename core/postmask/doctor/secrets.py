@@ -1,0 +1,43 @@
+"""Whether this node's master secrets are those by which the other nodes work. Pure.
+
+What was made with them lies in the database, sealed keys and reverse aliases, and either holds against
+ours or doesn't; also what a node made that says no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from postmask import tokens
+from postmask.auth.dkim.keys import UnreadableKeyError
+from postmask.auth.dkim.storage import open_key
+from postmask.directory.records import DkimKey
+from postmask.doctor.finding import Finding
+from postmask.doctor.node import SECRETS
+from postmask.keys import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What secrets made. reverse: tokens of reverse aliases. sealed: domains' signing keys."""
+
+    reverse: Sequence[str]
+    sealed: Sequence[DkimKey]
+
+
+def lint(keys: Keyring, made: Made) -> Iterator[Finding]:
+    """What doesn't hold against these secrets."""
+    for record in made.sealed:
+        try:
+            open_key(keys, record)
+        except UnreadableKeyError as trouble:
+            yield SECRETS.at(f"{record.selector}._domainkey.{record.domain}", str(trouble))
+    forged = [token for token in made.reverse if not _holds(keys, token)]
+    if forged:
+        what = f"{len(forged)} of the newest {len(made.reverse)} reverse aliases are forged by our secrets"
+        yield SECRETS.at("reverse aliases", what)
+
+
+def _holds(keys: Keyring, token: str) -> bool:
+    return isinstance(tokens.read(keys, f"contact.{token}", 0), tokens.Reverse)
