@@ -127,6 +127,7 @@ def wire_alias(settings: Settings, signals: Signals) -> Service:
 def wire_scan(settings: Settings, signals: Signals) -> Service:
     """The scan milter with its real parts, likewise."""
     from postmask import daemon, keys
+    from postmask.alias.sifting import rules_of
     from postmask.auth.dns import Resolver
     from postmask.auth.forwarders import TrustedForwarders
     from postmask.auth.networks import own_networks
@@ -156,6 +157,7 @@ def wire_scan(settings: Settings, signals: Signals) -> Service:
         recorder=refusals,
         own_networks=own_networks(settings.postfix.config_dir),
         trusted=TrustedForwarders(settings.mail.trusted_forwarders),
+        rules=rules_of(settings.spam),
         most=settings.spam.max_in_flight,
     )
     return scan_service.assemble(

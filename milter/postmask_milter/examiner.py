@@ -21,15 +21,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from postmask.address import AddressError, parse_loose
-from postmask.alias.content import Content, agreed, judge
-from postmask.alias.facts import gather
+from postmask.alias.content import Content, Wishes, agreed, judge
+from postmask.alias.facts import Facts, gather
+from postmask.alias.sifting import SpamRules, effective, policies_of
 from postmask.auth.claims import read_claims
 from postmask.auth.forwarders import TrustedForwarders
 from postmask.auth.networks import Network, is_own
 from postmask.authentication import Authentication
 from postmask.clock import DAY, Clock, Deadline
-from postmask.directory.lookup import Found
-from postmask.directory.records import Directory
+from postmask.directory.lookup import ABSENT, Found, Unavailable
+from postmask.directory.records import ContactRule, Directory
 from postmask.keys import Keyring
 from postmask.log import line
 from postmask.message.evidence import Evidence, SpamNote, seal_evidence
@@ -53,7 +54,7 @@ class Examiner:
     """Shared by threads.
 
     check_spam: None where no engine is set up. own_networks: clients of the site's own. trusted: who may
-    break DMARC. most: so many spam checks at once.
+    break DMARC. rules: what counts of spam where nothing narrower is set. most: so many spam checks at once.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Examiner:
         recorder: Recorder,
         own_networks: Sequence[Network],
         trusted: TrustedForwarders,
+        rules: SpamRules,
         most: int,
     ) -> None:
         self._directory = directory
@@ -77,6 +79,7 @@ class Examiner:
         self._recorder = recorder
         self._own_networks = own_networks
         self._trusted = trusted
+        self._rules = rules
         self._checks = ThreadPoolExecutor(most, "spam")
 
     def all_ours(self, recipients: Sequence[str]) -> bool:
@@ -93,7 +96,7 @@ class Examiner:
         check = self._checks.submit(self._check_spam, message, deadline) if self._check_spam else None
         found = _tried("authentication", lambda: self._authenticate(message, deadline, now))
         note = awaited(check, deadline.left()) if check else None
-        refusal = _tried("the verdict", lambda: self._refusal(message, found, now)) if found else None
+        refusal = _tried("the verdict", lambda: self._refusal(message, found, note, now)) if found else None
         field = None if refusal else _tried("evidence", lambda: self._seal(message, found, note, now))
         if refusal:
             for recipient in message.recipients:
@@ -102,13 +105,16 @@ class Examiner:
         self._log(message, found, note, outcome, self._clock.monotonic() - began)
         return outcome
 
-    def _refusal(self, message: Message, found: Authentication, now: float) -> Verdict | None:
+    def _refusal(
+        self, message: Message, found: Authentication, note: SpamNote | None, now: float
+    ) -> Verdict | None:
         content = Content(
             claims=read_claims(message.headers),
             authentication=found,
             login=message.login or None,
             own=is_own(message.client.address, self._own_networks),
             trusted=self._trusted.brought(message.client.address, found),
+            spam=note,
             now=now,
         )
         return agreed(self._verdicts(message, content))
@@ -118,7 +124,21 @@ class Examiner:
         today = int(content.now) // DAY
         for recipient in message.recipients:
             address = parse_loose(recipient)
-            yield judge(content, address, gather(self._directory, self._keys, today, address, author))
+            facts = gather(self._directory, self._keys, today, address, author)
+            yield judge(content, address, facts, self._wishes(content, facts, author))
+
+    def _wishes(self, content: Content, facts: Facts, author: str) -> Wishes | None:
+        """Asked for where they can make a difference."""
+        behind = facts.reverse.value.alias if isinstance(facts.reverse, Found) else None
+        alias = facts.alias.value if isinstance(facts.alias, Found) else behind
+        if alias is None or not (content.spam or content.quarantined):
+            return None
+        policies = policies_of(self._directory, alias)
+        contact = self._directory.contact(alias.id, author) if author else ABSENT
+        if isinstance(policies, Unavailable) or isinstance(contact, Unavailable):
+            return None
+        allowed = isinstance(contact, Found) and contact.value.rule is ContactRule.ALLOW
+        return Wishes(effective(self._rules, policies), allowed)
 
     def _seal(
         self, message: Message, found: Authentication | None, note: SpamNote | None, now: float

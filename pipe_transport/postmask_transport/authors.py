@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postmask.address import AddressError, parse_loose
-from postmask.alias.content import forged
+from postmask.alias.content import forged, suspect
 from postmask.alias.rcpt import blocked
 from postmask.auth.forwarders import TrustedForwarders
 from postmask.auth.networks import Network, is_own
@@ -48,10 +48,21 @@ class Authors:
                 raise UnknownNowError(rule.reason)
             if isinstance(rule, Found):
                 return blocked(rule.value)
-        client = incoming.envelope.client.address
-        if found is None or is_own(client, self.own_networks):
+        if found is None or self._is_own(incoming):
             return deliver()
-        return forged(found, trusted=self.trusted.brought(client or "", found)) or deliver()
+        return forged(found, trusted=self._trusts(incoming, found)) or deliver()
+
+    def quarantined(self, incoming: Incoming, found: Authentication | None) -> bool:
+        """Whether the author's domain asks for quarantine. found: likewise."""
+        if found is None or self._is_own(incoming):
+            return False
+        return suspect(found, trusted=self._trusts(incoming, found))
+
+    def _is_own(self, incoming: Incoming) -> bool:
+        return is_own(incoming.envelope.client.address, self.own_networks)
+
+    def _trusts(self, incoming: Incoming, found: Authentication) -> bool:
+        return self.trusted.brought(incoming.envelope.client.address or "", found)
 
 
 def _key(sender: str) -> str:

@@ -51,18 +51,15 @@ class Examiner:
         budget: float = 10.0,
         most: int = 50,
         host: str = "",
-        insists: bool = False,
     ) -> None:
         """scan: asks the engines; None where none is set up. budget: seconds a message. most: messages
-        at once. host: this node's name. insists: engines are asked again where the evidence says that none
-        had judged."""
+        at once. host: this node's name."""
         self._dns = dns
         self._clock = clock
         self._breaker = Breaker(clock, REST)
         self._scan = scan
         self._budget = budget
         self._host = host
-        self._insists = insists
         self._checks = ThreadPoolExecutor(most, "spam")
 
     def examination(self, incoming: Incoming) -> Examination:
@@ -75,8 +72,7 @@ class Examiner:
     def _check(self, incoming: Incoming, within: Deadline) -> Callable[[], Future[SpamNote]] | None:
         """What starts the spam check; None where there is none to start."""
         scan = self._scan
-        noted = incoming.evidence.spam if incoming.evidence else None
-        if scan is None or (noted and (noted.ratio is not None or not self._insists)):
+        if scan is None:
             return None
         facts = self._facts(incoming)
         return lambda: self._checks.submit(lambda: note_of(scan(incoming.data, facts, within)))
@@ -116,13 +112,21 @@ class Examination:
         self._incoming = incoming
         self._now = now
         self._check = check
+        self._noted = incoming.evidence.spam if incoming.evidence else None
+        self._said: SpamNote | None = None
+
+    def spam(self, *, insists: bool) -> SpamNote | None:
+        """What the spam check says; None where there is none. insists: engines are asked again where the
+        evidence says that none had judged."""
+        known = self._noted is not None and (self._noted.ratio is not None or not insists)
+        self._said = self._noted if known or self._check is None else self._checked
+        return self._said
 
     @cached_property
-    def spam(self) -> SpamNote | None:
-        """What the spam check says; None where there is none."""
+    def _checked(self) -> SpamNote | None:
+        """What the engines said when they were asked from here."""
         if self._checking is None:
-            evidence = self._incoming.evidence
-            return evidence.spam if evidence else None
+            return None
         return awaited(self._checking, self.deadline.left() + _SLACK)
 
     @cached_property
@@ -138,7 +142,7 @@ class Examination:
 
     def so_far(self) -> Mapping[str, object]:
         """For the log: what was found out until now."""
-        found, spam = vars(self).get("authentication"), vars(self).get("spam")
+        found, spam = vars(self).get("authentication"), self._said
         return {
             "dmarc": found and found.dmarc.result.value,
             "engine": (spam and spam.engine) or None,
@@ -152,7 +156,8 @@ class Examination:
 
     def _begin(self) -> None:
         """Have the engines at work while DNS is asked."""
-        _ = self._checking
+        if self._noted is None:
+            _ = self._checking
 
     def _authenticate(self) -> Authentication | None:
         incoming = self._incoming

@@ -12,20 +12,19 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass, replace
 from functools import partial
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import find_alias
-from postmask.alias.sifting import SpamRules
-from postmask.authentication import Dmarc
+from postmask.authentication import Authentication, Dmarc
 from postmask.clock import DAY, Clock
 from postmask.directory.lookup import Found
 from postmask.directory.records import Alias, Directory, Domain, Mailbox, MailboxState
 from postmask.keys import Keyring
 from postmask.message import authres
 from postmask.message import forward as rewriting
+from postmask.message.evidence import SpamNote
 from postmask.message.headers import Field, fold
 from postmask.message.lines import fold_long
 from postmask.message.mailboxes import NamedAddress
@@ -40,6 +39,7 @@ from postmask_transport.contacts import ContactBook
 from postmask_transport.courier import Consignment, Copy
 from postmask_transport.examination import Examination
 from postmask_transport.incoming import Incoming
+from postmask_transport.rules import RuleBook
 from postmask_transport.signing import DomainSigner
 
 TRACE_FIELD = "x-postmask-trace"
@@ -96,10 +96,10 @@ class Stationery:
 class Forwarding:
     """Plans what becomes of mail to an alias. Shared by threads."""
 
-    def __init__(self, stationery: Stationery, authors: Authors, rules: SpamRules) -> None:
+    def __init__(self, stationery: Stationery, authors: Authors, book: RuleBook) -> None:
         self._with = stationery
         self._authors = authors
-        self._rules = rules
+        self._book = book
 
     def plan(
         self, incoming: Incoming, alias: Alias, domain: Domain, recipient: Address, examined: Examination
@@ -117,10 +117,20 @@ class Forwarding:
             # The owner's block of the header From acts here: the message is discarded with a record.
             return discard("contact blocked")
         allowed = author in mapped.allowed and not _disowned(examined)
+        # Before the engines are waited for: DNS is asked meanwhile.
         judged = self._authors.judge(incoming, alias, domain, author, examined.authentication)
-        verdict = self._verdict(incoming, judged, examined, allowed)
+        quarantined = self._authors.quarantined(incoming, examined.authentication)
+        rules = self._book.rules(alias)
+        spam = examined.spam(insists=rules.insists)
+        sifted = (
+            deliver()
+            if allowed
+            else rules.forward(spam, quarantined=quarantined, may_refuse=incoming.may_bounce)
+        )
+        verdict = _hardest(judged, sifted, may_refuse=incoming.may_bounce)
         if verdict.kind not in (Kind.DELIVER, Kind.HOLD):
             return verdict
+        marked = not allowed and rules.marks(spam, quarantined=quarantined)
         context = rewriting.ForwardContext(
             alias=address,
             sender=sender,
@@ -129,7 +139,8 @@ class Forwarding:
             wrap_id=partial(self._owner_id, alias),
             trace=self._with.trace(incoming, alias.id),
             authserv_id=self._with.authserv_id,
-            notes=self._notes(examined, math.inf if allowed else self._rules.mark),
+            notes=self._notes(examined.authentication, spam, marked, quarantined),
+            subject_prefix=rules.subject_prefix if marked else "",
         )
         headers = rewriting.forward(incoming.headers, context)
         signed = self._with.signer.sign(alias.domain, headers, incoming.body) + headers.to_bytes()
@@ -143,18 +154,14 @@ class Forwarding:
         event = self._with.event(kind, alias, incoming, contact=author or None, reason=why or None)
         return Consignment(copies, mapped.fresh, event=event)
 
-    def _verdict(self, incoming: Incoming, judged: Verdict, examined: Examination, allowed: bool) -> Verdict:
-        """The hardest of what is said of author and spam. allowed: the owner wants the author's mail."""
-        if judged.kind is Kind.REJECT and not incoming.may_bounce:
-            judged = hold(judged.reason)
-        sifted = deliver() if allowed else self._rules.forward(examined.spam, may_refuse=incoming.may_bounce)
-        return max(judged, sifted, key=lambda one: _HARDNESS.index(one.kind))
-
-    def _notes(self, examined: Examination, mark: float) -> list[Field]:
-        """The fields that tell what was found out. mark: the ratio from which on it is called spam."""
-        found, spam = examined.authentication, examined.spam
+    def _notes(
+        self, found: Authentication | None, spam: SpamNote | None, marked: bool, quarantined: bool
+    ) -> list[Field]:
+        """The fields that tell what was found out."""
         notes = [authres.results_field(self._with.authserv_id, found)] if found else []
-        return [*notes, spam_field(spam, mark)] if spam else notes
+        if spam or quarantined:
+            notes.append(spam_field(spam, marked=marked, quarantined=quarantined))
+        return notes
 
     def _owner_id(self, alias: Alias, message_id: bytes) -> bytes:
         """A Message-ID as the owner may see it."""
@@ -202,6 +209,13 @@ class Forwarding:
             if trace is not None and trace.alias_id == alias.id:
                 return True
         return False
+
+
+def _hardest(judged: Verdict, sifted: Verdict, *, may_refuse: bool) -> Verdict:
+    """Of what is said of the author and of spam."""
+    if judged.kind is Kind.REJECT and not may_refuse:
+        judged = hold(judged.reason)
+    return max(judged, sifted, key=lambda one: _HARDNESS.index(one.kind))
 
 
 def _disowned(examined: Examination) -> bool:

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from postmask.address import Address, AddressError, parse_loose
-from postmask.alias.sifting import SpamRules
 from postmask.auth import dkim, spf
 from postmask.auth.claims import read_claims
 from postmask.auth.examine import examine
@@ -35,6 +34,7 @@ from postmask_transport.examination import Examination
 from postmask_transport.forwarding import Stationery, ledger_key
 from postmask_transport.incoming import Incoming
 from postmask_transport.outgoing import Outgoing
+from postmask_transport.rules import RuleBook
 
 _NOTICES_A_DAY = 5
 
@@ -53,7 +53,7 @@ class Replying:
         outgoing: Outgoing,
         courier: Courier,
         spool: Spool,
-        rules: SpamRules,
+        book: RuleBook,
         rate: Rate,
         own_networks: Sequence[Network],
         notices_from: str | None,
@@ -62,7 +62,7 @@ class Replying:
         self._outgoing = outgoing
         self._courier = courier
         self._spool = spool
-        self._rules = rules
+        self._book = book
         self._rate = rate
         self._own_networks = own_networks
         self._notices_from = notices_from
@@ -161,7 +161,8 @@ class Replying:
     ) -> Verdict:
         if self._rate.reached(proof.mailbox.id):
             return defer("4.7.1", "too many replies within an hour, try again later", "rate of replies")
-        sifted = self._rules.reply(examined.spam)
+        rules = self._book.rules(reverse.alias)
+        sifted = rules.reply(examined.spam(insists=rules.insists))
         if sifted.kind is Kind.DEFER:
             return sifted
         copy = self._outgoing.copy(incoming, recipient, reverse, proof.mailbox.id)

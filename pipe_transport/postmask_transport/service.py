@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postmask import daemon, keys, log
-from postmask.alias.sifting import SpamRules
+from postmask.alias.sifting import rules_of
 from postmask.auth.dns import Resolver
 from postmask.auth.forwarders import TrustedForwarders
 from postmask.auth.networks import own_networks
@@ -39,6 +39,7 @@ from postmask_transport.notices import NoticeSender
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.patience import Patience
 from postmask_transport.replying import Replying
+from postmask_transport.rules import RuleBook
 from postmask_transport.signing import DomainSigner
 
 _log = logging.getLogger(__name__)
@@ -99,20 +100,20 @@ def assemble(settings: Settings) -> Forwarder:
     )
     networks = own_networks(settings.postfix.config_dir)
     authors = Authors(directory, networks, TrustedForwarders(settings.mail.trusted_forwarders))
-    rules = _spam_rules(settings)
+    book = RuleBook(directory, rules_of(settings.spam))
     scanner = open_scanner(settings, clock)
     engine = Engine(
         directory=directory,
         keys=keyring,
         clock=clock,
         courier=courier,
-        forwarding=Forwarding(stationery, authors, rules),
+        forwarding=Forwarding(stationery, authors, book),
         replying=Replying(
             stationery=stationery,
             outgoing=Outgoing(stationery),
             courier=courier,
             spool=spool,
-            rules=rules,
+            book=book,
             rate=Rate(settings.forwarder.replies_per_hour, clock),
             own_networks=networks,
             notices_from=settings.mail.notices_from,
@@ -134,7 +135,6 @@ def assemble(settings: Settings) -> Forwarder:
             budget=settings.spam.budget,
             most=settings.forwarder.max_connections,
             host=settings.node.name,
-            insists=settings.spam.when_unscanned != "tag",
         ),
     )
     notices = NoticeSender(spool=spool, reinject=reinject, keys=keyring, clock=clock, directory=directory)
@@ -150,11 +150,6 @@ def assemble(settings: Settings) -> Forwarder:
     )
     figures = Publisher(settings.spam.directory, "forwarder", scanner, clock)
     return Forwarder(server, notices, figures, spool, settings.sockets.directory / "pipe" / "stamp")
-
-
-def _spam_rules(settings: Settings) -> SpamRules:
-    own = settings.spam
-    return SpamRules(own.mark, own.hold, own.discard, own.refuse, own.hold_replies, own.when_unscanned)
 
 
 def _reinjector(settings: Settings, clock: Clock, socket: Path) -> Reinjector:

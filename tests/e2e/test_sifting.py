@@ -43,6 +43,7 @@ def sifting(
         running.config.write_text(text)
         service = Service(f"sifting-{request.param}", running, names)
         service.restart("forwarder")
+        service.restart("milter-scan")
         yield service
 
 
@@ -166,6 +167,57 @@ def test_spam_is_held_discarded_or_waits_as_it_is_set(
             one.flaw = faithful
         sifting.await_retried(owned.mailbox)
         assert spam(received(sifting, owned)).startswith("no; ")
+
+
+def test_each_alias_has_its_own_rules(sifting: Service) -> None:
+    refusing, holding, marking = sifting.alias(), sifting.alias(), sifting.alias()
+    for owned, rule in ((refusing, "--spam-refuse=2"), (holding, "--spam-hold=2")):
+        sifting.lab.postmask("alias", "edit", owned.alias, rule)
+    sifting.lab.postmask("alias", "edit", marking.alias, "--spam-subject-prefix", "[SPAM]")
+    said = sifting.send("alice@example.com", [refusing.alias], GTUBE)
+    assert said.end is not None
+    assert said.end.startswith("550 5.7.1 ")
+    sifting.lab.wait_for(lambda: "refused" in kinds(sifting, refusing), "the record of the refusal")
+    both = [refusing.alias, holding.alias, marking.alias]
+    assert sifting.send("alice@example.com", both, GTUBE).queue_id, "not all refuse it"
+    message = received(sifting, marking)
+    assert spam(message).startswith("yes; ")
+    assert message["Subject"] == "[SPAM] Minutes of our meeting"
+    for owned in (refusing, holding):
+        sifting.lab.wait_for(lambda owned=owned: held(sifting, owned), "the held copy")  # type: ignore[misc]
+    sifting.lab.postmask("contact", "allow", refusing.alias, "alice@example.com")
+    assert sifting.send("alice@example.com", [refusing.alias], GTUBE).queue_id, "by an allowed contact"
+    message = received(sifting, refusing)
+    assert spam(message).startswith("no; ")
+
+
+def test_quarantine_marks_or_holds(sifting: Service) -> None:
+    sifting.nameserver.txt("_dmarc.quarantined.example", "v=DMARC1; p=quarantine")
+    content = PLAIN.replace(b"alice@example.com", b"alice@quarantined.example")
+    marking, holding = sifting.alias(), sifting.alias()
+    sifting.lab.postmask("alias", "edit", holding.alias, "--spam-dmarc-quarantine", "hold")
+    sifting.send("alice@example.com", [marking.alias, holding.alias], content)
+    assert spam(received(sifting, marking)).startswith("yes; dmarc=quarantine ratio=")
+    sifting.lab.wait_for(lambda: held(sifting, holding), "the held copy")
+
+
+def test_what_nobody_judged_waits_at_its_sender_where_all_want_that(
+    sifting: Service, engines: dict[str, FlawedEngine]
+) -> None:
+    waiting, tagging = sifting.alias(), sifting.alias()
+    sifting.lab.postmask("alias", "edit", waiting.alias, "--spam-when-unscanned", "defer")
+    for one in engines.values():
+        one.flaw = closes_at_once
+    said = sifting.send("alice@example.com", [waiting.alias], PLAIN)
+    assert said.end is not None
+    assert said.end.startswith("450 4.7.1 ")
+    assert sifting.send("alice@example.com", [waiting.alias, tagging.alias], PLAIN).queue_id
+    assert spam(received(sifting, tagging)).startswith("unscanned; ")
+    sifting.lab.wait_for(lambda: deferred(sifting, waiting), "the deferral")
+    for one in engines.values():
+        one.flaw = faithful
+    sifting.await_retried(waiting.mailbox)
+    assert spam(received(sifting, waiting)).startswith("no; ")
 
 
 @contextlib.contextmanager

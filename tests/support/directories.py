@@ -15,6 +15,7 @@ from postmask.directory.records import (
     MailboxState,
     ReverseAlias,
     SenderRule,
+    SpamPolicy,
     WhenDisabled,
 )
 
@@ -51,6 +52,7 @@ class MemoryDirectory:
     marks: dict[tuple[str, str], bytes] = field(default_factory=dict)
     contacts: dict[tuple[int, str], Contact] = field(default_factory=dict)
     rules: dict[str, SenderRule] = field(default_factory=dict)
+    policies: tuple[SpamPolicy, ...] | None = None
     keys: dict[str, tuple[DkimKey, ...]] = field(default_factory=dict)
     addresses: tuple[str, ...] = ("me@real.test",)
     broken: str = ""
@@ -78,6 +80,9 @@ class MemoryDirectory:
 
     def sender_rule(self, sender: str, alias: Alias | None, domain: Domain) -> Lookup[SenderRule]:
         return self._look("sender_rule", self.rules.get(sender))
+
+    def spam_policies(self, alias: Alias) -> Lookup[tuple[SpamPolicy, ...]]:
+        return self._look("spam_policies", self.policies)
 
     def account_addresses(self, account_id: int) -> Lookup[tuple[str, ...]]:
         return self._look("account_addresses", self.addresses)

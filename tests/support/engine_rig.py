@@ -32,6 +32,7 @@ from postmask_transport.lmtp import Client, Envelope
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.patience import Patience
 from postmask_transport.replying import Replying
+from postmask_transport.rules import RuleBook
 from postmask_transport.signing import DomainSigner
 
 FOREIGN = Client(address="203.0.113.5", name="mx.example.com", helo="mx.example.com", port="1", queue_id="Q1")
@@ -102,7 +103,6 @@ def rig(
     folder: Path,
     scan: Scanning | None = None,
     *,
-    insists: bool = False,
     rules: SpamRules = SpamRules(),  # noqa: B008  a value
     replies: int = 100,
     trusted: Sequence[str] = (),
@@ -130,13 +130,15 @@ def rig(
         keys=KEYS,
         clock=clock,
         courier=courier,
-        forwarding=Forwarding(stationery, Authors(directory, (), TrustedForwarders(trusted)), rules),
+        forwarding=Forwarding(
+            stationery, Authors(directory, (), TrustedForwarders(trusted)), RuleBook(directory, rules)
+        ),
         replying=Replying(
             stationery=stationery,
             outgoing=Outgoing(stationery),
             courier=courier,
             spool=spool,
-            rules=rules,
+            book=RuleBook(directory, rules),
             rate=Rate(replies, clock),
             own_networks=(),
             notices_from=None,
@@ -146,7 +148,7 @@ def rig(
         ),
         patience=Patience(folder, clock),
         reader=Reader(KEYS, clock, postfix_uid=0, oldest=6 * DAY),
-        examiner=Examiner(dns, clock, scan=scan, insists=insists),
+        examiner=Examiner(dns, clock, scan=scan),
     )
     yield Rig(engine, memory, spool, out, held, clock, dns)
     spool.close()

@@ -10,15 +10,18 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from postmask.store.replica.feed import NEWEST
+from postmask.store.replica.feed import newest as question
 from postmask.store.replica.folder import Folder
+from postmask.store.replica.tables import COPIED
+
+_NEWEST = question(table.name for table in COPIED)
 
 
 def newest(engine: Engine) -> int | None:
     """The newest change in the truth; None: it can't be asked."""
     try:
         with engine.connect() as connection:
-            return int(connection.execute(text(NEWEST)).scalar_one())
+            return int(connection.execute(text(_NEWEST)).scalar_one())
     except SQLAlchemyError:
         return None
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from postmask.cli import spampolicy
 from postmask.cli.command import Noun
-from postmask.cli.output import Column
+from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
+from postmask.cli.spampolicy import spam_options
+
+if TYPE_CHECKING:
+    from postmask.store.admin.policies import Values
 
 _COLUMNS = (Column("name", "NAME", 100), Column("state", "STATE"), Column("created", "CREATED"))
 
@@ -48,25 +55,35 @@ def list_(runtime: Runtime) -> None:
 @click.argument("name")
 @click.pass_obj
 def show(runtime: Runtime, name: str) -> None:
-    """Show an account."""
+    """Show an account, with the rules of the spam check that count for it."""
     from postmask.store.admin import accounts
+    from postmask.store.admin.rules import Target
 
     with runtime.reading() as session:
         found = accounts.get(session, name)
-    runtime.output.record(found)
+        spam = spampolicy.shown(runtime, session, Target(account=name))
+    runtime.output.record({**fields(found), "spam": spam})
 
 
-@account.command("edit", examples=("postmask account edit anna --name anna-work",))
+@account.command(
+    "edit",
+    examples=("postmask account edit anna --name anna-work", "postmask account edit anna --spam-hold 3.0"),
+)
 @click.argument("name")
-@click.option("--name", "new_name", metavar="NEW", required=True, help="The new name.")
+@click.option("--name", "new_name", metavar="NEW", help="The new name.")
+@spam_options
 @click.pass_obj
-def edit(runtime: Runtime, name: str, new_name: str) -> None:
-    """Rename an account."""
+def edit(runtime: Runtime, name: str, new_name: str | None, spam: Values) -> None:
+    """Rename an account, or set rules of the spam check for all of its aliases."""
     from postmask.store.admin import accounts
+    from postmask.store.admin.rules import Target
 
+    if new_name is None and not spam:
+        raise click.UsageError("say what to change: --name or --spam-…")
     with runtime.changing() as session:
-        changed = accounts.edit(session, name, new_name=new_name)
-    runtime.output.record(changed)
+        changed = accounts.edit(session, name, new_name=name if new_name is None else new_name)
+        rules = spampolicy.changed(runtime, session, Target(account=changed.name), spam)
+    runtime.output.record({**fields(changed), "spam": rules})
 
 
 @account.command(

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from postmask.cli import spampolicy
 from postmask.cli.alias_import import import_
 from postmask.cli.command import Noun, account_option, choice
 from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
+from postmask.cli.spampolicy import spam_options
 from postmask.directory.records import WhenDisabled
 from postmask.store.vocabulary import AliasRowState
 
 if TYPE_CHECKING:
+    from postmask.store.admin.policies import Values
     from postmask.store.admin.views import AliasView
 
 _COLUMNS = (
@@ -178,12 +181,14 @@ def list_(runtime: Runtime, /, **wanted: Any) -> None:
 @click.argument("address")
 @click.pass_obj
 def show(runtime: Runtime, address: str) -> None:
-    """Show an alias, a removed one too."""
+    """Show an alias, a removed one too, with the rules of the spam check that count for it."""
     from postmask.store.admin import aliases
+    from postmask.store.admin.rules import Target
 
     with runtime.reading() as session:
         found = aliases.get(session, address)
-    _show(runtime, found)
+        spam = spampolicy.shown(runtime, session, Target(alias=address))
+    runtime.output.record({**fields(found), "spam": spam})
 
 
 @alias.command(
@@ -191,6 +196,8 @@ def show(runtime: Runtime, address: str) -> None:
     examples=(
         "postmask alias edit shop@alias.example.com --note 'the shoe shop, closed'",
         "postmask alias edit shop@alias.example.com --to other@example.com",
+        "postmask alias edit shop@alias.example.com --spam-hold 2.0 --spam-subject-prefix '[SPAM]'",
+        "postmask alias edit shop@alias.example.com --spam-inherit all",
     ),
 )
 @click.argument("address")
@@ -198,6 +205,7 @@ def show(runtime: Runtime, address: str) -> None:
 @click.option("--note", metavar="TEXT", help="What it is for; '' for none.")
 @click.option("--name", metavar="TEXT", help="The display name that replies from it carry; '' for none.")
 @_when_disabled_option
+@spam_options
 @click.pass_obj
 def edit(
     runtime: Runtime,
@@ -206,17 +214,24 @@ def edit(
     note: str | None,
     name: str | None,
     when_disabled: str | None,
+    spam: Values,
 ) -> None:
-    """Change an alias. What isn't mentioned stays."""
-    from postmask.store.admin import aliases
+    """Change an alias. What isn't mentioned stays.
 
-    if not to and (note, name, when_disabled) == (None, None, None):
-        raise click.UsageError("say what to change: --to, --note, --name or --when-disabled")
+    What is set of the spam check for an alias goes before what is set for its account, that before what
+    is set for its domain, and that before the settings.
+    """
+    from postmask.store.admin import aliases
+    from postmask.store.admin.rules import Target
+
+    if not to and not spam and (note, name, when_disabled) == (None, None, None):
+        raise click.UsageError("say what to change: --to, --note, --name, --when-disabled or --spam-…")
     with runtime.changing() as session:
         changed = aliases.edit(
             session, address, to=to or None, note=note, name=name, when_disabled=when_disabled
         )
-    _show(runtime, changed)
+        rules = spampolicy.changed(runtime, session, Target(alias=address), spam)
+    runtime.output.record({**fields(changed), "spam": rules})
 
 
 @alias.command("enable", examples=("postmask alias enable shop@alias.example.com",))

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from postmask import dnsrecords
-from postmask.cli import postfix_facts, postfix_sync
+from postmask.cli import postfix_facts, postfix_sync, spampolicy
 from postmask.cli.command import Noun, account_option
 from postmask.cli.failure import CommandError
 from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
+from postmask.cli.spampolicy import spam_options
 from postmask_postfix import commands
 
 if TYPE_CHECKING:
+    from postmask.store.admin.policies import Values
     from postmask.store.admin.views import DomainView
 
 _COLUMNS = (
@@ -134,24 +136,39 @@ def list_(runtime: Runtime, account: str | None) -> None:
 @click.argument("name", metavar="DOMAIN")
 @click.pass_obj
 def show(runtime: Runtime, name: str) -> None:
-    """Show a domain and its DKIM keys."""
-    _show(runtime, _get(runtime, name))
+    """Show a domain, its DKIM keys and the rules of the spam check that count for it."""
+    from postmask.store.admin import domains
+    from postmask.store.admin.rules import Target
+
+    with runtime.reading() as session:
+        found = domains.get(session, name)
+        spam = spampolicy.shown(runtime, session, Target(domain=name))
+    _show(runtime, found, spam)
 
 
-@domain.command("edit", examples=("postmask domain edit alias.example.com --postmaster me@example.com",))
+@domain.command(
+    "edit",
+    examples=(
+        "postmask domain edit alias.example.com --postmaster me@example.com",
+        "postmask domain edit alias.example.com --spam-refuse 2.0 --spam-when-unscanned defer",
+    ),
+)
 @click.argument("name", metavar="DOMAIN")
 @click.option("--postmaster", metavar="ADDRESS", help="Where mail to postmaster@ and abuse@ goes.")
 @click.option("--account", metavar="NAME", help="The account that looks after the domain from now on.")
+@spam_options
 @click.pass_obj
-def edit(runtime: Runtime, name: str, postmaster: str | None, account: str | None) -> None:
-    """Change where postmaster and abuse go, or who looks after the domain."""
+def edit(runtime: Runtime, name: str, postmaster: str | None, account: str | None, spam: Values) -> None:
+    """Change where postmaster and abuse go, who looks after the domain, or the rules of the spam check."""
     from postmask.store.admin import domains
+    from postmask.store.admin.rules import Target
 
-    if postmaster is None and account is None:
-        raise click.UsageError("say what to change: --postmaster or --account")
+    if postmaster is None and account is None and not spam:
+        raise click.UsageError("say what to change: --postmaster, --account or --spam-…")
     with runtime.changing() as session:
         changed = domains.edit(session, name, postmaster=postmaster, account=account)
-    _show(runtime, changed)
+        rules = spampolicy.changed(runtime, session, Target(domain=name), spam)
+    _show(runtime, changed, rules)
 
 
 @domain.command(
@@ -241,11 +258,11 @@ def _get(runtime: Runtime, name: str) -> DomainView:
         return domains.get(session, name)
 
 
-def _show(runtime: Runtime, found: DomainView) -> None:
-    if runtime.output.json:
-        return runtime.output.record(found)
-    keys = [f"{key.selector} ({key.algorithm}, {key.state})" for key in found.dkim_keys]
-    return runtime.output.record({**fields(found), "dkim_keys": keys})
+def _show(runtime: Runtime, found: DomainView, spam: object) -> None:
+    shown = {**fields(found), "spam": spam}
+    if not runtime.output.json:
+        shown["dkim_keys"] = [f"{key.selector} ({key.algorithm}, {key.state})" for key in found.dkim_keys]
+    runtime.output.record(shown)
 
 
 def _records(

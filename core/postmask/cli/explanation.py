@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from postmask.address import Address
 from postmask.alias.facts import Facts, gather
 from postmask.alias.rcpt import answer
+from postmask.alias.sifting import SpamRules, effective, policies_of
+from postmask.cli.spampolicy import worded
 from postmask.clock import DAY, Clock
 from postmask.directory.lookup import Absent, Found, Lookup, Unavailable
 from postmask.directory.records import Alias, Directory, MailboxState
@@ -54,13 +56,17 @@ class Explanation:
 
 
 def explained(
-    directory: Directory, keys: Keyring, clock: Clock, recipient: Address, sender: str
+    directory: Directory, keys: Keyring, clock: Clock, recipient: Address, sender: str, spam: SpamRules
 ) -> Explanation:
-    """What becomes of mail to this recipient from this envelope sender ("": the null sender)."""
+    """What becomes of mail to this recipient from this envelope sender ("": the null sender).
+
+    spam: the node's rules.
+    """
     facts = gather(directory, keys, int(clock.now()) // DAY, recipient, sender)
     verdict = answer(facts)
     goes = _destinations(facts) if verdict is not None and verdict.kind is Kind.DELIVER else ()
-    return Explanation(verdict, tuple(_steps(facts, recipient, sender)), goes)
+    steps = [*_steps(facts, recipient, sender), *_of_spam(facts, directory, spam)]
+    return Explanation(verdict, tuple(steps), goes)
 
 
 def _steps(facts: Facts, recipient: Address, sender: str) -> list[str]:
@@ -132,6 +138,17 @@ def _of_sender(facts: Facts, sender: str) -> str:
             return f"the rules for the sender {sender} can't be looked up: {reason}"
         case Absent():
             return f"no rule blocks the sender {sender}"
+
+
+def _of_spam(facts: Facts, directory: Directory, spam: SpamRules) -> list[str]:
+    behind = facts.reverse.value.alias if isinstance(facts.reverse, Found) else None
+    alias = facts.alias.value if isinstance(facts.alias, Found) else behind
+    if alias is None:
+        return []
+    found = policies_of(directory, alias)
+    if isinstance(found, Unavailable):
+        return [f"the rules of the spam check can't be looked up: {found.reason}"]
+    return [f"spam check, {rule}" for rule in worded(effective(spam, found), found)]
 
 
 def _destinations(facts: Facts) -> tuple[dict[str, str], ...]:

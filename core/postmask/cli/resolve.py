@@ -35,6 +35,7 @@ def resolve(ctx: click.Context, runtime: Runtime, address: str, sender: str, exp
     Asks as this node's programs do. Exit status 75 if it can't be told now.
     """
     from postmask.address import parse
+    from postmask.alias.sifting import rules_of
     from postmask.cli.explanation import explained
     from postmask.directory.opening import open_directory
     from postmask.spool import Spool
@@ -43,7 +44,8 @@ def resolve(ctx: click.Context, runtime: Runtime, address: str, sender: str, exp
     path = runtime.settings.spool.path
     with closing(Spool(path, runtime.clock)) if path.exists() else nullcontext() as spool:
         directory = open_directory(runtime.settings, spool, runtime.clock)
-        found = explained(directory, runtime.keys, runtime.clock, recipient, sender)
+        spam = rules_of(runtime.settings.spam)
+        found = explained(directory, runtime.keys, runtime.clock, recipient, sender, spam)
     if runtime.output.json:
         record = {
             "address": str(recipient),

@@ -23,6 +23,7 @@ _SQLITE = re.compile(r"sqlite(\+[a-z0-9]+)?:////[^/]")
 _POSTGRES = re.compile(r"(postgresql|postgres)(\+[a-z0-9]+)?://([^@/?]*@)?([^][/?]|\[[^][/?]*\])*/[^?]")
 _DNS_PORT = 53
 _ANY = 1_000_000_000
+_LONGEST_PREFIX = 60
 
 
 class Unfit(Exception):  # noqa: N818 - no error yet: the reader makes one of it
@@ -187,6 +188,13 @@ def _read_secret(value: object) -> str:
     return text
 
 
+def _read_prefix(value: object) -> str:
+    text = _text(value)
+    if len(text) > _LONGEST_PREFIX or not text.isprintable() or text != text.strip():
+        raise Unfit
+    return text
+
+
 def _read_forwarders(value: object) -> tuple[str, ...]:
     return tuple(_read_forwarder(entry) for entry in _list(value))
 
@@ -222,6 +230,7 @@ ADDRESSES = Kind(
 )
 ADDRESS = Kind("address", "an e-mail address", _read_address)
 SECRET = Kind("secret", "a text in printable ASCII", _read_secret)
+PREFIX = Kind("text", f"a text of up to {_LONGEST_PREFIX} characters on one line", _read_prefix)
 ENDPOINT = Kind(
     "endpoint",
     'an IP address with a port like "127.0.0.1:783" or "[::1]:783", or the path of a Unix socket like '

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postmask.config.declare import Derived, Known, setting
-from postmask.config.kinds import ENDPOINT, PATH, RATIO, SECRET, one_of, seconds, some_of, whole
+from postmask.config.kinds import ENDPOINT, PATH, PREFIX, RATIO, SECRET, one_of, seconds, some_of, whole
 
 
 def _spool_folder(known: Known) -> Path:
@@ -37,7 +37,14 @@ class Spam:
         one_of("tag", "hold", "defer"),
         "tag",
         "What becomes of a message that no engine has judged: delivered with a header field that says so "
-        "and why, put on hold, or deferred.",
+        "and why, put on hold, or deferred: to the sender where it is so for all recipients, else in the "
+        "queue.",
+    )
+    dmarc_quarantine: str = setting(
+        one_of("mark", "hold"),
+        "mark",
+        "What becomes of a message that fails DMARC where the author's domain asks for quarantine: it is "
+        "called spam, or put on hold.",
     )
     mark: float = setting(
         RATIO,
@@ -50,9 +57,13 @@ class Spam:
     refuse: float = setting(
         RATIO,
         math.inf,
-        "From where on it is refused to a sender who has logged in; nobody else may be after the queue.",
+        "From where on it is refused: while it comes in, where that is so for all recipients; afterwards to "
+        "a sender who has logged in alone, and put on hold from everybody else.",
     )
     hold_replies: float = setting(RATIO, 1.0, "From where on a reply is put on hold, and its owner told.")
+    subject_prefix: str = setting(
+        PREFIX, "", 'What the subject of a copy begins with that is called spam, like "[SPAM]".'
+    )
     directory: Path = setting(
         PATH,
         Derived("the folder of spool.path", _spool_folder),

@@ -19,6 +19,7 @@ from postmask.directory.records import (
     Domain,
     ReverseAlias,
     SenderRule,
+    SpamPolicy,
 )
 from postmask.spool import Spool, SpoolError
 
@@ -41,6 +42,9 @@ class LocalDirectory:
 
     def sender_rule(self, sender: str, alias: Alias | None, domain: Domain) -> Lookup[SenderRule]:
         return self._inner.sender_rule(sender, alias, domain)
+
+    def spam_policies(self, alias: Alias) -> Lookup[tuple[SpamPolicy, ...]]:
+        return self._inner.spam_policies(alias)
 
     def account_addresses(self, account_id: int) -> Lookup[tuple[str, ...]]:
         return self._inner.account_addresses(account_id)

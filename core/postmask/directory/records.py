@@ -7,7 +7,7 @@ domain as lower-case A-labels.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from postmask.directory.lookup import Lookup
@@ -50,6 +50,21 @@ class BlockAction(enum.StrEnum):
 
     REJECT = "reject"
     DISCARD = "discard"
+
+
+class WhenUnscanned(enum.StrEnum):
+    """What becomes of a message that no engine has judged: delivered with a word of it, held, or waits."""
+
+    TAG = "tag"
+    HOLD = "hold"
+    DEFER = "defer"
+
+
+class DmarcQuarantine(enum.StrEnum):
+    """What becomes of a message that fails DMARC where the author's domain asks for quarantine."""
+
+    MARK = "mark"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +152,29 @@ class SenderRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SpamPolicy:
+    """What the settings of the spam check are for one alias, account or domain; None: as elsewhere.
+
+    scope: "alias", "account" or "domain". All else as the settings of the same names; infinity is never,
+    and "" no prefix.
+    """
+
+    scope: str
+    mark: float | None = None
+    hold: float | None = None
+    discard: float | None = None
+    refuse: float | None = None
+    hold_replies: float | None = None
+    when_unscanned: str | None = None
+    dmarc_quarantine: str | None = None
+    subject_prefix: str | None = None
+
+
+POLICY_NAMES = tuple(field.name for field in fields(SpamPolicy) if field.name != "scope")
+"""Of what a policy may say, as the settings are called."""
+
+
+@dataclass(frozen=True, slots=True)
 class DkimKey:
     """A domain's signing key. sealed: the private key, PKCS #8 DER, sealed (postmask.keys)."""
 
@@ -170,6 +208,9 @@ class Directory(Protocol):
         A contact that is blocked counts as a rule of scope "contact", one that is allowed overrules
         every block (Absent).
         """
+
+    def spam_policies(self, alias: Alias) -> Lookup[tuple[SpamPolicy, ...]]:
+        """The alias's own, its account's, its domain's, in this order, as far as there are any."""
 
     def account_addresses(self, account_id: int) -> Lookup[tuple[str, ...]]:
         """All mailboxes and authorised senders of an account: what must not leak."""

@@ -2,7 +2,7 @@
 
 What the replica knows is answered from it, whatever has become of the truth. What it doesn't know
 may be new: that is asked of the truth, and while nobody can say, it is unavailable, never absent.
-What belongs to an alias (its contacts, the rules and addresses of its account) is taken from where
+What belongs to an alias (its contacts, the rules, policies and addresses of its account) is taken from where
 the alias was found: a contact that the replica of a known alias lacks is one that nobody has met.
 
 DIAGNOSTICS
@@ -28,6 +28,7 @@ from postmask.directory.records import (
     Domain,
     ReverseAlias,
     SenderRule,
+    SpamPolicy,
 )
 from postmask.directory.truth import Asker
 from postmask.store.directory import SqlDirectory
@@ -152,6 +153,10 @@ class ReplicaDirectory:
         alias_id = alias.id if alias else 0
         key = ("sender rule", sender, alias_id, domain.id)
         return self._beside(alias_id, key, lambda one: one.sender_rule(sender, alias, domain))
+
+    def spam_policies(self, alias: Alias) -> Lookup[tuple[SpamPolicy, ...]]:
+        key = ("spam policies", alias.id)
+        return self._beside(alias.id, key, lambda one: one.spam_policies(alias))
 
     def account_addresses(self, account_id: int) -> Lookup[tuple[str, ...]]:
         key = ("addresses", account_id)

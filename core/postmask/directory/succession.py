@@ -29,6 +29,7 @@ from postmask.directory.records import (
     Domain,
     ReverseAlias,
     SenderRule,
+    SpamPolicy,
 )
 from postmask.directory.replica import Replica, ReplicaDirectory
 from postmask.directory.truth import Asker
@@ -111,6 +112,9 @@ class Succession:
 
     def sender_rule(self, sender: str, alias: Alias | None, domain: Domain) -> Lookup[SenderRule]:
         return self._serving.directory.sender_rule(sender, alias, domain)
+
+    def spam_policies(self, alias: Alias) -> Lookup[tuple[SpamPolicy, ...]]:
+        return self._serving.directory.spam_policies(alias)
 
     def account_addresses(self, account_id: int) -> Lookup[tuple[str, ...]]:
         return self._serving.directory.account_addresses(account_id)

@@ -32,6 +32,7 @@ from postmask.message.mailboxes import (
     parse_fields,
     parse_list,
 )
+from postmask.message.subject import prefixed
 
 WANTED_LIMIT = 50
 """Addresses of one message that get a reverse alias."""
@@ -77,6 +78,7 @@ class ForwardContext:
     trace:   the value for X-Postmask-Trace.
     authserv_id: whose Authentication-Results are ours: those that come in are forged.
     notes:   fields that tell what was found out about the message.
+    subject_prefix: what the subject is to begin with; "" for as it is.
     """
 
     alias: Address
@@ -87,6 +89,7 @@ class ForwardContext:
     trace: bytes
     authserv_id: str
     notes: Sequence[Field] = ()
+    subject_prefix: str = ""
 
 
 def author(headers: Headers, sender: NamedAddress | None) -> NamedAddress | None:
@@ -165,6 +168,8 @@ class _Rewriting:
             kept.append(self._from())
         if b"message-id" not in self.seen:
             kept.append(self._message_id())
+        if b"subject" not in self.seen and self.context.subject_prefix:
+            kept.append(prefixed(None, self.context.subject_prefix))
         return Headers(added + kept)
 
     def _field(self, old: Field) -> Field | None:
@@ -177,6 +182,8 @@ class _Rewriting:
             self.seen.add(key)
         if key == b"from":
             return self._from()
+        if key == b"subject" and self.context.subject_prefix:
+            return prefixed(tidy(old), self.context.subject_prefix)
         if key in _ADDRESS_FIELDS:
             return self._addresses(old)
         if key in _ID_FIELDS:

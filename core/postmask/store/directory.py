@@ -30,9 +30,10 @@ from postmask.directory.records import (
     Domain,
     ReverseAlias,
     SenderRule,
+    SpamPolicy,
 )
 from postmask.store import fitness, reading, waiting, whereabouts
-from postmask.store.engine import LOOKUP_SECONDS, explain
+from postmask.store.engine import LOOKUP_SECONDS, explain, lacks_table
 from postmask.store.errors import StoreUnavailable
 from postmask.store.prepared import Prepared
 
@@ -113,6 +114,11 @@ class SqlDirectory:
         }
         return self._ask(reading.sender_rules(len(patterns)), parameters, reading.sender_rule)
 
+    def spam_policies(self, alias: Alias) -> Lookup[tuple[SpamPolicy, ...]]:
+        """What is set for the alias, its account and its domain; Absent where nothing is."""
+        parameters = {"alias_id": alias.id, "account_id": alias.account_id, "domain": alias.domain}
+        return self._ask(reading.SPAM_POLICIES, parameters, reading.spam_policies, newer=True)
+
     def account_addresses(self, account_id: int) -> Lookup[tuple[str, ...]]:
         """All mailboxes and authorised senders of an account: what must not leak."""
         parameters = {"account_id": account_id}
@@ -131,12 +137,15 @@ class SqlDirectory:
         statement: Executable,
         parameters: Mapping[str, object],
         read: Callable[[reading.Rows], T | None],
+        *,
+        newer: bool = False,
     ) -> Lookup[T]:
-        """read: makes the value of the rows; None: there is no such thing."""
+        """read: makes the value of the rows; None: there is no such thing. newer: an older schema has no
+        table for it, which then is as good as empty."""
         if self.remote and self._clock.monotonic() < self._resting_until:
             return Unavailable(self._last_reason)
         try:
-            rows = self._rows(statement, parameters)
+            rows = self._newer_rows(statement, parameters) if newer else self._rows(statement, parameters)
             value = read(rows)
             if value is None and self.remote:
                 self._doubt()
@@ -148,6 +157,14 @@ class SqlDirectory:
         """Raise unless the database may be believed that something isn't there."""
         if objection := fitness.objection(self._rows(_FITNESS, {})):
             raise StoreUnavailable(objection)
+
+    def _newer_rows(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
+        try:
+            return self._rows(statement, parameters)
+        except (DBAPIError, sqlite3.Error) as error:
+            if lacks_table(error):
+                return []
+            raise
 
     def _rows(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
         if not self.remote:

@@ -56,8 +56,10 @@ _POOL = 8
 
 _LOCKED = "55P03"
 _CANCELED = "57014"
+_NO_TABLE = "42P01"
 _REFUSED = "PM001"
-"""SQLSTATEs: lock_timeout, statement_timeout, and of a database that isn't in use (migration 0004)."""
+"""SQLSTATEs: lock_timeout, statement_timeout, undefined_table, and of a database that isn't in use
+(migration 0004)."""
 
 
 class Use(enum.StrEnum):
@@ -211,6 +213,12 @@ def is_locked(error: SQLAlchemyError) -> bool:
     """Whether somebody else's change was waited for in vain."""
     state = getattr(error.orig, "pgcode", None) if isinstance(error, DBAPIError) else None
     return state == _LOCKED or explain(error) == "database is locked"
+
+
+def lacks_table(error: Exception) -> bool:
+    """Whether a table isn't there that was asked."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "pgcode", None) == _NO_TABLE or str(cause).startswith("no such table")
 
 
 def as_store_error(error: SQLAlchemyError) -> StoreError:

@@ -35,7 +35,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from postmask.directory.records import BlockAction, ContactRule, MailboxState, WhenDisabled
+from postmask.directory.records import (
+    BlockAction,
+    ContactRule,
+    DmarcQuarantine,
+    MailboxState,
+    WhenDisabled,
+    WhenUnscanned,
+)
 from postmask.store.vocabulary import (
     Algorithm,
     AliasRowState,
@@ -296,6 +303,38 @@ class SenderRule(Tracked, Base):
     pattern: Mapped[str] = mapped_column(String(ADDRESS))
     action: Mapped[str] = mapped_column(String(7))
     created: Mapped[float] = mapped_column(Double)
+
+
+class SpamPolicy(Tracked, Base):
+    """What is set of the spam check for one alias, account or domain. NULL: as elsewhere."""
+
+    __tablename__ = "spam_policy"
+    __table_args__ = (
+        _id_range(),
+        CheckConstraint(
+            "CASE WHEN alias_id IS NULL THEN 0 ELSE 1 END + CASE WHEN account_id IS NULL THEN 0 ELSE 1 END "
+            "+ CASE WHEN domain_id IS NULL THEN 0 ELSE 1 END = 1",
+            name="target",
+        ),
+        CheckConstraint(
+            "mark > 0 AND hold > 0 AND discard > 0 AND refuse > 0 AND hold_replies > 0", name="ratios"
+        ),
+        _one_of("when_unscanned", WhenUnscanned),
+        _one_of("dmarc_quarantine", DmarcQuarantine),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    alias_id: Mapped[int | None] = mapped_column(ForeignKey("alias.id", ondelete="CASCADE"), unique=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), unique=True)
+    domain_id: Mapped[int | None] = mapped_column(ForeignKey("domain.id", ondelete="CASCADE"), unique=True)
+    mark: Mapped[float | None] = mapped_column(Double)
+    hold: Mapped[float | None] = mapped_column(Double)
+    discard: Mapped[float | None] = mapped_column(Double)
+    refuse: Mapped[float | None] = mapped_column(Double)
+    hold_replies: Mapped[float | None] = mapped_column(Double)
+    when_unscanned: Mapped[str | None] = mapped_column(String(5))
+    dmarc_quarantine: Mapped[str | None] = mapped_column(String(4))
+    subject_prefix: Mapped[str | None] = mapped_column(String(60))
 
 
 class DkimKey(Tracked, Base):

@@ -38,6 +38,7 @@ from postmask.store.models import (
     ReplayMark,
     ReverseAlias,
     SenderRule,
+    SpamPolicy,
 )
 from postmask.store.vocabulary import Algorithm, AliasRowState, KeyState, RuleScope
 
@@ -145,6 +146,25 @@ def sender_rules(patterns: int) -> CompoundSelect[Any]:
     return union_all(rules, contacts)
 
 
+SPAM_POLICIES = select(
+    SpamPolicy.alias_id,
+    SpamPolicy.account_id,
+    SpamPolicy.mark,
+    SpamPolicy.hold,
+    SpamPolicy.discard,
+    SpamPolicy.refuse,
+    SpamPolicy.hold_replies,
+    SpamPolicy.when_unscanned,
+    SpamPolicy.dmarc_quarantine,
+    SpamPolicy.subject_prefix,
+).where(
+    or_(
+        SpamPolicy.alias_id == bindparam("alias_id"),
+        SpamPolicy.account_id == bindparam("account_id"),
+        SpamPolicy.domain_id == select(Domain.id).where(Domain.name == bindparam("domain")).scalar_subquery(),
+    )
+)
+
 ACCOUNT_ADDRESSES = union_all(
     select(Mailbox.address).where(Mailbox.account_id == bindparam("account_id")),
     select(MailboxSender.address)
@@ -219,6 +239,18 @@ def sender_rule(rows: Rows) -> records.SenderRule | None:
         return None
     scope, pattern, action = min(rows, key=lambda row: (_NARROWNESS[row[0]], row[1][0] == "@", -len(row[1])))
     return records.SenderRule(BlockAction(action), scope, pattern) if action is not None else None
+
+
+def spam_policies(rows: Rows) -> tuple[records.SpamPolicy, ...] | None:
+    """From SPAM_POLICIES, the narrowest first."""
+    found = [records.SpamPolicy(_scope(row), *row[2:]) for row in rows]
+    return tuple(sorted(found, key=lambda policy: _NARROWNESS[policy.scope])) or None
+
+
+def _scope(row: Any) -> str:
+    if row.alias_id is not None:
+        return RuleScope.ALIAS.value
+    return RuleScope.DOMAIN.value if row.account_id is None else RuleScope.ACCOUNT.value
 
 
 def patterns(sender: str) -> list[str]:

@@ -27,6 +27,7 @@ _READS = (
     "contact",
     "reverse_alias",
     "sender_rule",
+    "spam_policy",
     "dkim_key",
     "replay_mark",
     "generation",

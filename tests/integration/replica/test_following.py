@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import sqlite3
 import threading
 import time
 
@@ -9,13 +12,23 @@ import pytest
 from sqlalchemy import text
 
 from postgres import Cluster
+from postmask.alias.sifting import SpamRules
 from postmask.directory.lookup import ABSENT, Found
-from postmask.directory.records import AliasState
-from postmask.store.admin import aliases
+from postmask.directory.records import AliasState, SpamPolicy
+from postmask.directory.replica import ReplicaDirectory
+from postmask.store import schema
+from postmask.store.admin import aliases, policies
+from postmask.store.admin.rules import Target
 from postmask.store.engine import make_engine, parse_url
 from postmask.store.replica.tables import COPIED
 from replica_node import POLL, ReplicaNode, wait_for
 from truth import KEYS, Truth
+
+ADDED_LATER = (
+    "version", "keys", "replica_at", "drained_at", "drained_by", "waiting", "held", "order_at", "order_by",
+    "order_drain", "done_at",
+)  # fmt: skip
+"""Columns of node, by schema 0006."""
 
 
 def add(truth: Truth, address: str) -> None:
@@ -192,3 +205,55 @@ def test_only_one_agent_keeps_a_replica(
         second.follow()
         wait_for(lambda: "another postmask-agent" in caplog.text, "the second's complaint")
     wait_for(lambda: (state := node.folder.read_state()) and not state.trouble, "the first to be well")
+
+
+def test_spam_policies_are_followed(truth: Truth, node: ReplicaNode) -> None:
+    found = node.alone().alias("shop@alias.test")
+    assert isinstance(found, Found)
+    truth.do(policies.change, Target(alias="shop@alias.test"), {"hold": math.inf}, SpamRules())
+    node.await_current(truth)
+    assert node.alone().spam_policies(found.value) == Found((SpamPolicy("alias", hold=math.inf),))
+    truth.do(policies.change, Target(alias="shop@alias.test"), {"hold": None}, SpamRules())
+    node.await_current(truth)
+    assert node.alone().spam_policies(found.value) == ABSENT
+
+
+def test_a_truth_of_before_spam_policies_is_followed_until_it_is_upgraded(
+    truth: Truth, node: ReplicaNode
+) -> None:
+    directory = node.directory()
+    with truth.engine.begin() as connection:
+        connection.execute(text("DROP TABLE spam_policy"))
+        for column in ADDED_LATER:
+            connection.execute(text(f'ALTER TABLE node DROP COLUMN "{column}"'))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+    wait_for(lambda: node.number() == 2, "a copy of the older one")
+    truth.do(aliases.edit, "shop@alias.test", name="Shop")
+    wait_for(lambda: _named(directory) == "Shop", "its changes")
+    found = directory.alias("shop@alias.test")
+    assert isinstance(found, Found)
+    assert directory.spam_policies(found.value) == ABSENT
+    schema.upgrade(truth.url)
+    truth.do(policies.change, Target(domain="alias.test"), {"mark": 0.5}, SpamRules())
+    wanted = Found((SpamPolicy("domain", mark=0.5),))
+    wait_for(lambda: directory.spam_policies(found.value) == wanted, "the policy, in the rights of before")
+
+
+def test_a_replica_of_before_spam_policies_serves(truth: Truth, node: ReplicaNode) -> None:
+    node.stop()
+    path = node.folder.current()
+    assert path is not None
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE spam_policy")
+        connection.commit()
+    directory = node.directory()
+    for _ in range(3):
+        found = directory.alias("shop@alias.test")
+        assert isinstance(found, Found)
+        assert directory.spam_policies(found.value) == ABSENT
+    assert not node.folder.complained(path)
+
+
+def _named(directory: ReplicaDirectory) -> str | None:
+    found = directory.alias("shop@alias.test")
+    return found.value.name if isinstance(found, Found) else None

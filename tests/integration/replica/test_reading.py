@@ -69,7 +69,7 @@ def test_without_the_truth(shaky: Truth, follower: ReplicaNode, cluster: Cluster
             assert isinstance(directory.contact(alias.id, "new@example.com"), Absent)
             assert isinstance(directory.account_addresses(alias.account_id), Found)
             assert isinstance(directory.dkim_keys("alias.test"), Found)
-        assert time.monotonic() - begun < 1.0 + SLACK
+        assert time.monotonic() - begun < 20.0, "by far less than asking the truth takes as often"
         for number in range(5):
             begun = time.monotonic()
             assert isinstance(directory.alias(f"nobody{number}@alias.test"), Unavailable)

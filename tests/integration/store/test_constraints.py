@@ -26,6 +26,7 @@ from postmask.store.models import (
     ReplayMark,
     ReverseAlias,
     SenderRule,
+    SpamPolicy,
     Tombstone,
 )
 from truth import Truth, made
@@ -55,6 +56,7 @@ GOOD: dict[type[Base], dict[str, Any]] = {
     },
     ReverseAlias: {"token": "a" * 24, "contact_id": 5, "created": 0.0},
     SenderRule: {"id": 6, "scope": "global", "pattern": "@z.test", "action": "reject", "created": 0.0},
+    SpamPolicy: {"id": 8, "alias_id": 4, "mark": 1.0},
     DkimKey: {
         "domain": "d.test",
         "selector": "s1",
@@ -135,6 +137,13 @@ WRONG: list[tuple[type[Base], dict[str, Any]]] = [
     (SenderRule, {"id": 99, "pattern": "@y.test", "scope": "alias", "domain_id": 2}),
     (SenderRule, {"id": 99, "pattern": "@y.test", "alias_id": 4}),
     (SenderRule, {"id": 99, "pattern": "@y.test", "scope": "account", "account_id": 98}),
+    (SpamPolicy, {"id": 99}),
+    (SpamPolicy, {"id": 99, "alias_id": None}),
+    (SpamPolicy, {"id": 99, "alias_id": None, "account_id": 1, "domain_id": 2}),
+    (SpamPolicy, {"id": 99, "alias_id": None, "domain_id": 98}),
+    (SpamPolicy, {"id": 99, "alias_id": None, "domain_id": 2, "hold": 0.0}),
+    (SpamPolicy, {"id": 99, "alias_id": None, "domain_id": 2, "when_unscanned": "odd"}),
+    (SpamPolicy, {"id": 99, "alias_id": None, "domain_id": 2, "dmarc_quarantine": "odd"}),
     (DkimKey, {}),
     (DkimKey, {"selector": "s2", "domain": "d2.test"}),
     (DkimKey, {"selector": "s2", "algorithm": "dsa"}),

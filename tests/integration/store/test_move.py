@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,6 +104,23 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "action": "reject",
             "created": 7.0,
         }
+    ],
+    "spam_policy": [
+        {
+            "id": 10 + n,
+            "alias_id": ALIAS if n == 0 else None,
+            "account_id": ACCOUNT if n == 1 else None,
+            "domain_id": DOMAIN if n == 2 else None,
+            "mark": 0.1 + 0.2,
+            "hold": math.inf if n else None,
+            "discard": None,
+            "refuse": 1e300,
+            "hold_replies": 1.0,
+            "when_unscanned": "defer",
+            "dmarc_quarantine": "hold",
+            "subject_prefix": "" if n else ODD[:20],
+        }
+        for n in range(3)
     ],
     "dkim_key": [
         {

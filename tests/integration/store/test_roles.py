@@ -68,6 +68,8 @@ FORBIDDEN = [
     "DELETE FROM reverse_alias",
     "INSERT INTO sender_rule (id, scope, pattern, action, created) VALUES (7, 'global', '@x', 'reject', 0)",
     "DELETE FROM sender_rule",
+    "UPDATE spam_policy SET mark = 100",
+    "DELETE FROM spam_policy",
     "UPDATE dkim_key SET state = 'retired'",
     "DELETE FROM dkim_key",
     "SELECT reason FROM event",

@@ -8,14 +8,16 @@ import pytest
 
 import directories
 from postmask.address import Address, parse
-from postmask.alias.content import Content, agreed, judge
+from postmask.alias.content import Content, Wishes, agreed, judge
 from postmask.alias.facts import Facts
+from postmask.alias.sifting import SpamRules
 from postmask.auth.claims import Claims
 from postmask.authentication import Authentication, DkimResult, Dmarc, DmarcResult, Policy, Spf, SpfResult
 from postmask.directory.lookup import ABSENT, Found, Unavailable
 from postmask.directory.records import BlockAction, Domain, ReverseAlias, SenderRule
+from postmask.message.evidence import SpamNote
 from postmask.tokens import Postmaster, Reverse
-from postmask.verdict import deliver, discard, reject
+from postmask.verdict import Kind, defer, deliver, discard, reject
 
 NOW = 1_800_000_000
 ALIAS = directories.alias()
@@ -34,13 +36,17 @@ PASSED = Authentication(NONE, NONE, (SIGNED,), DmarcResult(Dmarc.PASS, domain="r
 REJECTED = DmarcResult(Dmarc.FAIL, Policy.REJECT, "real.test", "real.test")
 OWNER = parse("me@real.test")
 CLAIMS = Claims(author=OWNER, to=((REVERSE.key,),), date=NOW)
-PLAIN = Content(CLAIMS, PASSED, login=None, own=False, trusted=False, now=NOW)
+PLAIN = Content(CLAIMS, PASSED, login=None, own=False, trusted=False, spam=None, now=NOW)
 FORGED = replace(PLAIN, authentication=replace(PASSED, dkim=(), dmarc=REJECTED))
 BLOCKED = SenderRule(BlockAction.REJECT, "alias", "me@real.test")
 
 
-def status(content: Content, recipient: Address, facts: Facts) -> str:
-    return judge(content, recipient, facts).status
+WISHES = Wishes(SpamRules(hold=2.0, refuse=3.0, hold_replies=1.0, when_unscanned="defer"))
+SPAM = SpamNote("spamd", 3.0)
+
+
+def status(content: Content, recipient: Address, facts: Facts, wishes: Wishes | None = WISHES) -> str:
+    return judge(content, recipient, facts, wishes).status
 
 
 @pytest.mark.parametrize(
@@ -69,9 +75,46 @@ def test_a_milder_policy_refuses_nothing(policy: Policy) -> None:
 
 def test_a_block_that_discards_is_no_refusal() -> None:
     rule = Found(replace(BLOCKED, action=BlockAction.DISCARD))
-    verdict = judge(PLAIN, SHOP, replace(OF_ALIAS, rule=rule))
+    verdict = judge(PLAIN, SHOP, replace(OF_ALIAS, rule=rule), WISHES)
     assert verdict.kind == discard("x").kind
     assert agreed([verdict]) is None
+
+
+@pytest.mark.parametrize(
+    ("note", "facts", "kind"),
+    [
+        (SPAM, OF_ALIAS, Kind.REJECT),
+        (replace(SPAM, ratio=2.0), OF_ALIAS, Kind.HOLD),
+        (replace(SPAM, ratio=1.9), OF_ALIAS, Kind.DELIVER),
+        (SpamNote(unscanned="no time"), OF_ALIAS, Kind.DEFER),
+        (SpamNote(unscanned="bypassed"), OF_ALIAS, Kind.DELIVER),
+        (SPAM, replace(OF_ALIAS, detail="bob=example.com"), Kind.DELIVER),
+        (SPAM, Facts(DOMAIN, reserved=Postmaster("abuse")), Kind.DELIVER),
+        (SPAM, OF_REVERSE, Kind.HOLD),
+        (SpamNote(unscanned="no time"), OF_REVERSE, Kind.DEFER),
+    ],
+)
+def test_of_spam(note: SpamNote, facts: Facts, kind: Kind) -> None:
+    recipient = REVERSE if facts is OF_REVERSE else SHOP
+    content = replace(PLAIN, spam=note)
+    assert judge(content, recipient, facts, WISHES).kind is kind
+    assert judge(content, recipient, facts, None).kind is Kind.DELIVER, "nobody can say what is wished for"
+
+
+def test_an_allowed_contact_is_no_spam_unless_forged() -> None:
+    allowed = replace(WISHES, allowed=True)
+    assert judge(replace(PLAIN, spam=SPAM), SHOP, OF_ALIAS, allowed).kind is Kind.DELIVER
+    fails = replace(PASSED, dmarc=replace(REJECTED, policy=Policy.NONE))
+    assert judge(replace(PLAIN, spam=SPAM, authentication=fails), SHOP, OF_ALIAS, allowed).kind is Kind.REJECT
+
+
+def test_quarantine_holds_where_that_is_set() -> None:
+    asked = replace(REJECTED, policy=Policy.QUARANTINE)
+    content = replace(PLAIN, authentication=replace(PASSED, dmarc=asked))
+    holding = Wishes(SpamRules(dmarc_quarantine="hold"))
+    assert judge(content, SHOP, OF_ALIAS, holding).kind is Kind.HOLD
+    assert judge(content, SHOP, OF_ALIAS, WISHES).kind is Kind.DELIVER
+    assert judge(replace(content, trusted=True), SHOP, OF_ALIAS, holding).kind is Kind.DELIVER
 
 
 UNSURE = replace(SIGNED, passed=False, temporary=True, key_bits=0)
@@ -103,7 +146,7 @@ def test_a_login_proves_a_reply_whatever_dmarc_says() -> None:
 
 def test_no_refusal_says_whose_mail_it_is() -> None:
     for content, recipient, facts in ((FORGED, SHOP, OF_ALIAS), (FORGED, REVERSE, OF_REVERSE)):
-        verdict = judge(content, recipient, facts)
+        verdict = judge(content, recipient, facts, WISHES)
         assert "@" not in verdict.text
         assert "real.test" not in verdict.text
 
@@ -112,6 +155,10 @@ def test_all_must_agree() -> None:
     first, second = reject("5.7.1", "one"), reject("5.7.26", "two")
     assert agreed([first, second]) is first
     assert agreed([first, deliver(), second]) is None
+    later = defer("4.7.1", "later")
+    assert agreed([later, later]) is later
+    assert agreed([later, first]) is None
+    assert agreed([first, later]) is None
     assert agreed([]) is None
 
 

@@ -14,6 +14,7 @@ from directories import alias, mailbox
 from engine_rig import FOREIGN, KEYS, LOGGED_IN, PLAIN, Rig
 from postmask.authentication import Authentication, Dmarc, DmarcResult, Spf, SpfResult
 from postmask.clock import DAY, Deadline
+from postmask.directory.records import SpamPolicy
 from postmask.message.evidence import Evidence, SpamNote, seal_evidence
 from postmask.message.headers import Headers, join, split
 from postmask.spam.engine import Facts
@@ -187,14 +188,14 @@ def test_without_dns_it_is_forwarded(sifting: Rig) -> None:
     assert "spf=temperror" in told(sifting, "authentication-results")[0]
 
 
-@pytest.mark.parametrize("insists", [False, True])
+@pytest.mark.parametrize(("policy", "asked"), [("tag", 0), ("hold", 1), ("defer", 1)])
 def test_engines_are_asked_again_where_something_depends_on_it(
-    tmp_path: Path, engines: Engines, insists: bool
+    sifting: Rig, engines: Engines, policy: str, asked: int
 ) -> None:
     unscanned = replace(EVIDENCE, spam=SpamNote(unscanned="spamd timeout"))
-    with engine_rig.rig(tmp_path, engines.scan, insists=insists) as made:
-        made.deliver(content=sealed(unscanned))
-        assert len(engines.asked) == insists
+    sifting.directory.policies = (SpamPolicy("domain", when_unscanned=policy),)
+    sifting.deliver(content=sealed(unscanned))
+    assert len(engines.asked) == asked
 
 
 def test_a_login_in_the_evidence_proves_a_reply(rig: Rig) -> None:

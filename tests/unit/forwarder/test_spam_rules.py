@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,10 @@ import pytest
 import engine_rig
 from directories import alias, mailbox
 from engine_rig import FOREIGN, KEYS, LOGGED_IN, PLAIN, Rig
-from postmask.alias.sifting import SpamRules
+from postmask.alias.sifting import NODE, SpamRules, effective, objection, origin, rules_of
 from postmask.clock import Deadline
-from postmask.directory.records import Contact, ContactRule
+from postmask.directory.lookup import Unavailable
+from postmask.directory.records import POLICY_NAMES, Contact, ContactRule, SpamPolicy
 from postmask.message.evidence import SpamNote
 from postmask.message.headers import split
 from postmask.spam.engine import Facts
@@ -38,7 +39,7 @@ def spam(ratio: float) -> SpamNote:
         (spam(-3.0), True, Kind.DELIVER),
         (spam(1.49), True, Kind.DELIVER),
         (spam(1.5), True, Kind.REJECT),
-        (spam(1.5), False, Kind.DELIVER),
+        (spam(1.5), False, Kind.HOLD),
         (spam(2.0), False, Kind.HOLD),
         (spam(3.99), True, Kind.REJECT),
         (spam(4.0), True, Kind.DISCARD),
@@ -50,6 +51,69 @@ def test_the_hardest_rule_acts(note: SpamNote | None, known: bool, kind: Kind) -
     assert RULES.forward(note, may_refuse=known).kind is kind
 
 
+@pytest.mark.parametrize(
+    ("note", "by_default", "holding"),
+    [
+        (None, Kind.DELIVER, Kind.HOLD),
+        (spam(0.1), Kind.DELIVER, Kind.HOLD),
+        (spam(5.0), Kind.DISCARD, Kind.DISCARD),
+        (UNSCANNED, Kind.DELIVER, Kind.HOLD),
+    ],
+)
+def test_what_dmarc_wants_quarantined(note: SpamNote | None, by_default: Kind, holding: Kind) -> None:
+    rules = replace(RULES, dmarc_quarantine="hold")
+    assert RULES.forward(note, quarantined=True, may_refuse=False).kind is by_default
+    assert rules.forward(note, quarantined=True, may_refuse=False).kind is holding
+    assert RULES.marks(note, quarantined=True)
+
+
+@pytest.mark.parametrize(
+    ("note", "marked"), [(None, False), (UNSCANNED, False), (spam(0.99), False), (spam(1.0), True)]
+)
+def test_what_is_marked(note: SpamNote | None, marked: bool) -> None:
+    assert RULES.marks(note) is marked
+    assert not replace(RULES, mark=math.inf).marks(note)
+
+
+def test_value_by_value_the_narrowest_counts() -> None:
+    policies = (
+        SpamPolicy("alias", hold=3.0, subject_prefix=""),
+        SpamPolicy("account", hold=9.0, refuse=math.inf, subject_prefix="[SPAM]"),
+        SpamPolicy("domain", mark=0.5, refuse=1.2, when_unscanned="defer"),
+    )
+    rules = effective(RULES, policies)
+    assert rules == replace(RULES, mark=0.5, hold=3.0, refuse=math.inf, when_unscanned="defer")
+    found = [origin(policies, name) for name in ("mark", "hold", "refuse", "subject_prefix", "discard")]
+    assert found == ["domain", "alias", "account", "alias", NODE]
+    assert effective(RULES, ()) is RULES
+
+
+def test_the_settings_are_the_rules() -> None:
+    names = [field.name for field in fields(SpamRules)]
+    assert sorted(names) == sorted(POLICY_NAMES)
+    assert rules_of(replace(RULES, mark=7.0)) == replace(RULES, mark=7.0)
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        ((SpamPolicy("alias", hold=0.5),), "hold 0.5 (of the alias) is below mark 1 (of the settings)"),
+        ((SpamPolicy("domain", mark=5.0),), "hold 2 (of the settings) is below mark 5 (of the domain)"),
+        ((SpamPolicy("alias", hold=4.0, discard=3.0),), "nothing would ever be held"),
+        ((SpamPolicy("alias", hold=0.5, mark=0.5),), ""),
+        ((SpamPolicy("alias", hold=0.5, mark=math.inf),), ""),
+        ((SpamPolicy("alias", hold=math.inf, discard=3.0),), ""),
+        ((SpamPolicy("alias", discard=1.8),), ""),
+        ((SpamPolicy("alias", when_unscanned="hold"), SpamPolicy("domain", mark=5.0)), ""),
+        ((), ""),
+    ],
+)
+def test_what_makes_no_sense(policies: tuple[SpamPolicy, ...], said: str) -> None:
+    told = objection(effective(RULES, policies), policies)
+    assert said in told
+    assert bool(told) == bool(said)
+
+
 def test_nothing_but_marking_by_default() -> None:
     assert SpamRules().forward(spam(1e9), may_refuse=True).kind is Kind.DELIVER
 
@@ -58,7 +122,7 @@ def test_nothing_but_marking_by_default() -> None:
     ("policy", "kind"), [("tag", Kind.DELIVER), ("hold", Kind.HOLD), ("defer", Kind.DEFER)]
 )
 def test_what_nobody_judged(policy: str, kind: Kind) -> None:
-    rules = replace(RULES, unscanned=policy)
+    rules = replace(RULES, when_unscanned=policy)
     assert rules.forward(UNSCANNED, may_refuse=False).kind is kind
     assert rules.reply(UNSCANNED).kind is kind
     bypassed = SpamNote(unscanned=Reason.BYPASSED)
@@ -111,6 +175,45 @@ def test_what_is_held_is_the_finished_copy(tmp_path: Path) -> None:
         assert b"X-Postmask-Spam: yes; ratio=2.50 engine=spamd\r\n" in content
 
 
+def subject(rig: Rig) -> str:
+    field = split(rig.out.sent[-1][2])[0].get("subject")
+    assert field is not None
+    return field.text
+
+
+def test_what_is_set_for_the_alias_counts(tmp_path: Path) -> None:
+    with sifting(tmp_path, 2.5) as rig:
+        rig.directory.policies = (SpamPolicy("alias", refuse=math.inf, hold=3.0, subject_prefix="[SPAM]"),)
+        assert rig.deliver().kind is Kind.DELIVER
+        assert (told(rig)[:4], subject(rig)) == ("yes;", "[SPAM] s")
+        rig.directory.policies = (
+            SpamPolicy("alias", refuse=math.inf, hold=3.0, mark=2.6, subject_prefix="[SPAM]"),
+        )
+        assert rig.deliver(content=PLAIN + b"again\r\n").kind is Kind.DELIVER
+        assert (told(rig)[:4], subject(rig)) == ("no; ", "s")
+
+
+def test_without_its_rules_a_message_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sifting(tmp_path, 2.5) as rig:
+        monkeypatch.setattr(rig.directory, "spam_policies", lambda alias: Unavailable("gone"))
+        verdict = rig.deliver()
+        assert (verdict.kind, verdict.status, rig.outcomes()) == (Kind.DEFER, "4.3.0", [])
+
+
+def test_a_quarantined_message_is_marked_or_held(tmp_path: Path) -> None:
+    with sifting(tmp_path, 0.1) as rig:
+        rig.dns.txts["_dmarc.example.com"] = [b"v=DMARC1; p=quarantine"]
+        rig.directory.policies = (SpamPolicy("account", subject_prefix="***"),)
+        allow(rig)
+        assert rig.deliver().kind is Kind.DELIVER
+        assert (told(rig), subject(rig)) == ("yes; dmarc=quarantine ratio=0.10 engine=spamd", "*** s")
+        rig.directory.policies = (SpamPolicy("account", dmarc_quarantine="hold"),)
+        rig.deliver(content=PLAIN + b"again\r\n")
+        assert rig.outcomes() == ["delivered", "held"]
+        rig.deliver(content=PLAIN + b"by its owner\r\n", client=LOGGED_IN)
+        assert rig.outcomes() == ["delivered", "delivered", "held"]
+
+
 def allow(rig: Rig) -> None:
     token = reverse_token(KEYS, 7, "bob@example.com")
     contact = Contact(7, "bob@example.com", None, ContactRule.ALLOW, token)
@@ -132,7 +235,7 @@ def test_who_forges_an_allowed_contact_is_not_it(tmp_path: Path) -> None:
 
 
 def test_unscanned_waits_where_that_is_set(tmp_path: Path) -> None:
-    with sifting(tmp_path, math.nan, replace(RULES, unscanned="defer")) as rig:
+    with sifting(tmp_path, math.nan, replace(RULES, when_unscanned="defer")) as rig:
         verdict = rig.deliver()
         assert (verdict.code, verdict.status) == (450, "4.7.1")
         assert rig.outcomes() == []

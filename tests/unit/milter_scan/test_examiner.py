@@ -10,10 +10,12 @@ import pytest
 
 from directories import MemoryDirectory, alias
 from postmask.address import parse
+from postmask.alias.sifting import SpamRules
 from postmask.auth.forwarders import TrustedForwarders
 from postmask.authentication import Authentication, Dmarc, DmarcResult, Policy, Spf, SpfResult
 from postmask.clock import Deadline, SystemClock
-from postmask.directory.records import BlockAction, ReverseAlias, SenderRule
+from postmask.directory.lookup import Unavailable
+from postmask.directory.records import BlockAction, Contact, ContactRule, ReverseAlias, SenderRule, SpamPolicy
 from postmask.keys import Keyring, Secret
 from postmask.message.evidence import Evidence, SpamNote, open_evidence
 from postmask.message.headers import Headers, split
@@ -49,6 +51,7 @@ class Rig:
     found: Authentication = FOUND
     trusted: tuple[str, ...] = ()
     note: SpamNote | None = None
+    rules: SpamRules = field(default_factory=SpamRules)
     refused_: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -64,6 +67,7 @@ class Rig:
             recorder=self,
             own_networks=(),
             trusted=TrustedForwarders(self.trusted),
+            rules=self.rules,
             most=2,
         )
 
@@ -187,6 +191,52 @@ def test_a_block_acts_on_the_author() -> None:
     assert refusal is not None
     assert refusal.status == "5.7.1"
     rig.directory.rules["bob@example.com"] = SenderRule(BlockAction.DISCARD, "alias", "bob@example.com")
+    assert rig.evidence()
+
+
+SPAM = SpamNote("spamd", 2.5, ("GTUBE",), 80)
+UNSCANNED = SpamNote(unscanned="spamd timeout")
+
+
+@pytest.mark.parametrize(
+    ("note", "policies", "code"),
+    [
+        (SPAM, SpamPolicy("alias", refuse=2.0), 550),
+        (SPAM, SpamPolicy("alias", refuse=3.0), 0),
+        (SPAM, SpamPolicy("alias", refuse=2.0, discard=2.2), 0),
+        (SPAM, SpamPolicy("alias", hold=2.0), 0),
+        (NOTE, SpamPolicy("domain", refuse=1.0), 0),
+        (UNSCANNED, SpamPolicy("domain", when_unscanned="defer"), 450),
+        (UNSCANNED, SpamPolicy("domain", when_unscanned="hold"), 0),
+        (UNSCANNED, SpamPolicy("domain", refuse=1.0), 0),
+    ],
+)
+def test_spam_is_refused_as_it_is_set(note: SpamNote, policies: SpamPolicy, code: int) -> None:
+    rig = Rig(note=note)
+    rig.directory.policies = (policies,)
+    both = replace(MESSAGE, recipients=("shop@alias.test", "other@alias.test"))
+    if not code:
+        assert rig.evidence(both).spam == note
+        return
+    refusal = rig.examine(both).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.status[1:]) == (code, ".7.1")
+    assert rig.evidence(replace(both, recipients=(*both.recipients, "postmaster@alias.test")))
+
+
+def test_an_allowed_contact_is_never_refused_as_spam() -> None:
+    rig = Rig(note=SPAM, rules=SpamRules(refuse=1.0))
+    contact = Contact(7, "bob@example.com", None, ContactRule.ALLOW, "a" * 24)
+    rig.directory.contacts[7, "bob@example.com"] = contact
+    assert rig.evidence()
+    rig.found = replace(FOUND, dmarc=DmarcResult(Dmarc.FAIL, domain="example.com"))
+    assert rig.examine().refusal, "somebody else"
+
+
+def test_what_nobody_can_say_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(note=SPAM, rules=SpamRules(refuse=1.0))
+    assert rig.examine().refusal
+    monkeypatch.setattr(rig.directory, "spam_policies", lambda alias: Unavailable("gone"))
     assert rig.evidence()
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self, cast
@@ -48,12 +48,15 @@ FROM generation, change_number
 """
 """A promoted standby's timeline stands in its log's names at once, in its control file only later."""
 
-NEWEST = "SELECT greatest({})".format(
-    ", ".join(
-        f"(SELECT coalesce(max(change), 0) FROM {table})"
-        for table in (*(copied.name for copied in COPIED), "deletion")
-    )
+_PRESENT = "SELECT name FROM unnest(ARRAY[{}]) AS name WHERE to_regclass(name) IS NOT NULL".format(
+    ", ".join(f"'{copied.name}'" for copied in COPIED)
 )
+
+
+def newest(tables: Iterable[str]) -> str:
+    """The question for the last change of any of these tables."""
+    numbers = (f"(SELECT coalesce(max(change), 0) FROM {table})" for table in (*tables, "deletion"))
+    return f"SELECT greatest({', '.join(numbers)})"
 
 
 class IncompatibleError(StoreError):
@@ -93,12 +96,16 @@ class Standing:
 
 
 class Snapshot:
-    """One state of the truth: everything is read as of the same moment."""
+    """One state of the truth: everything is read as of the same moment.
+
+    A table that an older schema doesn't have yet is as good as empty.
+    """
 
     def __init__(self, cursor: extensions.cursor, given: int) -> None:
         """given: the last number that was given out before."""
         self._cursor = cursor
         self._given = given
+        self._present = [name for (name,) in _ask(cursor, _PRESENT)]
 
     def number(self) -> int:
         """The newest change in it.
@@ -106,10 +113,12 @@ class Snapshot:
         Where a careless restore has put the counter behind the rows, the next changes will have numbers
         below theirs: then it is the counter's.
         """
-        return min(self._given, int(_ask(self._cursor, NEWEST)[0][0]))
+        return min(self._given, int(_ask(self._cursor, newest(self._present))[0][0]))
 
     def rows(self, table: Copied, after: int = -1) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Rows changed after a number, in their order; or all, in the primary key's order. In pieces."""
+        if table.name not in self._present:
+            return
         names = ", ".join(table.columns)
         # The order also settles which index is taken, whatever the planner knows of the table.
         which = (

@@ -181,8 +181,8 @@ def _fill(
             connection.executemany(table.insertion, rows)
             go_on()
     for table in COPIED:
-        if table.indexing:
-            connection.execute(table.indexing)
+        for statement in table.indexing:
+            connection.execute(statement)
             go_on()
     connection.execute(
         "CREATE TABLE replica (identity TEXT NOT NULL, change INTEGER NOT NULL, copied_at REAL NOT NULL)"

@@ -23,13 +23,14 @@ _LEFT_OUT = {"mailbox": {"code_mac", "code_made", "code_expires", "code_attempts
 """What the nodes' role may not read."""
 
 _ASKED_BY = {
-    "domain": ("name",),
-    "mailbox": ("account_id",),
-    "alias": ("address",),
-    "contact": ("alias_id", "address"),
-    "sender_rule": ("pattern",),
+    "domain": ["name"],
+    "mailbox": ["account_id"],
+    "alias": ["address"],
+    "contact": ["alias_id, address"],
+    "sender_rule": ["pattern"],
+    "spam_policy": ["alias_id", "account_id", "domain_id"],
 }
-"""What look-ups search by, beside the primary keys."""
+"""What look-ups search by, beside the primary keys: the columns of each index."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,12 @@ class Copied:
         return f"DELETE FROM {self.name} WHERE " + " AND ".join(f"{part} = ?" for part in self.key)
 
     @cached_property
-    def indexing(self) -> str | None:
+    def indexing(self) -> tuple[str, ...]:
         """CREATE INDEX, for after the first rows."""
-        asked_by = _ASKED_BY.get(self.name)
-        return f"CREATE INDEX ix_{self.name} ON {self.name} ({', '.join(asked_by)})" if asked_by else None
+        return tuple(
+            f"CREATE INDEX ix_{self.name}_{number} ON {self.name} ({columns})"
+            for number, columns in enumerate(_ASKED_BY.get(self.name, ()))
+        )
 
 
 def _copied(model: type[Tracked]) -> Copied:
@@ -94,6 +97,7 @@ COPIED: tuple[Copied, ...] = tuple(
         models.Contact,
         models.ReverseAlias,
         models.SenderRule,
+        models.SpamPolicy,
         models.DkimKey,
         models.ReplayMark,
     )
