@@ -121,6 +121,8 @@ def test_a_bare_host(suite: str, tmp_path: Path) -> None:
         assert there.control.play("site.yml").changed == {MX: 0}
         print(f"{suite}: the second run took {time.monotonic() - begun:.0f} s")
         assert there.control.play("site.yml", "--check", "--diff").changed == {MX: 0}
+        there.control.play("upgrade.yml")
+        assert there.control.play("site.yml", "--check", "--diff").changed == {MX: 0}
         _programs_are_confined(there.host)
         _what_crashes_is_restarted(there)
 
