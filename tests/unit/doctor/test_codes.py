@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -41,7 +40,6 @@ def test_the_committed_page_is_current() -> None:
     )
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
 def test_the_page_is_good_roff() -> None:
     done = subprocess.run(
         ["groff", "-man", "-Tutf8", "-ww", "-z"], input=page(), capture_output=True, text=True, check=True
