@@ -185,6 +185,7 @@ def test_each_alias_has_its_own_rules(sifting: Service) -> None:
     assert message["Subject"] == "[SPAM] Minutes of our meeting"
     for owned in (refusing, holding):
         sifting.lab.wait_for(lambda owned=owned: held(sifting, owned), "the held copy")  # type: ignore[misc]
+    sifting.lab.wait_for(lambda: sifting.lab.postmask("contact", "list", refusing.alias), "the contact")
     sifting.lab.postmask("contact", "allow", refusing.alias, "alice@example.com")
     assert sifting.send("alice@example.com", [refusing.alias], GTUBE).queue_id, "by an allowed contact"
     message = received(sifting, refusing)
