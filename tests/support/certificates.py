@@ -12,6 +12,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _DAY = datetime.timedelta(days=1)
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Authority:
@@ -23,6 +34,9 @@ class Authority:
         self._name = _named(name)
         own = _begun(self._name, self._name, self._key.public_key())
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        own = own.add_extension(_SIGNS_CERTIFICATES, critical=True)
+        known_by = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        own = own.add_extension(known_by, critical=False)
         self.certificate = folder / f"{name}.pem"
         self.certificate.write_bytes(_pem(own.sign(self._key, hashes.SHA256())))
 
@@ -30,7 +44,9 @@ class Authority:
         """Certificate and key of the server of this IP address or host name, as PEM files."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([_alternative(server)])
-        builder = _begun(_named("server"), self._name, key.public_key()).add_extension(names, critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = _begun(_named("server"), self._name, key.public_key())
+        builder = builder.add_extension(names, critical=False).add_extension(issuer, critical=False)
         paths = self._folder / "server.crt", self._folder / "server.key"
         paths[0].write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
         paths[1].write_bytes(

@@ -3,7 +3,6 @@
 import signal
 import smtplib
 import socket
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -188,6 +187,5 @@ def test_many_sessions_at_once_each_get_their_own_answers(lab: MilterLab) -> Non
             mail(client)
             return codes(client, "shop@alias.test", f"no{number}@alias.test", FOREIGN)
 
-    assert threading.active_count() < 50
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(session, range(80))) == [[250, 550, 250]] * 80

@@ -191,6 +191,14 @@ CASES: list[tuple[Code, str, Facts | Attachment]] = [
     (codes.DATABASE_HOST, "pgsql:/etc/postfix/t.cf", facts(hosts={"pgsql:/etc/postfix/t.cf": 1})),
     (codes.TABLE, "pcre:/c", facts(broken={"pcre:/c": "unsupported dictionary type"})),
     (codes.DEPRECATED, "smtpd_use_tls", facts(named=frozenset({"smtpd_use_tls", "myhostname"}))),
+    (
+        codes.DEPRECATED,
+        "smtpd_use_tls",
+        facts(
+            named=frozenset({"smtpd_use_tls"}),
+            warnings=('support for parameter "smtpd_use_tls" will be removed',),
+        ),
+    ),
     (codes.CHECK_WARNS, "unused parameter: x=1", facts(warnings=("unused parameter: x=1",))),
     (codes.VERSION, "it", obstacle(Kind.VERSION)),
     (codes.DRIFT, "it", obstacle(Kind.NAME)),
