@@ -44,6 +44,9 @@ def moved(request: pytest.FixtureRequest, names: Nameserver, postgres: Cluster) 
 
 def test_while_mail_flows(moved: Service, postgres: Cluster, request: pytest.FixtureRequest) -> None:
     owned, target = moved.alias(), postgres.fresh()
+    nodes = settings_of(moved.lab.config, {}).database.url
+    if nodes.startswith("postgresql"):
+        postgres.entrust(target, nodes)
     mover = Mover(moved.lab.config)
     with load(moved, owned.alias) as sent, changing(moved, owned) as changes:
         time.sleep(LASTING)
@@ -148,6 +151,8 @@ def test_a_node_left_behind(names: Nameserver, postgres: Cluster) -> None:
         left = Service("moved-mx2", two, names, add_domain=False)
         owned = first.alias()
         two.await_replica()
+        for node in (one, two):
+            postgres.entrust(target, settings_of(node.config, {}).database.url)
         told = one.postmask("db", "move", "--to", target)
         assert "mx2" in told["other_nodes"]
         left.send("bob@example.com", [owned.alias], message(owned.alias, "left"))

@@ -22,6 +22,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
+from sqlalchemy import make_url
 
 from postmask_postfix.lab.postfix import free_port
 
@@ -70,6 +71,13 @@ class Cluster:
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(name))
             )
         return self.url(name, name, password)
+
+    def entrust(self, url: str, nodes_url: str) -> None:
+        """Let an owner set the password of a role that another owner made: Postgres 16 asks for that."""
+        owner, role = (str(make_url(one).username) for one in (url, nodes_url))
+        with self._superuser() as cursor:
+            names = sql.Identifier(role), sql.Identifier(owner)
+            cursor.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(*names))
 
     def copy(self, url: str) -> str:
         """The owner's URL of a new database with the content of another, to which nobody is connected."""
