@@ -72,9 +72,13 @@ def path() -> str:
 
 def values(config_dir: Path, *names: str) -> dict[str, str]:
     """Parameters as they are in force, with what they refer to filled in."""
-    lines = run("postconf", "-c", str(config_dir), "-x", *names).splitlines()
-    pairs = (line.partition("=") for line in lines)
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return pairs(run("postconf", "-c", str(config_dir), "-x", *names))
+
+
+def pairs(text: str) -> dict[str, str]:
+    """What postconf(1) writes, by name."""
+    lines = (line.partition("=") for line in text.splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def answers(config_dir: Path, table: str, keys: list[str]) -> dict[str, str]:
@@ -84,8 +88,8 @@ def answers(config_dir: Path, table: str, keys: list[str]) -> dict[str, str]:
     # something, so words alone are no failure.
     if asked.returncode not in (0, 1) or (asked.returncode and "fatal:" in asked.stderr):
         raise PostfixError(f"Postfix can't ask {table}: {asked.stderr.strip()}")
-    pairs = (line.partition("\t") for line in asked.stdout.splitlines())
-    return {key: value for key, _, value in pairs}
+    found = (line.partition("\t") for line in asked.stdout.splitlines())
+    return {key: value for key, _, value in found}
 
 
 def keys(config_dir: Path, table: str) -> list[str]:

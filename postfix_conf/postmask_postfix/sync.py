@@ -64,6 +64,12 @@ def wanted_settings(domains: Iterable[str], host: str = NOTHING) -> dict[str, st
     return {**settings, GENERATION: generation.name(settings)}
 
 
+def wanted_on(config_dir: Path, domains: Iterable[str]) -> dict[str, str]:
+    """The same on this Postfix, with what is the host's own. Raises PostfixError."""
+    names = list(domains)
+    return wanted_settings(names, host_domains.below(config_dir, names))
+
+
 def sync_domains(config_dir: Path, domains: Iterable[str], patience: float = 20.0) -> bool:
     """Make exactly these domains (lower-case A-labels) ours in Postfix; needs root.
 
@@ -75,7 +81,7 @@ def sync_domains(config_dir: Path, domains: Iterable[str], patience: float = 20.
         before = present_settings(config_dir)
         if DOMAINS not in before:
             raise NotAttached(f"Postmask isn't attached to the Postfix in {config_dir}")
-        wanted = wanted_settings(names, host_domains.below(config_dir, names))
+        wanted = wanted_on(config_dir, names)
         running = commands.is_running(config_dir)
         if before == wanted and (not running or generation.in_force(config_dir, wanted[GENERATION])):
             return False

@@ -73,3 +73,14 @@ def test_all_is_well_and_what_is_not_is_found_until_it_is_mended(site: sites.Sit
         main.write_bytes(right)
     status, told = doctor(site, "--changes")
     assert (status, told["findings"], len(told["gone"])) == (0, [], 8)
+
+
+def test_a_subdomain_of_ours_that_is_the_hosts(site: sites.Site) -> None:
+    right = (site.postfix / "main.cf").read_bytes()
+    set_main(site, f"mydestination=$myhostname, sub.{sites.DOMAIN}")
+    try:
+        assert found(site) == {"PM229": "postmask_domains"}
+        site.postmask("postfix", "sync")
+        assert doctor(site) == (0, {"groups": ["node", "postfix"], "findings": []})
+    finally:
+        (site.postfix / "main.cf").write_bytes(right)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from postmask_postfix import commands, generation, host_domains
+from postmask_postfix import commands, generation
 from postmask_postfix.attachment import change, collisions, dialogue, listeners, plan, site, trial
 from postmask_postfix.attachment import entries as files
 from postmask_postfix.attachment import journal as journals
@@ -31,7 +31,7 @@ from postmask_postfix.attachment.plan import Configuration, Record, Wanted
 from postmask_postfix.attachment.site import Site
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.settings import GENERATION, SettingsContext
-from postmask_postfix.sync import wanted_settings
+from postmask_postfix.sync import wanted_on
 from postmask_postfix.tables import elements
 
 _UNKNOWN = "postmask-probe.aaaaaaaaaaaaaaaaaaaaaaaa"
@@ -112,8 +112,8 @@ def _planned(request: Request, now: Configuration) -> tuple[Site, Configuration]
     recorded = journals.read(request.config_dir) is not None
     collisions.check(there, now, context, request.domains, recorded=recorded)
     defaults = site.defaults(request.config_dir, now)
-    settings = wanted_settings(request.domains, host_domains.below(request.config_dir, request.domains))
-    return there, plan.attached(now, Wanted(context, settings, defaults))
+    wanted = Wanted(context, wanted_on(request.config_dir, request.domains), defaults)
+    return there, plan.attached(now, wanted)
 
 
 def context_on(request: Request, there: Site) -> SettingsContext:

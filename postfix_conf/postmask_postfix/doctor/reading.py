@@ -40,7 +40,7 @@ def read(config_dir: Path, domains: tuple[str, ...]) -> Facts:
     overrides = dict(_overrides(own))
     named = {entry.name for entry in files.main_cf(configuration.main) if entry.name}
     facts = Facts(
-        _pairs(said.stdout),
+        commands.pairs(said.stdout),
         listed(files.master_cf(configuration.master)),
         overrides,
         frozenset(named | {name for (service, name) in overrides if not plan.is_our_service(service)}),
@@ -50,13 +50,8 @@ def read(config_dir: Path, domains: tuple[str, ...]) -> Facts:
     return replace(facts, asked=asked, broken=broken, hosts=dict(_hosts(facts)))
 
 
-def _pairs(text: str) -> dict[str, str]:
-    pairs = (line.partition("=") for line in text.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
 def _overrides(text: str) -> Iterator[tuple[tuple[str, str], str]]:
-    for key, value in _pairs(text).items():
+    for key, value in commands.pairs(text).items():
         service, _, name = key.rpartition("/")
         yield (service, name), value
 
@@ -118,7 +113,7 @@ def attachment(request: Request) -> Attachment:
     there = site.read(config_dir)
     context = attach.context_on(request, there)
     settings = sync.present_settings(config_dir)
-    wanted = sync.wanted_settings(request.domains)
+    wanted = sync.wanted_on(config_dir, request.domains)
     attached = bool(settings)
     obstacles = collisions.obstacles(there, now, context, request.domains, recorded=attached)
     running = commands.is_running(config_dir)
