@@ -247,12 +247,12 @@ def _programs(runtime: Runtime) -> Iterator[Check]:
         ("postmask-milter scan", sockets.scan),
         ("postmask-forwarder", sockets.forwarder),
     ):
-        trouble = _trouble(path)
+        trouble = unreachable(path)
         what = f"{path}: {trouble}" if trouble else f"listens on {path}"
         yield Check(program, not trouble, what, codes.PROGRAM)
 
 
-def _trouble(path: Path) -> str:
+def unreachable(path: Path) -> str:
     """Why nobody can be reached on a socket; "" if somebody can."""
     from postmask.daemon import connect_unix
 

@@ -13,8 +13,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from postmask.cli.checks import unreachable
 from postmask.cli.runtime import Runtime
-from postmask.daemon import connect_unix
 from postmask.doctor import node as codes
 from postmask.doctor.finding import Finding
 
@@ -38,7 +38,9 @@ def sockets(runtime: Runtime) -> Iterator[Finding]:
         (settings.sockets.scan, owner),
         (settings.sockets.forwarder, door),
     ):
-        if _listens(path) and (trouble := tried(user, queue, _CONNECT, str(path.relative_to(queue)))):
+        if unreachable(path):
+            continue  # To everybody, which is a finding of its own.
+        if trouble := tried(user, queue, _CONNECT, str(path.relative_to(queue))):
             yield codes.SOCKET_RIGHTS.at(f"{path.name}, {user}", f"{user} can't reach {path}: {trouble}")
 
 
@@ -89,11 +91,3 @@ def tried(user: str, folder: Path, script: str, *words: str) -> str:
     if not done.returncode:
         return ""
     return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-
-
-def _listens(path: Path) -> bool:
-    try:
-        with connect_unix(path, 2.0):
-            return True
-    except OSError:
-        return False
