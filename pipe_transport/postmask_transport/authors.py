@@ -48,21 +48,17 @@ class Authors:
                 raise UnknownNowError(rule.reason)
             if isinstance(rule, Found):
                 return blocked(rule.value)
-        if found is None or self._is_own(incoming):
+        if found is None:
             return deliver()
-        return forged(found, trusted=self._trusts(incoming, found)) or deliver()
+        return forged(found, excused=self._excuses(incoming, found)) or deliver()
 
     def quarantined(self, incoming: Incoming, found: Authentication | None) -> bool:
         """Whether the author's domain asks for quarantine. found: likewise."""
-        if found is None or self._is_own(incoming):
-            return False
-        return suspect(found, trusted=self._trusts(incoming, found))
+        return found is not None and suspect(found, excused=self._excuses(incoming, found))
 
-    def _is_own(self, incoming: Incoming) -> bool:
-        return is_own(incoming.envelope.client.address, self.own_networks)
-
-    def _trusts(self, incoming: Incoming, found: Authentication) -> bool:
-        return self.trusted.brought(incoming.envelope.client.address or "", found)
+    def _excuses(self, incoming: Incoming, found: Authentication) -> bool:
+        client = incoming.envelope.client.address
+        return is_own(client, self.own_networks) or self.trusted.brought(client or "", found)
 
 
 def _key(sender: str) -> str:

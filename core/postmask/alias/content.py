@@ -53,30 +53,34 @@ class Content:
 
     @property
     def refusal(self) -> Verdict | None:
-        """What the author's domain asks for. Who submits mail here isn't asked for DMARC."""
-        return None if self.own or self.login else forged(self.authentication, trusted=self.trusted)
+        """What the author's domain asks for."""
+        return forged(self.authentication, excused=self._excused)
 
     @property
     def quarantined(self) -> bool:
         """Whether it asks for quarantine."""
-        return not (self.own or self.login) and suspect(self.authentication, trusted=self.trusted)
+        return suspect(self.authentication, excused=self._excused)
+
+    @property
+    def _excused(self) -> bool:
+        """Who submits mail here isn't asked for DMARC, nor who is trusted to break it."""
+        return self.own or bool(self.login) or self.trusted
 
 
-def forged(found: Authentication, *, trusted: bool) -> Verdict | None:
-    """The refusal that the author's domain asks for by DMARC; None: it doesn't, or a trusted forwarder has
-    brought the message."""
+def forged(found: Authentication, *, excused: bool) -> Verdict | None:
+    """The refusal that the author's domain asks for by DMARC; None: it doesn't, or the message isn't asked
+    for it."""
     dmarc = found.dmarc
-    if trusted or dmarc.result is not Dmarc.FAIL or dmarc.policy is not Policy.REJECT:
+    if excused or dmarc.result is not Dmarc.FAIL or dmarc.policy is not Policy.REJECT:
         return None
     text = "refused, as the author's domain asks by DMARC"
     return reject("5.7.26", text, f"DMARC fails for {dmarc.domain}")
 
 
-def suspect(found: Authentication, *, trusted: bool) -> bool:
-    """Whether the author's domain asks for quarantine by DMARC, and no trusted forwarder has brought the
-    message."""
+def suspect(found: Authentication, *, excused: bool) -> bool:
+    """Whether the author's domain asks for quarantine by DMARC. excused: likewise."""
     dmarc = found.dmarc
-    return not trusted and dmarc.result is Dmarc.FAIL and dmarc.policy is Policy.QUARANTINE
+    return not excused and dmarc.result is Dmarc.FAIL and dmarc.policy is Policy.QUARANTINE
 
 
 @dataclass(frozen=True, slots=True)
