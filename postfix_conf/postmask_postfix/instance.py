@@ -151,6 +151,9 @@ class Instance:
             folder.mkdir(exist_ok=True, parents=True)
             folder.chmod(0o755)
         _own(self.data, MAIL_OWNER, "root", 0o700)
+        # What postsuper says at a start after a kill -9 it writes itself, as Postfix's user.
+        self.log.touch()
+        _own(self.log, MAIL_OWNER, "root", 0o644)
         for name, owner, group, mode in _QUEUE_FOLDERS:
             folder = self.queue / name
             folder.mkdir(exist_ok=True)
