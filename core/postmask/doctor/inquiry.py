@@ -10,6 +10,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from postmask.clock import Deadline
@@ -72,6 +73,11 @@ class Inquiry:
             self.note(question, answer.reason)
             return None
         return answer.value if isinstance(answer, Found) else absent
+
+
+def named(published: Sequence[tuple[int, str]]) -> list[str]:
+    """The hosts of MX records, in lower case, without that of a null MX."""
+    return [host.lower() for _, host in published if host not in ("", ".")]
 
 
 def shown(value: bytes | str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from postmask.doctor.domain import codes
 from postmask.doctor.domain.nodes import Nodes, shortest
 from postmask.doctor.finding import Finding
-from postmask.doctor.inquiry import Inquiry, shown
+from postmask.doctor.inquiry import Inquiry, named, shown
 from postmask.doctor.inside import is_inside
 
 _MOST = 20
@@ -32,11 +32,6 @@ def look(domain: str, nodes: Nodes, inquiry: Inquiry) -> Iterator[Finding]:
     elif not hosts:
         yield _none(domain, nodes, inquiry)
     yield from _each(domain, list(dict.fromkeys(hosts))[:_MOST], nodes, inquiry)
-
-
-def named(published: Sequence[tuple[int, str]]) -> list[str]:
-    """The hosts of MX records, in lower case, without that of a null MX."""
-    return [host.lower() for _, host in published if host not in ("", ".")]
 
 
 def _none(domain: str, nodes: Nodes, inquiry: Inquiry) -> Finding:

@@ -14,7 +14,7 @@ from postmask.doctor.domain import codes, exchangers, policy, senders, signature
 from postmask.doctor.domain.fetching import FetchError
 from postmask.doctor.domain.nodes import Nodes
 from postmask.doctor.finding import Finding
-from postmask.doctor.inquiry import Inquiry, shown
+from postmask.doctor.inquiry import Inquiry, named, shown
 
 Fetch = Callable[[str, Sequence[str], Deadline], bytes]
 """How an MTA-STS policy is had: host, its addresses, deadline; FetchError."""
@@ -59,6 +59,6 @@ def _transport(domain: str, inquiry: Inquiry, fetch: Fetch) -> Iterator[Finding]
     except transport.PolicyError as error:
         yield codes.STS_POLICY.at(domain, str(error))
     else:
-        hosts = exchangers.named(inquiry.exchanges(domain) or ())
+        hosts = named(inquiry.exchanges(domain) or ())
         for exchanger in transport.unlisted(told, hosts):
             yield codes.STS_EXCHANGER.at(f"{domain}, {shown(exchanger)}", f"the policy's mode is {told.mode}")

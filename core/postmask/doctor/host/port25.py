@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from postmask.doctor.finding import Finding
 from postmask.doctor.host import codes
-from postmask.doctor.inquiry import Inquiry
+from postmask.doctor.inquiry import Inquiry, named
 
 _RELAY = re.compile(r"(?:\[(?P<exact>[^\[\]]+)\]|(?P<domain>[^\[\]:]+))(?::(?P<port>[a-z0-9-]+))?")
 _SMTP = 25
@@ -73,7 +73,7 @@ def _exchangers(domain: str, inquiry: Inquiry) -> list[str]:
     found = inquiry.exchanges(domain)
     if found is None:
         return []
-    return [host for _, host in found if host not in ("", ".")][:_MOST_HOSTS] if found else [domain]
+    return named(found)[:_MOST_HOSTS] if found else [domain]
 
 
 def _places(
