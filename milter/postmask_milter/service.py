@@ -25,8 +25,9 @@ from postmask_milter.workers import Workers
 
 LOGGER = logging.getLogger(__name__)
 
-_LAST_WORDS = 0.05
-"""A callback that has returned to libmilter still has its answer to write, which nobody tells us of."""
+_LAST_WORDS = 1.0
+"""Seconds. A callback that has returned to libmilter still has its answer to write, which nobody tells us
+of, and on a busy machine its thread may have to wait for its turn."""
 
 
 class Part(Protocol):
