@@ -128,6 +128,8 @@ class Instance:
             "append_dot_mydomain": "no",
             "message_size_limit": "52428800",
             "mailbox_size_limit": "0",
+            # A burst is no flood: cleanup(8) doesn't rest for a second whenever qmgr(8) is behind.
+            "in_flow_delay": "0s",
             # A person who tries something out doesn't want to wait five minutes for the next try, nor one
             # after killing one of Postfix's daemons.
             "service_throttle_time": "3s",
