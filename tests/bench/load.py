@@ -14,11 +14,11 @@ import time
 from dataclasses import dataclass
 
 import processor
-from ways import Way
+from ways import SENDER_DOMAIN, Way
 
 SESSIONS = 20
 SIZE = 2048
-SENDER = "bob@shop.example"
+SENDER = f"bob@{SENDER_DOMAIN}"
 
 _SECONDS_A_MESSAGE = 0.5
 _PATIENCE = 30.0

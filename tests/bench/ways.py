@@ -32,7 +32,11 @@ from postmask_postfix.settings import GENERATION, SettingsContext
 
 MAILBOX = "jane@real.test"
 ALIAS = "shop@alias.test"
+SENDER_DOMAIN = "shop.example"
 LIMIT_DOMAIN = "limit.test"
+_TTL = 300
+"""Seconds for which the sender's records may be kept: what many have."""
+
 _LMTP_PROCESSES = 20
 """lmtp(8) processes of the limit: as many as its destination concurrency, so that nothing caps it."""
 
@@ -93,7 +97,7 @@ def postmask(
     mail unscanned."""
     with (
         sink(directory, door) as end,
-        contextlib.closing(Nameserver()) as names,
+        contextlib.closing(Nameserver(ttl=_TTL)) as names,
         lab(
             directory / door,
             door=door,
@@ -103,6 +107,8 @@ def postmask(
             spamd=engine,
         ) as running,
     ):
+        names.txt(SENDER_DOMAIN, "v=spf1 ip4:127.0.0.0/8 -all")
+        names.txt(f"_dmarc.{SENDER_DOMAIN}", "v=DMARC1; p=reject")
         running.postmask("domain", "add", ALIAS.rpartition("@")[2], "--postmaster", "postmaster@real.test")
         running.postmask("mailbox", "add", MAILBOX, "--verified")
         running.postmask("alias", "add", ALIAS, "--to", MAILBOX)

@@ -8,6 +8,8 @@ The fixture `nameserver` gives one for each test module that asks for it, empty 
     server.remove("example.com")
     with server.hung(): …                      questions are swallowed
     with server.failing("example.com"): …      REFUSED for this name and all below it
+
+Nobody may keep its answers, so that a change shows at once, unless it is made with a TTL.
 """
 
 from __future__ import annotations
@@ -57,8 +59,10 @@ remote-control:
 class Nameserver:
     """One unbound process. Ended by close(), by its pid and nobody else's."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int | None = None) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int | None = None, ttl: int = 0) -> None:
+        """ttl: seconds for which answers may be kept, negative ones too."""
         self._host = host
+        self._ttl = ttl
         self._folder = Path(tempfile.mkdtemp(prefix="dns-"))
         self._config = self._folder / "unbound.conf"
         self.port = port or free_port()
@@ -71,6 +75,8 @@ class Nameserver:
         )
         try:
             self._wait_until_ready()
+            if ttl:
+                self.record(f". IN SOA localhost. nobody.localhost. 1 {ttl} {ttl} {ttl} {ttl}")
         except BaseException:
             self.close()
             raise
@@ -86,8 +92,9 @@ class Nameserver:
         return f"{self._host}:{self.port}"
 
     def record(self, line: str) -> None:
-        """Add one record in zone file syntax; a TXT value in double quotes, at most 255 octets each."""
-        self._control("local_data", line)
+        """Add one record, "NAME IN TYPE …"; a TXT value in double quotes, at most 255 octets each."""
+        name, _, rest = line.partition(" IN ")
+        self._control("local_data", f"{name} {self._ttl} IN {rest}")
 
     def txt(self, name: str, value: str) -> None:
         """Add a TXT record of any length, in as many strings as it needs."""

@@ -1,24 +1,26 @@
 """The DNS as the authentication checks ask it: found, absent or unavailable, within a deadline.
 
 The only user of dnspython. Asks the given servers, or the system's, which are read once, when the
-resolver is made; the one that answered last is asked first. Keeps no cache: the server that is asked
-has one, which honours the records' TTL.
+resolver is made; the one that answered last is asked first. Answers are kept for as long as their TTL
+allows, but no longer than LONGEST: a question that goes out costs more of the processor than all the
+rest of a message's authentication.
 
 DIAGNOSTICS
     Absent:      the name or the type doesn't exist, or the name can't exist (a label too long).
     Unavailable: no answer in time, SERVFAIL, REFUSED, no server known. `reason` says which.
 
 STANDARDS
-    RFC 1035, RFC 2308 (negative answers), RFC 6891 (EDNS; 1232 octets, so that nothing is fragmented).
+    RFC 1035, RFC 2308 §5 (negative answers are kept by their SOA; without one not at all), RFC 6891
+    (EDNS; 1232 octets, so that nothing is fragmented).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import dns.exception
-import dns.flags
 import dns.name
 import dns.nameserver
 import dns.rdata
@@ -34,6 +36,15 @@ import dns.reversename
 
 from postmask.clock import Deadline
 from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
+
+LONGEST = 60.0
+"""Seconds for which an answer is kept at most: whoever corrects a record need not wait longer for us."""
+
+_KEPT = 4_096
+"""Answers that are kept, the ones used last."""
+
+_LARGEST = 4_096
+"""Octets of records in an answer that is kept."""
 
 _EDNS_PAYLOAD = 1232
 _TRIES = 2
@@ -72,6 +83,22 @@ class Dns(Protocol):
 
     def exists(self, name: str, deadline: Deadline) -> Lookup[None]:
         """Whether there is such a name, with records of whatever type or none (RFC 8020)."""
+
+
+class _Answers(dns.resolver.LRUCache):
+    """What was answered lately, in bounds."""
+
+    def put(self, key: Any, value: dns.resolver.Answer) -> None:
+        """Keep an answer, if it may be kept."""
+        if _may_be_kept(value):
+            value.expiration = min(value.expiration, time.time() + LONGEST)
+            super().put(key, value)
+
+
+def _may_be_kept(answer: dns.resolver.Answer) -> bool:
+    if answer.rrset is None:
+        return any(rrset.rdtype == dns.rdatatype.SOA for rrset in answer.response.authority)
+    return sum(len(record.to_wire() or b"") for record in answer.rrset) <= _LARGEST
 
 
 class Resolver:
@@ -143,7 +170,8 @@ class Resolver:
             )
         except dns.resolver.NXDOMAIN as error:
             # An alias whose target doesn't exist does itself exist (RFC 6604 §3).
-            return Found(()) if error.canonical_name != question else ABSENT
+            said = error.response(question)  # type: ignore[no-untyped-call]
+            return Found(()) if said.answer else ABSENT
         except _NO_SUCH_NAME:
             return ABSENT
         except dns.exception.Timeout:
@@ -173,7 +201,7 @@ def _resolver(
     resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in servers]
     resolver.timeout = timeout / _TRIES
     resolver.use_edns(0, 0, _EDNS_PAYLOAD)
-    resolver.cache = None
+    resolver.cache = _Answers(_KEPT)
     return resolver, ""
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from nameserver import Nameserver, free_port
-from postmask.auth.dns import Resolver
+from postmask.auth.dns import LONGEST, Resolver
 from postmask.clock import Deadline, SystemClock
 from postmask.directory.lookup import ABSENT, Found, Unavailable
 
@@ -117,3 +119,74 @@ def test_a_dead_server_before_a_good_one_costs_time_once(nameserver):
 
 def test_no_time_left_asks_nobody(resolver):
     assert resolver.txt("example.com", soon(0)) == Unavailable("out of time")
+
+
+class Kept:
+    """A server whose answers may be kept for that many seconds, and a resolver that asks it."""
+
+    def __init__(self, ttl: int) -> None:
+        self.server = Nameserver(ttl=ttl)
+        self.resolver = Resolver([self.server.address], timeout=1.0)
+        self.close = self.server.close
+
+    def txt(self, name):
+        return self.resolver.txt(name, soon())
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Kept]:
+    with closing(Kept(ttl=3600)) as kept:
+        yield kept
+
+
+def test_an_answer_is_kept(lasting):
+    lasting.server.txt("kept.example.com", "x")
+    assert lasting.txt("kept.example.com") == Found((b"x",))
+    lasting.server.remove("kept.example.com")
+    assert lasting.txt("KEPT.example.com.") == Found((b"x",))
+
+
+def test_that_there_is_none_is_kept_by_its_soa(lasting):
+    assert lasting.txt("later.example.com") is ABSENT
+    lasting.server.txt("later.example.com", "x")
+    assert lasting.txt("later.example.com") is ABSENT
+
+
+def test_that_there_is_none_is_not_kept_without_one(nameserver, resolver):
+    assert resolver.txt("later.example.org", soon()) is ABSENT
+    nameserver.txt("later.example.org", "x")
+    assert resolver.txt("later.example.org", soon()) == Found((b"x",))
+
+
+def test_nothing_is_kept_beyond_its_ttl():
+    with closing(Kept(ttl=1)) as brief:
+        brief.server.txt("brief.example.com", "x")
+        assert brief.txt("brief.example.com") == Found((b"x",))
+        brief.server.remove("brief.example.com")
+        until = time.monotonic() + 10
+        while brief.txt("brief.example.com") is not ABSENT:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_nothing_is_kept_for_long(lasting, monkeypatch):
+    lasting.server.txt("corrected.example.com", "x")
+    assert lasting.txt("corrected.example.com") == Found((b"x",))
+    lasting.server.remove("corrected.example.com")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + LONGEST + 1)
+    assert lasting.txt("corrected.example.com") is ABSENT
+
+
+def test_what_is_huge_is_not_kept(lasting):
+    for number in range(20):
+        lasting.server.txt("huge.example.com", f"{number:03}" * 80)
+    assert isinstance(lasting.txt("huge.example.com"), Found)
+    lasting.server.remove("huge.example.com")
+    assert lasting.txt("huge.example.com") is ABSENT
+
+
+def test_a_failure_is_not_kept(lasting):
+    with lasting.server.failing("ill.example.net"):
+        assert isinstance(lasting.txt("ill.example.net"), Unavailable)
+    assert lasting.txt("ill.example.net") is ABSENT
