@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from postmask.store.engine import as_store_error
 from postmask.store.errors import StoreError
 
 _IDLE_SECONDS = 10
 """A transaction that a node leaves open would hold up whoever changes the schema."""
+
+_NOT_ALLOWED = "42501"
+"""The server's code for a lack of rights (insufficient_privilege)."""
 
 _READS = (
     "account",
@@ -97,7 +100,7 @@ def grant_node_role(owner: Engine, role: str, password: str) -> None:
 
 
 def admit(connection: Connection, role: str, password: str) -> None:
-    """The same in a transaction of the owner's."""
+    """The same in a transaction of the owner's. Raises SQLAlchemyError in place of most StoreErrors."""
     if role == connection.scalar(text("SELECT current_user")):
         raise StoreError(f'the nodes need a role of their own; "{role}" owns the tables')
     _make(connection, role, password)
@@ -112,8 +115,23 @@ def _make(connection: Connection, role: str, password: str) -> None:
     name = _quoted(connection, role)
     verb = "ALTER" if known else "CREATE"
     rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS" if not known else "LOGIN"
-    _run(connection, f"{verb} ROLE {name} {rights} PASSWORD '{verifier}'")
+    owner = _quoted(connection, str(connection.scalar(text("SELECT current_user"))))
+    try:
+        _run(connection, f"{verb} ROLE {name} {rights} PASSWORD '{verifier}'")
+    except ProgrammingError as error:
+        if getattr(error.orig, "pgcode", None) != _NOT_ALLOWED:
+            raise
+        raise StoreError(_no_right(owner, name, known=bool(known))) from error
     _run(connection, f"ALTER ROLE {name} SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+
+
+def _no_right(owner: str, role: str, *, known: bool) -> str:
+    if known:
+        return (
+            f"{owner} may not set the password of the role {role}, which another one made: name a new one for"
+            f" the nodes, or have a superuser say GRANT {role} TO {owner} WITH ADMIN OPTION"
+        )
+    return f"{owner} may not make the nodes' role: have a superuser say ALTER ROLE {owner} CREATEROLE"
 
 
 def _grant(connection: Connection, role: str) -> None:

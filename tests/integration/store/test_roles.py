@@ -181,3 +181,18 @@ def test_granting_again_sets_the_password_anew(truth: Truth) -> None:
 def test_the_owner_itself_is_no_node(truth: Truth) -> None:
     with pytest.raises(StoreError, match="role of their own"):
         schema.grant_node_role(truth.engine, str(parse_url(truth.url).username), "x")
+
+
+def test_without_the_right_it_says_who_can_give_it(postgres: Cluster) -> None:
+    url = postgres.fresh()
+    owner = parse_url(url).username
+    superuser = make_engine(postgres.url())
+    with made(url) as truth:
+        schema.grant_node_role(truth.engine, f"{owner}_node", "secret")
+        with superuser.begin() as connection:
+            connection.execute(text(f'ALTER ROLE "{owner}" NOCREATEROLE'))
+        with pytest.raises(StoreError, match=r"another one made: name a new one .* WITH ADMIN OPTION"):
+            schema.grant_node_role(truth.engine, f"{owner}_node", "secret")
+        with pytest.raises(StoreError, match=f'ALTER ROLE "{owner}" CREATEROLE'):
+            schema.grant_node_role(truth.engine, f"{owner}_other", "secret")
+    superuser.dispose()
