@@ -9,7 +9,8 @@ The fixture `nameserver` gives one for each test module that asks for it, empty 
     with server.hung(): …                      questions are swallowed
     with server.failing("example.com"): …      REFUSED for this name and all below it
 
-Nobody may keep its answers, so that a change shows at once, unless it is made with a TTL.
+Nobody may keep its answers, so that a change shows at once, unless it is made with a TTL. (Therefore none
+of unbound's own zones, whose SOA has one.)
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ server:
     access-control: 127.0.0.0/8 allow
     access-control: 198.51.100.0/24 allow
     local-zone: "." static
+    local-zone: "test." nodefault
+    local-zone: "invalid." nodefault
+    local-zone: "onion." nodefault
+    local-zone: "localhost." nodefault
+    unblock-lan-zones: yes
 remote-control:
     control-enable: yes
     control-interface: {folder}/control
