@@ -23,7 +23,7 @@ from postmask_postfix.lab.options import Made, words
 from postmask_postfix.lab.readiness import Notified, answers
 from postmask_postfix.processes import Process
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 REPLACED_SECONDS = 1.0
 STOP_SECONDS = 8.0
 
