@@ -20,8 +20,10 @@ STANDARDS
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,12 +41,18 @@ class MilterError(Exception):
     """libmilter gave up."""
 
 
+_LAST_WORDS = 1.0
+"""Seconds. A callback that has returned to libmilter still has its answer to write, which nobody tells us
+of, and on a busy machine its thread may have to wait for its turn."""
+
+
 class Running:
     """How many callbacks are at work: libmilter itself doesn't wait for them when it ends."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._count = 0
+        self._returned = -math.inf
 
     def __enter__(self) -> None:
         with self._changed:
@@ -53,13 +61,17 @@ class Running:
     def __exit__(self, *_: object) -> None:
         with self._changed:
             self._count -= 1
+            self._returned = time.monotonic()
             if not self._count:
                 self._changed.notify_all()
 
     def drained(self, timeout: float) -> bool:
-        """Wait until none is at work, at most that many seconds. True if none is."""
+        """Wait until none is at work, at most that many seconds, and answers are written. True if so."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._count, timeout)
+            drained = self._changed.wait_for(lambda: not self._count, timeout)
+            rest = self._returned + _LAST_WORDS - time.monotonic()
+        time.sleep(max(0.0, rest))
+        return drained
 
 
 class _Connection(Milter.Base):

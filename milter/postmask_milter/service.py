@@ -15,7 +15,6 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -24,10 +23,6 @@ from postmask_milter.signals import Signals
 from postmask_milter.workers import Workers
 
 LOGGER = logging.getLogger(__name__)
-
-_LAST_WORDS = 1.0
-"""Seconds. A callback that has returned to libmilter still has its answer to write, which nobody tells us
-of, and on a busy machine its thread may have to wait for its turn."""
 
 
 class Part(Protocol):
@@ -64,9 +59,7 @@ class MilterPart:
         threading.Thread(target=self._run, name="milter", daemon=True).start()
 
     def close(self, timeout: float) -> bool:
-        drained = self._running.drained(timeout)
-        time.sleep(_LAST_WORDS)
-        return drained
+        return self._running.drained(timeout)
 
     def _run(self) -> None:
         try:
