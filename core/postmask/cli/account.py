@@ -10,7 +10,7 @@ from postmask.cli import spampolicy
 from postmask.cli.command import Noun
 from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
-from postmask.cli.spampolicy import spam_options
+from postmask.cli.spampolicy import spam_edit_options, spam_options
 
 if TYPE_CHECKING:
     from postmask.store.admin.policies import Values
@@ -26,16 +26,21 @@ def account() -> None:
     """
 
 
-@account.command("add", examples=("postmask account add anna",))
+@account.command(
+    "add", examples=("postmask account add anna", "postmask account add anna --spam-subject-prefix '[SPAM]'")
+)
 @click.argument("name")
+@spam_options
 @click.pass_obj
-def add(runtime: Runtime, name: str) -> None:
+def add(runtime: Runtime, name: str, spam: Values) -> None:
     """Add an account."""
     from postmask.store.admin import accounts
+    from postmask.store.admin.rules import Target
 
     with runtime.changing() as session:
         made = accounts.add(session, name, now=runtime.clock.now())
-    runtime.output.record(made)
+        rules = spampolicy.changed(runtime, session, Target(account=made.name), spam)
+    runtime.output.record({**fields(made), "spam": rules})
 
 
 @account.command("list", examples=("postmask account list",))
@@ -71,7 +76,7 @@ def show(runtime: Runtime, name: str) -> None:
 )
 @click.argument("name")
 @click.option("--name", "new_name", metavar="NEW", help="The new name.")
-@spam_options
+@spam_edit_options
 @click.pass_obj
 def edit(runtime: Runtime, name: str, new_name: str | None, spam: Values) -> None:
     """Rename an account, or set rules of the spam check for all of its aliases."""

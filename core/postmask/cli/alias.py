@@ -11,7 +11,7 @@ from postmask.cli.alias_import import import_
 from postmask.cli.command import Noun, account_option, choice
 from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
-from postmask.cli.spampolicy import spam_options
+from postmask.cli.spampolicy import spam_edit_options, spam_options
 from postmask.directory.records import WhenDisabled
 from postmask.store.vocabulary import AliasRowState
 
@@ -61,6 +61,7 @@ def alias() -> None:
     examples=(
         "postmask alias add shop@alias.example.com --to me@example.com --note 'the shoe shop'",
         "postmask alias add club@alias.example.com --to me@example.com --to you@example.net --name Club",
+        "postmask alias add rsvp@alias.example.com --to me@example.com --spam-hold 2.0",
     ),
 )
 @click.argument("address")
@@ -68,6 +69,7 @@ def alias() -> None:
 @_note_option
 @_name_option
 @_when_disabled_option
+@spam_options
 @account_option
 @click.pass_obj
 def add(
@@ -78,9 +80,11 @@ def add(
     name: str | None,
     when_disabled: str | None,
     account: str | None,
+    spam: Values,
 ) -> None:
     """Add an alias."""
     from postmask.store.admin import aliases
+    from postmask.store.admin.rules import Target
 
     with runtime.changing() as session:
         made = aliases.add(
@@ -94,7 +98,8 @@ def add(
             when_disabled=when_disabled or WhenDisabled.REJECT,
             now=runtime.clock.now(),
         )
-    _show(runtime, made)
+        rules = spampolicy.changed(runtime, session, Target(alias=made.address), spam)
+    runtime.output.record({**fields(made), "spam": rules})
 
 
 @alias.command(
@@ -109,6 +114,7 @@ def add(
 @_note_option
 @_name_option
 @_when_disabled_option
+@spam_options
 @account_option
 @click.pass_obj
 def random(
@@ -119,9 +125,11 @@ def random(
     name: str | None,
     when_disabled: str | None,
     account: str | None,
+    spam: Values,
 ) -> None:
     """Add an alias with a random name, and print it."""
     from postmask.store.admin import aliases
+    from postmask.store.admin.rules import Target
 
     with runtime.changing() as session:
         made = aliases.random(
@@ -135,8 +143,9 @@ def random(
             when_disabled=when_disabled or WhenDisabled.REJECT,
             now=runtime.clock.now(),
         )
+        rules = spampolicy.changed(runtime, session, Target(alias=made.address), spam)
     if runtime.output.json:
-        return runtime.output.record(made)
+        return runtime.output.record({**fields(made), "spam": rules})
     runtime.output.copy(made.address)
     return None
 
@@ -205,7 +214,7 @@ def show(runtime: Runtime, address: str) -> None:
 @click.option("--note", metavar="TEXT", help="What it is for; '' for none.")
 @click.option("--name", metavar="TEXT", help="The display name that replies from it carry; '' for none.")
 @_when_disabled_option
-@spam_options
+@spam_edit_options
 @click.pass_obj
 def edit(
     runtime: Runtime,

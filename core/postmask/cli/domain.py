@@ -14,7 +14,7 @@ from postmask.cli.command import Noun, account_option
 from postmask.cli.failure import CommandError
 from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
-from postmask.cli.spampolicy import spam_options
+from postmask.cli.spampolicy import spam_edit_options, spam_options
 from postmask_postfix import commands
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def domain() -> None:
     examples=(
         "postmask domain add alias.example.com --postmaster me@example.com",
         "postmask domain add alias.example.com --postmaster me@example.com --ed25519 --mx mx1.example.com",
+        "postmask domain add alias.example.com --postmaster me@example.com --spam-refuse 2.0",
     ),
 )
 @click.argument("name", metavar="DOMAIN")
@@ -68,6 +69,7 @@ def domain() -> None:
 )
 @click.option("--ed25519", is_flag=True, help="Make a second DKIM key, Ed25519, beside the one of RSA-2048.")
 @_mx_option
+@spam_options
 @account_option
 @click.pass_obj
 def add(
@@ -77,6 +79,7 @@ def add(
     ed25519: bool,
     exchangers: tuple[str, ...],
     account: str | None,
+    spam: Values,
 ) -> None:
     """Add a domain, make its DKIM key, and print the DNS records to publish.
 
@@ -88,6 +91,7 @@ def add(
     from postmask.auth.dkim import Algorithm
     from postmask.cli.dkimkeys import make
     from postmask.store.admin import domains
+    from postmask.store.admin.rules import Target
 
     name = parse_domain(name)
     _refuse_own(runtime, name)
@@ -108,11 +112,12 @@ def add(
                 now=now,
             )
         made = domains.get(session, name)
+        rules = spampolicy.changed(runtime, session, Target(domain=name), spam)
     told = postfix_sync.tell(runtime)
     records = _records(runtime, made, exchangers)
     if runtime.output.json:
         dns = [_plain(record) for record in records]
-        return runtime.output.record({**fields(made), "dns": dns, "postfix": told})
+        return runtime.output.record({**fields(made), "spam": rules, "dns": dns, "postfix": told})
     runtime.output.say(f"{name} is ours. Publish these DNS records (name, type, value), a line each:")
     for record in records:
         runtime.output.copy(record.line())
@@ -156,7 +161,7 @@ def show(runtime: Runtime, name: str) -> None:
 @click.argument("name", metavar="DOMAIN")
 @click.option("--postmaster", metavar="ADDRESS", help="Where mail to postmaster@ and abuse@ goes.")
 @click.option("--account", metavar="NAME", help="The account that looks after the domain from now on.")
-@spam_options
+@spam_edit_options
 @click.pass_obj
 def edit(runtime: Runtime, name: str, postmaster: str | None, account: str | None, spam: Values) -> None:
     """Change where postmaster and abuse go, who looks after the domain, or the rules of the spam check."""

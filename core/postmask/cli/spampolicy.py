@@ -1,4 +1,4 @@
-"""The settings of the spam check for one alias, account or domain: options of `edit`, lines of `show`.
+"""The settings of the spam check for one alias, account or domain: options of add and edit, lines of show.
 
 The options are called as the settings: --spam-hold for spam.hold. What counts in the end is shown value
 by value, with where it comes from.
@@ -74,28 +74,41 @@ _OPTIONS: Mapping[str, tuple[click.ParamType[Any], str | None, str]] = {
 
 
 def spam_options(function: F) -> F:
-    """The options, handed over together as `spam`: values by name, None for what is to be as elsewhere."""
+    """The options, handed over together as `spam`: values by name."""
 
     @functools.wraps(function)
     def command(*arguments: Any, **options: Any) -> Any:
         given = {name: options.pop(f"spam_{name}") for name in POLICY_NAMES}
         spam = {name: value for name, value in given.items() if value is not None}
+        return function(*arguments, spam=spam, **options)
+
+    decorated: Any = command
+    for name in reversed(POLICY_NAMES):
+        kind, metavar, text = _OPTIONS[name]
+        decorated = click.option(_option(name), type=kind, metavar=metavar, help=text)(decorated)
+    result: F = decorated
+    return result
+
+
+def spam_edit_options(function: F) -> F:
+    """The same and --spam-inherit, which makes a value None: as elsewhere."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, spam: dict[str, Any], **options: Any) -> Any:
         for name in _taken_back(options.pop(_INHERIT)):
             if name in spam:
                 raise click.UsageError(f"{_option(name)} can't be set and be as elsewhere at the same time")
             spam[name] = None
         return function(*arguments, spam=spam, **options)
 
-    decorated: Any = click.option(
+    inherit = click.option(
         _option("inherit"),
         type=click.Choice([*(name.replace("_", "-") for name in POLICY_NAMES), _ALL]),
         multiple=True,
         help="Take one of these back, or all: as elsewhere from now on.",
-    )(command)
-    for name in reversed(POLICY_NAMES):
-        kind, metavar, text = _OPTIONS[name]
-        decorated = click.option(_option(name), type=kind, metavar=metavar, help=text)(decorated)
-    result: F = decorated
+    )
+    decorated: Any = inherit(command)
+    result: F = spam_options(decorated)
     return result
 
 

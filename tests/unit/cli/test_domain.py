@@ -38,8 +38,8 @@ def test_json_of_add_show_list_and_dns(bare: Site) -> None:
     assert bare.json("domain", "dns", "alias.test") == made["dns"]
     assert len(made["dns"]) == 5
     shown = bare.json("domain", "show", "alias.test")
-    assert shown.pop("spam")["mark"] == {"value": 1.0, "from": "settings"}
     assert {**shown, "dns": made["dns"], "postfix": made["postfix"]} == made
+    assert shown.pop("spam")["mark"] == {"value": 1.0, "from": "settings"}
     assert bare.json("domain", "list") == [shown]
     assert "alias.test" in bare.text("domain", "list")
     assert "ed25519, active" in bare.text("domain", "show", "alias.test")

@@ -47,6 +47,24 @@ def test_the_settings_count_for_all_else(site: Site) -> None:
     )
 
 
+def test_what_is_new_has_them_from_the_beginning(site: Site) -> None:
+    hold, prefix = ("--spam-hold", "3"), ("--spam-subject-prefix", "[SPAM]")
+    made = counting(site, "domain", "add", "else.test", "--postmaster", "chief@real.test", *hold)
+    assert made == {"hold": (3.0, "domain")}
+    for verb in (("add", "club@else.test"), ("random", "--domain", "else.test")):
+        made = counting(site, "alias", *verb, "--to", "me@real.test", *prefix)
+        assert made == {"hold": (3.0, "domain"), "subject_prefix": ("[SPAM]", "alias")}
+    assert counting(site, "alias", "show", "club@else.test") == made
+    made = counting(site, "account", "add", "anna", *hold, *prefix)
+    assert made == {"hold": (3.0, "account"), "subject_prefix": ("[SPAM]", "account")}
+
+
+def test_what_is_new_with_rules_that_make_no_sense_is_not_made(site: Site) -> None:
+    given = ("club@alias.test", "--to", "me@real.test", "--spam-hold", "0.5")
+    assert "is below mark" in site.refusal(os.EX_DATAERR, "alias", "add", *given)
+    assert [alias["address"] for alias in site.json("alias", "list")] == [SHOP]
+
+
 def test_what_is_taken_back(site: Site) -> None:
     site.text("domain", "edit", "alias.test", "--spam-subject-prefix", "***")
     site.text("alias", "edit", SHOP, "--spam-subject-prefix", "", "--spam-hold", "3")
