@@ -15,7 +15,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from postmask.directory.lookup import Absent, Found, Unavailable
@@ -35,6 +35,8 @@ NODE = "settings"
 """Where a rule comes from that nothing narrower has."""
 
 _ACTING = ("hold", "discard", "refuse")
+_SCOPES = ("alias", "account", "domain")
+"""The narrowest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +127,34 @@ def origin(policies: Sequence[SpamPolicy], name: str) -> str:
     return next((policy.scope for policy in policies if getattr(policy, name) is not None), NODE)
 
 
-def objection(rules: SpamRules, policies: Sequence[SpamPolicy]) -> str:
-    """Why the effective rules make no sense, as far as the narrowest policy has a part in it; "": they do."""
-    if not policies:
-        return ""
-    own = policies[0]
-    for name in _ACTING:
-        value = getattr(rules, name)
-        if value < rules.mark < math.inf and (getattr(own, name), own.mark) != (None, None):
-            return (
-                f"{_told(rules, policies, name)} is below {_told(rules, policies, 'mark')}: "
-                "mail would be taken for spam here without being called so; change one of the two"
-            )
-    if own.discard is not None and own.hold is not None and own.discard <= own.hold < math.inf:
+def objection(rules: SpamRules, policies: Sequence[SpamPolicy], scope: str, changed: Collection[str]) -> str:
+    """Why the effective rules make no sense after a change in the policy of that scope; "": they do.
+
+    policies, changed: as for contradiction.
+    """
+    if said := contradiction(rules, policies, scope, changed):
+        return f"{said}: mail would be taken for spam here without being called so; change one of the two"
+    own = next((policy for policy in policies if policy.scope == scope), None)
+    if own and own.discard is not None and own.hold is not None and own.discard <= own.hold < math.inf:
         return (
             f"hold {own.hold:g} isn't below discard {own.discard:g}: nothing would ever be held; change one"
         )
+    return ""
+
+
+def contradiction(
+    rules: SpamRules, policies: Sequence[SpamPolicy], scope: str, changed: Collection[str]
+) -> str:
+    """What the effective rules do below the ratio that is called spam, as far as the change is to blame.
+
+    policies: what the rules come from, the narrowest first. changed: what was set or taken back in the
+    policy of that scope; of what a narrower one has of its own it changes nothing.
+    """
+    narrower = [policy for policy in policies if _SCOPES.index(policy.scope) < _SCOPES.index(scope)]
+    blamed = {name for name in changed if origin(narrower, name) == NODE}
+    for name in _ACTING:
+        if getattr(rules, name) < rules.mark < math.inf and not blamed.isdisjoint((name, "mark")):
+            return f"{_told(rules, policies, name)} is below {_told(rules, policies, 'mark')}"
     return ""
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from postmask.directory import records
-from postmask.directory.records import AliasState, BlockAction, ContactRule, MailboxState
+from postmask.directory.records import POLICY_NAMES, AliasState, BlockAction, ContactRule, MailboxState
 from postmask.store.models import (
     Account,
     Alias,
@@ -242,8 +242,10 @@ def sender_rule(rows: Rows) -> records.SenderRule | None:
 
 
 def spam_policies(rows: Rows) -> tuple[records.SpamPolicy, ...] | None:
-    """From SPAM_POLICIES, the narrowest first."""
-    found = [records.SpamPolicy(_scope(row), *row[2:]) for row in rows]
+    """From SPAM_POLICIES, or rows of the table, the narrowest first."""
+    found = [
+        records.SpamPolicy(_scope(row), **{name: getattr(row, name) for name in POLICY_NAMES}) for row in rows
+    ]
     return tuple(sorted(found, key=lambda policy: _NARROWNESS[policy.scope])) or None
 
 

@@ -13,7 +13,7 @@ from postmask.directory.records import Alias, SpamPolicy
 from postmask.store.admin import policies
 from postmask.store.admin.rules import Target
 from postmask.store.directory import SqlDirectory
-from postmask.store.errors import Refused
+from postmask.store.errors import InUse, Refused
 from truth import Truth
 
 SHOP = "shop@alias.test"
@@ -54,6 +54,27 @@ def test_what_makes_no_sense_is_not_kept(furnished: Truth) -> None:
     with pytest.raises(Refused, match="below mark"):
         furnished.do(policies.change, Target(alias=SHOP), {"hold": 0.1}, NODE)
     assert furnished.directory().spam_policies(shop(furnished.directory())) == ABSENT
+
+
+def test_what_is_wider_is_not_changed_against_what_is_narrower(furnished: Truth) -> None:
+    """Who has it is named; what has no part in it can be changed."""
+    domain, account = Target(domain="alias.test"), Target(account="default")
+    furnished.do(policies.change, Target(alias=SHOP), {"hold": 2.0}, NODE)
+    with pytest.raises(InUse, match="set more narrowly") as refused:
+        furnished.do(policies.change, account, {"mark": 3.0}, NODE)
+    assert refused.value.dependents == (f"{SHOP}: hold 2 (of the alias) is below mark 3 (of the account)",)
+    furnished.do(policies.change, Target(alias=SHOP), {"hold": None, "mark": 2.0}, NODE)
+    furnished.do(policies.change, account, {"refuse": 4.0}, NODE)
+    with pytest.raises(InUse) as refused:
+        furnished.do(policies.change, domain, {"mark": 5.0}, NODE)
+    assert refused.value.dependents == (
+        "aliases of default in alias.test: refuse 4 (of the account) is below mark 5 (of the domain)",
+    )
+    furnished.do(policies.change, domain, {"mark": 3.0, "hold_replies": 1.0}, NODE)
+    with pytest.raises(InUse) as refused:
+        furnished.do(policies.change, account, {"refuse": 1.5}, NODE)
+    assert len(refused.value.dependents) == 2
+    furnished.do(policies.change, domain, {"mark": 0.5, "hold": 2.5}, NODE)
 
 
 def test_an_older_schema_has_none(furnished: Truth) -> None:

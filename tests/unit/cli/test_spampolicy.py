@@ -107,6 +107,13 @@ def test_what_is_refused_changes_nothing(site: Site, status: int, given: list[st
     assert counting(site, "alias", "show", SHOP) == {}
 
 
+def test_a_domain_is_not_changed_against_its_aliases(site: Site) -> None:
+    site.text("alias", "edit", SHOP, "--spam-hold", "2")
+    told = site.refusal(os.EX_DATAERR, "domain", "edit", "alias.test", "--spam-mark", "5")
+    assert f"\n    {SHOP}: hold 2 (of the alias) is below mark 5 (of the domain)\n" in told
+    assert counting(site, "domain", "show", "alias.test") == {}
+
+
 def test_rules_go_with_what_they_are_for(site: Site) -> None:
     site.text("alias", "edit", SHOP, "--spam-hold", "3")
     site.text("alias", "remove", SHOP)

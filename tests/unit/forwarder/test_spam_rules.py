@@ -12,7 +12,7 @@ import pytest
 import engine_rig
 from directories import alias, mailbox
 from engine_rig import FOREIGN, KEYS, LOGGED_IN, PLAIN, Rig
-from postmask.alias.sifting import NODE, SpamRules, effective, objection, origin, rules_of
+from postmask.alias.sifting import NODE, SpamRules, contradiction, effective, objection, origin, rules_of
 from postmask.clock import Deadline
 from postmask.directory.lookup import Unavailable
 from postmask.directory.records import POLICY_NAMES, Contact, ContactRule, SpamPolicy
@@ -105,11 +105,40 @@ def test_the_settings_are_the_rules() -> None:
         ((SpamPolicy("alias", hold=math.inf, discard=3.0),), ""),
         ((SpamPolicy("alias", discard=1.8),), ""),
         ((SpamPolicy("alias", when_unscanned="hold"), SpamPolicy("domain", mark=5.0)), ""),
-        ((), ""),
     ],
 )
 def test_what_makes_no_sense(policies: tuple[SpamPolicy, ...], said: str) -> None:
-    told = objection(effective(RULES, policies), policies)
+    changed = [name for name in POLICY_NAMES if getattr(policies[0], name) is not None]
+    told = objection(effective(RULES, policies), policies, policies[0].scope, changed)
+    assert said in told
+    assert bool(told) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("changed", "policies", "said"),
+    [
+        ("mark", (SpamPolicy("alias", hold=2.0), SpamPolicy("domain", mark=5.0)), "hold 2 (of the alias) is"),
+        (
+            "hold",
+            (SpamPolicy("alias", mark=5.0), SpamPolicy("domain", hold=3.0)),
+            "hold 3 (of the domain) is",
+        ),
+        ("mark", (SpamPolicy("account", discard=4.0), SpamPolicy("domain", mark=5.0)), "hold 2"),
+        (
+            "mark",
+            (SpamPolicy("alias", hold=0.5),),
+            "hold 0.5 (of the alias) is below mark 1 (of the settings)",
+        ),
+        ("mark", (SpamPolicy("alias", mark=6.0, hold=2.0), SpamPolicy("domain", mark=5.0)), ""),
+        ("hold", (SpamPolicy("alias", hold=2.0, mark=5.0), SpamPolicy("domain", hold=3.0)), ""),
+        ("subject_prefix", (SpamPolicy("alias", hold=0.5), SpamPolicy("domain", subject_prefix="*")), ""),
+        ("mark", (SpamPolicy("alias", mark=0.5, hold=0.7), SpamPolicy("domain", mark=5.0)), ""),
+    ],
+)
+def test_what_a_wider_change_is_to_blame_for(
+    changed: str, policies: tuple[SpamPolicy, ...], said: str
+) -> None:
+    told = contradiction(effective(RULES, policies), policies, "domain", [changed])
     assert said in told
     assert bool(told) == bool(said)
 
