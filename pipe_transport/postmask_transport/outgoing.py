@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from postmask.address import Address, parse_loose
+from postmask.alias.sifting import SpamRules
 from postmask.directory.lookup import Found, Unavailable
 from postmask.directory.records import Alias, ReverseAlias
 from postmask.message.headers import Headers
@@ -30,8 +31,12 @@ class Outgoing:
     def __init__(self, stationery: Stationery) -> None:
         self._with = stationery
 
-    def copy(self, incoming: Incoming, recipient: Address, to: ReverseAlias, mailbox_id: int) -> Copy:
-        """The copy for the contact behind a reverse alias. mailbox_id: whose reply it is, 0: unproven."""
+    def copy(
+        self, incoming: Incoming, recipient: Address, to: ReverseAlias, mailbox_id: int, rules: SpamRules
+    ) -> Copy:
+        """The copy for the contact behind a reverse alias. mailbox_id: whose reply it is, 0: unproven;
+        rules: the alias's.
+        """
         alias = to.alias
         contact = NamedAddress(to.contact_name, parse_loose(to.deliver_to))
         lookup = _RealAddresses(self._with, alias)
@@ -48,6 +53,7 @@ class Outgoing:
                 owners=frozenset(self._owners(alias)),
                 map_id=partial(self._contact_id, alias),
                 reverse=lookup.real,
+                subject_prefix=rules.subject_prefix,
             ),
         )
         signature = self._with.signer.sign(alias.domain, finished.headers, finished.body)

@@ -165,7 +165,7 @@ class Replying:
         sifted = rules.reply(examined.spam(insists=rules.insists))
         if sifted.kind is Kind.DEFER:
             return sifted
-        copy = self._outgoing.copy(incoming, recipient, reverse, proof.mailbox.id)
+        copy = self._outgoing.copy(incoming, recipient, reverse, proof.mailbox.id, rules)
         if sifted.kind is Kind.HOLD:
             copy = replace(copy, hold=True, reason="; ".join(filter(None, (copy.reason, sifted.reason))))
         marks = [ReplayMark(mark, copy.row.key, reverse.token) for mark in proof.marks]
@@ -220,7 +220,7 @@ class Replying:
             )
             self._courier.conclude(row, [event])
             return reject("5.7.1", "this login may not reply through this address", f"reply: {reason}")
-        copy = self._outgoing.copy(incoming, recipient, reverse, 0)
+        copy = self._outgoing.copy(incoming, recipient, reverse, 0, self._book.rules(reverse.alias))
         held = replace(copy, hold=True, reason=f"not proven: {reason}")
         event = self._with.event(
             "held", reverse.alias, incoming, contact=reverse.contact, reason=f"reply not proven: {reason}"

@@ -65,12 +65,15 @@ def test_threads_hold_on_both_sides(service: Service, talk: Conversation) -> Non
 
 
 def test_a_mapped_login_is_proof_through_either_door(service: Service, talk: Conversation) -> None:
-    """lmtp(8) doesn't tell it, the evidence does."""
+    """lmtp(8) doesn't tell it, the evidence does. What we put before the subject stays here."""
     login = talk.owned.mailbox
     service.lab.postmask("mailbox", "edit", login, "--login", login)
-    said = service.send(login, [talk.reverse], answer(talk), address=FOREIGN, login=login)
+    service.lab.postmask("alias", "edit", talk.owned.alias, "--spam-subject-prefix", "[SPAM]")
+    content = answer(talk, Subject="Re: [SPAM] Offer")
+    said = service.send(login, [talk.reverse], content, address=FOREIGN, login=login)
     assert "proven by login" in settled(service, said.queue_id)
-    assert len(service.await_mail_for(talk.contact)) == 1
+    (mail,) = service.await_mail_for(talk.contact)
+    assert email.message_from_bytes(mail.content)["Subject"] == "Re: Offer"
 
 
 def test_microsofts_form_needs_aligned_spf(service: Service, talk: Conversation) -> None:

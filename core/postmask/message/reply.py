@@ -1,8 +1,9 @@
 """A reply on its way from the owner to the contact: nothing in it names the mailbox.
 
 The header is built anew: From is the alias, reverse aliases in To and Cc become the contacts' real
-addresses, the owner's own addresses become the alias, Message-IDs are opened or wrapped, and of the
-other fields only those on an allow-list go out. Then the leak check searches all of it.
+addresses, the owner's own addresses become the alias, Message-IDs are opened or wrapped, the prefix of a
+subject that was called spam goes, and of the other fields only those on an allow-list go out. Then the
+leak check searches all of it.
 
 DIAGNOSTICS
     reply never raises, whatever the message holds; what `map_id` and `reverse` raise goes through.
@@ -24,9 +25,10 @@ from postmask.message.forward import shown
 from postmask.message.headers import Field, Headers, fold, tidy
 from postmask.message.lines import fold_long
 from postmask.message.mailboxes import NamedAddress, format_list, parse_fields
+from postmask.message.subject import unprefixed
 
 ALLOWED = frozenset({
-    b"subject", b"date", b"mime-version", b"content-type", b"content-transfer-encoding",
+    b"date", b"mime-version", b"content-type", b"content-transfer-encoding",
     b"content-disposition", b"content-language", b"content-description", b"content-id",
     b"importance", b"priority", b"x-priority", b"x-msmail-priority", b"sensitivity",
     b"auto-submitted", b"precedence", b"thread-index",
@@ -48,6 +50,7 @@ class ReplyContext:
     owners:      keys of all the account's mailboxes and authorised senders.
     map_id:      a Message-ID as the contact may see it (msgid.carry).
     reverse:     finds the contact behind other reverse aliases that are quoted in the text.
+    subject_prefix: what the subjects of marked copies begin with; "" for nothing.
     """
 
     alias: Address
@@ -57,6 +60,7 @@ class ReplyContext:
     owners: Set[str]
     map_id: Callable[[bytes], bytes]
     reverse: ReverseAliases | None = None
+    subject_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,8 @@ class _Rewriting:
         return new
 
     def _new(self, old: Field, key: bytes) -> Field | None:
+        if key == b"subject":
+            return tidy(unprefixed(old, self.context.subject_prefix))
         if key in ALLOWED:
             return tidy(old)
         if key in _RECIPIENTS:

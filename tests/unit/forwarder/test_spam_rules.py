@@ -287,6 +287,19 @@ def test_a_reply_that_is_spam_is_held_and_its_owner_told(tmp_path: Path) -> None
         assert "spam ratio 1.10 by spamd" in notice.text
 
 
+def test_the_contact_does_not_see_our_mark(tmp_path: Path) -> None:
+    answer = REPLY.replace(b"To: x", b"To: x\r\nSubject: Re: [SPAM] s")
+    with sifting(tmp_path, 0.1) as rig:
+        reverse = known_reverse_alias(rig)
+        reply(rig, reverse, answer)
+        assert subject(rig) == "Re: [SPAM] s", "it isn't ours"
+        rig.directory.policies = (SpamPolicy("alias", subject_prefix="[SPAM]"),)
+        reply(rig, reverse, answer + b"Again.\r\n")
+        assert subject(rig) == "Re: s"
+        rig.deliver(reverse, answer + b"Forged.\r\n", "me@real.test", FOREIGN)
+        assert b"Subject: Re: s\r\n" in rig.held.sent[-1][2], "not proven, and held as it would go out"
+
+
 def test_a_mailbox_has_so_many_replies_an_hour(tmp_path: Path) -> None:
     with sifting(tmp_path, 0.1, replies=2) as rig:
         reverse = known_reverse_alias(rig)

@@ -1,4 +1,4 @@
-"""A word before the subject: shown once, whatever the subject is written in."""
+"""A word before the subject: shown once, whatever the subject is written in, and never to the contact."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import email.policy
 
 import pytest
 
-from postmask.message.headers import Field, split
-from postmask.message.subject import prefixed
+from postmask.message.headers import Field, make_field, split
+from postmask.message.subject import prefixed, unprefixed
 
 CASES = {
     "plain": b"Subject: hello\r\n",
@@ -69,3 +69,50 @@ def test_one_that_has_it_stays() -> None:
 
 def test_without_a_subject_there_is_one_then() -> None:
     assert prefixed(None, "[SPAM]").raw == b"Subject: [SPAM]\r\n"
+
+
+LEFT = {
+    "[SPAM] hello": "hello",
+    "Re: [SPAM] hello": "Re: hello",
+    "AW: Re: [SPAM]  hello": "AW: Re: hello",
+    "Re[2]: Fwd: [SPAM] hello": "Re[2]: Fwd: hello",
+    "Re(3): RE^2: [SPAM] hello": "Re(3): RE^2: hello",
+    "Re : [SPAM] hello": "Re : hello",
+    "回复\uff1a[SPAM] hello": "回复\uff1ahello",
+    "Re: [SPAM] Re: [SPAM] hello": "Re: Re: hello",
+    "Re: [SPAM] Re: hello [SPAM] filter": "Re: Re: hello [SPAM] filter",
+    "Re: [SPAM]": "Re:",
+    "[SPAM] [SPAM] hällo": "hällo",
+}
+AS_IT_IS = ("Re: hello [SPAM] x", "Note: [SPAM] x", "Re: [SPAM]x", "Re: [spam] x", "Re: x", "[list] [SPAM] x")
+
+
+@pytest.mark.parametrize(("subject", "left"), LEFT.items(), ids=LEFT)
+def test_it_goes_where_a_mail_program_leaves_it(subject: str, left: str) -> None:
+    encoded = make_field("Subject", subject)
+    assert unprefixed(encoded, "[SPAM]").text == left
+    raw = field(f"Subject: {subject}\r\n".encode().replace(b" [", b"\r\n\t["))
+    assert unprefixed(raw, "[SPAM]").text == left
+    words = field(b"Subject: =?utf-8?q?" + quoted(subject) + b"?=\r\n")
+    assert unprefixed(words, "[SPAM]").text == left
+
+
+def quoted(text: str) -> bytes:
+    return "".join(f"={octet:02X}" for octet in text.encode()).encode()
+
+
+@pytest.mark.parametrize("subject", AS_IT_IS)
+def test_it_stays_where_we_have_not_put_it(subject: str) -> None:
+    before = field(f"Subject: {subject}\r\n".encode())
+    assert unprefixed(before, "[SPAM]") is before
+    assert unprefixed(before, "") is before
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("raw", CASES.values(), ids=CASES)
+def test_what_was_put_there_is_taken_out_again(raw: bytes, prefix: str) -> None:
+    before = field(raw)
+    marked = prefixed(before, prefix)
+    assert unprefixed(marked, prefix).text.split() == unprefixed(before, prefix).text.split()
+    answer = make_field("Subject", f"Re: {marked.text}")
+    assert unprefixed(answer, prefix).text.split()[1:] == unprefixed(before, prefix).text.split()
