@@ -5,7 +5,7 @@ spam engine is frozen.
 
 No message that was accepted is lost, no known alias refused for good, no unknown one accepted, and whatever
 comes twice has its cause in the logs. The truth has each event once, and in `postmask reconcile` the sum
-closes.
+closes. Behind an engine that is frozen for long no message waits, once the breaker is open.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import statistics
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,9 @@ MESSAGES = int(os.environ.get("SOAK_MESSAGES", "150"))
 SEED = int(os.environ.get("SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 FROZEN = float(os.environ.get("SOAK_FROZEN", "0"))
 """Seconds for which the engine is frozen, once; mail flows meanwhile."""
+
+DELAY = 0.2
+"""Seconds that the scan milter keeps a message for at most, in the median, once its breaker is open."""
 
 PATIENCE = 60.0 + MESSAGES / 5
 """Seconds until the last one must have arrived."""
@@ -74,6 +78,16 @@ def test_soak(stormy: Service, faulty_cluster: Cluster, engine: PlayedEngine) ->
     assert outcome.unexplained == []
     _check_truth(stormy)
     _check_sum(stormy, outcome.copies)
+    if FROZEN:
+        _check_delays(storm.delays)
+
+
+def _check_delays(delays: list[float]) -> None:
+    median = statistics.median(delays)
+    print(
+        f"{len(delays)} messages behind an open breaker: median {median:.3f} s, longest {max(delays):.3f} s"
+    )
+    assert median <= DELAY
 
 
 def _mailboxes(service: Service) -> dict[str, tuple[str, ...]]:

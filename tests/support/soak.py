@@ -43,6 +43,7 @@ _QUEUE_ID = re.compile(
 )
 _marks = itertools.count(1)
 _RESEND = re.compile(r" resend .*\bkey=([0-9a-f]{64})")
+_RESTED = re.compile(r' scan .*\bunscanned="[^"]*breaker open[^"]*".* ms=([0-9.]+)$', re.M)
 
 
 @dataclass(slots=True)
@@ -151,12 +152,14 @@ class Storm:
     """Does one thing after the other to a lab and mends it: all there are, in random order, then anew.
 
     frozen: seconds that the spam engine is frozen for, the first time; later it is as short as the others.
+    delays: seconds that the scan milter kept each message for meanwhile, once its breaker was open.
     """
 
     def __init__(
         self, service: Service, cluster: Cluster, engine: PlayedEngine, chance: random.Random, frozen: float
     ) -> None:
         self.strikes: Counter[str] = Counter()
+        self.delays: list[float] = []
         self._service = service
         self._cluster = cluster
         self._engine = engine
@@ -218,10 +221,13 @@ class Storm:
     def _freeze_engine(self, senders: Senders) -> None:
         seconds, self._frozen = self._frozen, 0.0
         before, until = senders.arrived(), time.monotonic() + seconds
+        said = len(self._service.lab.program_log("milter-scan"))
         self._engine.freeze()
         self._await_progress(senders)
         while time.monotonic() < until:
             time.sleep(0.05)
+        rested = _RESTED.findall(self._service.lab.program_log("milter-scan")[said:])
+        self.delays += [float(milliseconds) / 1000 for milliseconds in rested]
         self._engine.thaw()
         assert senders.arrived() - before >= seconds / 10, "mail stood still behind a frozen engine"
 
