@@ -1,4 +1,4 @@
-"""What lies in a Postfix's queue, and how much of it is ours. Needs no root.
+"""What lies in a Postfix's queue, and how much of it is ours; and its deletion. Looking needs no root.
 
 Ours is a message with a recipient in one of our domains, which waits for the forwarder, and one from a
 sender in them: what the forwarder re-injected has a bounce address of ours.
@@ -44,9 +44,16 @@ def queued(config_dir: Path) -> dict[str, Queued]:
             tuple(recipient["address"] for recipient in entry["recipients"]),
             "" if entry["sender"] == _NULL_SENDER else entry["sender"],
             float(entry["arrival_time"]),
+            next(filter(None, (one.get("delay_reason", "") for one in entry["recipients"])), ""),
         )
         for entry in entries
     }
+
+
+def delete(config_dir: Path, queue_ids: Iterable[str]) -> None:
+    """Delete messages, whatever queue they are in; one that isn't there any more is no error. Needs root."""
+    if words := [word for queue_id in queue_ids for word in ("-d", queue_id)]:
+        commands.run("postsuper", "-c", str(config_dir), *words)
 
 
 def backlog(config_dir: Path) -> Backlog:

@@ -8,7 +8,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,10 @@ class Runtime:
         from postmask.config import load
 
         return load(self.config_file)
+
+    def at_end(self, step: Callable[[], object]) -> None:
+        """Have something done when the call is over, also by an interruption."""
+        self._closing.callback(step)
 
     def read_again(self) -> None:
         """The configuration file was changed: settings and engine are to be those that it names now."""

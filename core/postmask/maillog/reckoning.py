@@ -44,7 +44,8 @@ class Fate(enum.StrEnum):
 class Queued:
     """A message that lies in Postfix's queue.
 
-    name: of the queue: hold, deferred, active, incoming. arrived: seconds since the epoch.
+    name: of the queue: hold, deferred, active, incoming. arrived: seconds since the epoch. reason: why it
+    was put off, "" if it wasn't.
     """
 
     queue_id: str
@@ -52,6 +53,7 @@ class Queued:
     recipients: tuple[str, ...]
     sender: str = ""
     arrived: float = 0.0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

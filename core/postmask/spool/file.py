@@ -99,6 +99,15 @@ class Spool:
         )
         return _ledger_row(rows[0]) if rows else None
 
+    def rows_of(self, recipient: str, since: float) -> list[LedgerRow]:
+        """The rows of a recipient that were written since then."""
+        rows = self._readers.fetch(
+            "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
+            " FROM ledger WHERE at >= ? AND recipient = ?",
+            (since, recipient),
+        )
+        return [_ledger_row(row) for row in rows]
+
     def begin(
         self,
         rows: Sequence[LedgerRow],

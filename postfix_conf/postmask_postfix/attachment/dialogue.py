@@ -36,7 +36,7 @@ Answers: TypeAlias = dict[str, str]
 """Recipient → what it was answered: "250 2.1.5 Ok"; "" → what stopped the talk before any was asked."""
 
 
-class _Stopped(Exception):  # noqa: N818 (an answer)
+class Stopped(Exception):  # noqa: N818 (an answer)
     """The talk came to an end; the message is what ended it."""
 
 
@@ -53,7 +53,7 @@ def ask(listener: Listener, recipients: Sequence[str]) -> Answers:
     for start in range(0, len(recipients), _IN_A_SESSION):
         try:
             _session(listener, recipients[start : start + _IN_A_SESSION], answers)
-        except _Stopped as stopped:
+        except Stopped as stopped:
             answers[""] = str(stopped)
             break
         except TimeoutError:
@@ -66,14 +66,8 @@ def ask(listener: Listener, recipients: Sequence[str]) -> Answers:
 
 
 def _session(listener: Listener, recipients: Sequence[str], answers: Answers) -> None:
-    with _Talk(listener) as talk:
-        talk.expect("220")
-        features = talk.greet()
-        if not listener.tls and "STARTTLS" in features:
-            talk.say("STARTTLS")
-            talk.expect("220")
-            talk.encrypt()
-            talk.greet()
+    with Talk(listener) as talk:
+        talk.begin()
         talk.say("MAIL FROM:<>")
         refused = talk.reply()
         for recipient in recipients:
@@ -85,14 +79,15 @@ def _session(listener: Listener, recipients: Sequence[str], answers: Answers) ->
         talk.say("QUIT")
 
 
-class _Talk:
+class Talk:
     """One connection; TLS without asking who is there, for it is this host."""
 
     def __init__(self, listener: Listener) -> None:
+        self._tls = listener.tls
         try:
             self._socket = _connect(listener)
         except (OSError, ValueError) as error:
-            raise _Stopped(f"{UNREACHABLE} ({getattr(error, 'strerror', None) or error})") from error
+            raise Stopped(f"{UNREACHABLE} ({getattr(error, 'strerror', None) or error})") from error
         self._reader = self._socket.makefile("rb")
         if listener.proxied:
             self.say("PROXY UNKNOWN" if not listener.host else _proxy_line(self._socket))
@@ -107,6 +102,16 @@ class _Talk:
     ) -> None:
         self._reader.close()
         self._socket.close()
+
+    def begin(self) -> None:
+        """Up to MAIL, with TLS where it is offered."""
+        self.expect("220")
+        features = self.greet()
+        if not self._tls and "STARTTLS" in features:
+            self.say("STARTTLS")
+            self.expect("220")
+            self.encrypt()
+            self.greet()
 
     def encrypt(self) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -127,7 +132,7 @@ class _Talk:
         """The lines of a reply that must have this code."""
         lines = self._lines()
         if not lines[-1].startswith(code):
-            raise _Stopped(lines[-1])
+            raise Stopped(lines[-1])
         return lines
 
     def greet(self) -> set[str]:
@@ -140,7 +145,7 @@ class _Talk:
         while not lines or lines[-1][3:4] == "-":
             line = self._reader.readline(_LONGEST).decode("utf-8", "replace").rstrip()
             if not line:
-                raise _Stopped("hung up")
+                raise Stopped("hung up")
             lines.append(line)
         return lines
 

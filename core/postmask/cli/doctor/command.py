@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmask.cli.command import Command
+from postmask.cli.doctor import send as sending
 from postmask.cli.doctor.groups import GROUPS
 from postmask.cli.runtime import Runtime
 from postmask.config import ConfigError
@@ -26,14 +27,30 @@ _STATUSES = {Severity.ERROR: 2, Severity.WARNING: 1, Severity.NOTICE: 0}
 
 @click.command(
     cls=Command,
-    examples=("postmask doctor", "postmask doctor --changes", "postmask doctor --only node --json"),
+    examples=(
+        "postmask doctor",
+        "postmask doctor --changes",
+        "postmask doctor --only node --json",
+        "postmask doctor --only send --send",
+        "postmask doctor --send shop@alias.example.com",
+    ),
 )
 @click.option(
     "--only",
     "names",
-    type=click.Choice([group.name for group in GROUPS]),
+    type=click.Choice([group.name for group in (*GROUPS, sending.GROUP)]),
     multiple=True,
     help="Look at this group alone; may be given several times.",
+)
+@click.option(
+    "--send",
+    "alias",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[ALIAS]",
+    help="Send a message all the way through: to the mailboxes of this alias, or without one to an alias "
+    "that is made for it, to nobody. Needs root.",
 )
 @click.option(
     "--changes",
@@ -42,12 +59,18 @@ _STATUSES = {Severity.ERROR: 2, Severity.WARNING: 1, Severity.NOTICE: 0}
 )
 @click.pass_obj
 @click.pass_context
-def doctor(ctx: click.Context, runtime: Runtime, names: tuple[str, ...], changes: bool) -> None:
+def doctor(
+    ctx: click.Context, runtime: Runtime, names: tuple[str, ...], alias: str | None, changes: bool
+) -> None:
     """Look for everything that can be wrong, and say why it matters and what to do. Best run as root.
 
     Exit status 0 if there is nothing, 1 for warnings, 2 for errors, also with --changes, by all that is
     there; notices change nothing. Each finding has a code that stays the same, see postmask-doctor(7). What
     was found is remembered beside the spool (spool.path), in doctor.json, for --changes.
+
+    With --send a message is handed in at Postfix's front door, and followed until its copy is at the other
+    end. Whatever was made for it is taken away again, and what of it still lies in the queue is deleted; the
+    ledger and the log keep their record. Without it no message is sent.
     """
     try:
         folder = runtime.settings.spool.path.parent
@@ -55,7 +78,11 @@ def doctor(ctx: click.Context, runtime: Runtime, names: tuple[str, ...], changes
         found = [Examined("node", (node.SETTINGS.at("configuration", str(trouble)),), complete=False)]
         _show(runtime, found)
         ctx.exit(_status(found))
+    if "send" in names and alias is None:
+        raise click.UsageError("--only send sends a message: say so with --send, or --send ALIAS")
     groups = [group for group in GROUPS if not names or group.name in names]
+    if alias is not None:
+        groups.append(sending.group(alias))
     found = examine(groups, runtime)
     news = _remembered(runtime, folder / _FILE, found)
     if changes:

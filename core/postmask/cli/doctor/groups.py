@@ -19,16 +19,19 @@ What `postmask status` looks at is in postmask.cli.checks, with codes; disks are
 
 from __future__ import annotations
 
-from postmask.cli.doctor import blocklists, dns, host, node, postfix
+from postmask.cli.doctor import blocklists, dns, host, node, postfix, send
 from postmask.cli.runtime import Runtime
 from postmask.doctor import examination
 from postmask.doctor.examination import Group
 from postmask.doctor.finding import Code
 
 GROUPS: tuple[Group[Runtime], ...] = (node.GROUP, postfix.GROUP, host.GROUP, dns.GROUP, blocklists.GROUP)
-"""In the order in which they are told."""
+"""Those that are always looked at, in the order in which they are told."""
+
+ALL = (*GROUPS, send.GROUP)
+"""With what is done on request alone."""
 
 
 def all_codes() -> tuple[Code, ...]:
     """Every code that the doctor can tell."""
-    return (*examination.CODES, *(code for group in GROUPS for code in group.codes))
+    return (*examination.CODES, *(code for group in ALL for code in group.codes))

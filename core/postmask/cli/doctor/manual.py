@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 
-from postmask.cli.doctor.groups import GROUPS
+from postmask.cli.doctor.groups import ALL
 from postmask.doctor import examination
 from postmask.doctor.finding import Code
 from postmask.roff import example, tagged, text
@@ -25,14 +25,14 @@ def page() -> str:
         ".SH NAME",
         text("postmask-doctor - what postmask doctor finds, why it matters, and what to do"),
         ".SH SYNOPSIS",
-        *example(["postmask doctor", "postmask doctor --changes"]),
+        *example(["postmask doctor", "postmask doctor --changes", "postmask doctor --send [ALIAS]"]),
         ".SH DESCRIPTION",
         text(
             "postmask doctor looks at groups of things side by side. What it finds is told with a code, which"
             " never means anything else in a later version. An error: mail is lost, refused or let through"
             " wrongly. A warning: it may come to that. A notice is worth knowing, and changes no exit status."
         ),
-        *(line for group in GROUPS for line in _group(group.name, group.what, group.codes)),
+        *(line for group in ALL for line in _group(group.name, group.what, group.codes)),
         *_group("The doctor itself", "Of any group.", examination.CODES),
         ".SH SEE ALSO",
         ".BR postmask (1),",
