@@ -92,7 +92,7 @@ def test_what_is_cleared_away_and_what_cannot_be(
 
         def cleared() -> list[str]:
             passage = NodePassage(runtime, spool, PROBE, "", Deadline.after(runtime.clock, 1))
-            return [finding.where for finding in passage.clear(made)]
+            return [f"{finding.code.id} {finding.where}" for finding in passage.clear(made)]
 
         assert cleared() == []
         assert deleted == ["4ABCDEF"]
@@ -104,4 +104,4 @@ def test_what_is_cleared_away_and_what_cannot_be(
 
         monkeypatch.setattr(passages.queue, "delete", fails)
         monkeypatch.setattr(probes, "take_away", fails)
-        assert cleared() == ["queue", "aliases"]
+        assert cleared() == [f"{codes.LEFT_BEHIND.id} {where}" for where in ("queue", "aliases")]

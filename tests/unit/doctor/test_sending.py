@@ -90,6 +90,11 @@ def test_silent_all_the_way() -> None:
     assert list(travel(replace(PROBE, guarded=""), Played(guarded=TAKEN))) == []
 
 
+def test_every_stage_has_a_fault_here() -> None:
+    elsewhere = {codes.NOT_BEGUN, codes.LEFT_BEHIND}  # tests/unit/cli/test_doctor_send.py
+    assert {code for code, _, _ in CASES} | elsewhere == set(codes.CODES)
+
+
 def test_each_mailbox_has_a_copy_of_its_own() -> None:
     rows = [ROW, replace(ROW, key=b"other", outcome=Outcome.HELD, reason="mailbox paused")]
     (finding,) = travel(PROBE, Played(ledger=rows))

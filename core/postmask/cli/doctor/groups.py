@@ -12,7 +12,7 @@ To add one:
     `GROUP = Group(name, what, seconds, CODES, (Check("its name", look), …))`. Heavy imports stay inside
     the functions. A check may raise: that is a finding of its own, and the next check goes on.
 4.  Add it to GROUPS, write docs/man/postmask-doctor.7 anew (python3 -m postmask.cli.doctor.manual), and give
-    each code a fixture in tests/unit/doctor/.
+    each code a fixture in tests/unit/doctor/ or tests/unit/cli/; a test there fails for one without.
 
 What `postmask status` looks at is in postmask.cli.checks, with codes; disks are among it.
 """

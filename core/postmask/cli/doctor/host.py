@@ -27,9 +27,7 @@ def _names(runtime: Runtime) -> Iterator[Finding]:
 
 
 def _bound(runtime: Runtime) -> Iterator[Finding]:
-    for address in outside.bound(surroundings.parameters(runtime)):
-        if not routing.has(address):
-            yield codes.NOT_OURS.at(address, f"this host hasn't the address {address}")
+    return outside.misbound(surroundings.parameters(runtime), routing.has)
 
 
 def _port25(runtime: Runtime) -> Iterator[Finding]:

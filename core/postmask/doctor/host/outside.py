@@ -8,9 +8,11 @@ STANDARDS
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from postmask.doctor.finding import Finding
+from postmask.doctor.host import codes
 from postmask.doctor.inside import is_inside
 
 PARAMETERS = (
@@ -44,6 +46,13 @@ class Way:
 def bound(values: Mapping[str, str]) -> tuple[str, ...]:
     """The addresses that Postfix is told to send from. values: of PARAMETERS."""
     return tuple(filter(None, (values[name].strip("[] ") for name in _BOUND.values())))
+
+
+def misbound(values: Mapping[str, str], has: Callable[[str], bool]) -> Iterator[Finding]:
+    """What is wrong with these. has: whether an address is this host's."""
+    for address in bound(values):
+        if not has(address):
+            yield codes.NOT_OURS.at(address, f"this host hasn't the address {address}")
 
 
 def way(
