@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmask.doctor.finding import declared, error, warning
+from postmask.doctor.finding import declared, error, notice, warning
 
 SETTINGS = error(
     "PM101",
@@ -166,6 +166,26 @@ PIPE_CLIENT = error(
     "The pipe client can't be run by its user, or isn't of this version.",
     "Mail to aliases waits, or is handed over in an old way.",
     "Run postmask postfix attach, which puts it in its place; its folder must be open to that user.",
+)
+SECRETS_DIFFER = error(
+    "PM128",
+    "A node works with other master secrets than this one.",
+    "Each takes the other's reverse aliases and bounce addresses for forged: replies are refused, and "
+    "bounces are lost.",
+    "Put the same file of secrets (keys.file) on every node, and restart the programs there.",
+)
+SECRETS_UNSAID = notice(
+    "PM129",
+    "A node hasn't said yet with which master secrets it works.",
+    "Whether they are those of this node isn't known.",
+    "See that postmask-milter and postmask-agent run there, in this version: postmask node list.",
+)
+SECRETS_WAITING = warning(
+    "PM130",
+    "The programs of this node don't work with the master secrets that are in the file.",
+    "A new secret is of no use yet; and what is wrong with the file shows only when they are started again.",
+    "Restart them: systemctl restart 'postmask-*'; after postmask keys rotate, on every node once all have "
+    "the file.",
 )
 
 CODES = declared(globals())

@@ -22,13 +22,18 @@ from postmask.clock import DAY
 from postmask.doctor import examination
 from postmask.doctor import node as codes
 from postmask.doctor.finding import Code
+from postmask.keys import Keyring, Secret
+from postmask.keys.fingerprint import publish_fingerprint
 from postmask.maillog.reckoning import Queued
 from postmask.spam import opening
 from postmask.spam.bypass import Bypass
 from postmask.spool import Entry, LedgerRow, Spool
 from postmask.store import intake, schema
+from postmask.store import nodes as node_rows
 from postmask_postfix import client, commands, queue, sync
 from postmask_postfix.commands import PostfixError
+
+NOTHING_SAID = node_rows.Report("0.1", None, None, None, None, None, None, None)
 
 
 @dataclass
@@ -101,17 +106,29 @@ def paused(node: Node) -> None:
 
 
 def wrong_clock(node: Node) -> None:
-    told = schema.status
+    right = schema.status
 
     def ahead(url: str) -> schema.Status:
-        return replace(told(url), clock=NOW + 300)
+        return replace(right(url), clock=NOW + 300)
 
     node.patch.setattr(schema, "status", ahead)
 
 
-def silent_node(node: Node) -> None:
+def told(node: Node, keys: str | None, at: float = NOW) -> None:
+    """What another node has said, and when."""
     with node.runtime as runtime, runtime.engine.begin() as connection:
-        intake.seen(connection, "mx2.host.test", NOW - 1_000)
+        intake.seen(connection, "mx2.host.test", at)
+        node_rows.report(connection, "mx2.host.test", replace(NOTHING_SAID, keys=keys))
+
+
+def silent_node(node: Node) -> None:
+    with node.runtime as runtime:
+        told(node, runtime.keys.fingerprint, NOW - 1_000)
+
+
+def own_secrets(node: Node) -> None:
+    """Of this node, before its file was another one."""
+    publish_fingerprint(node.site.folder, Keyring([Secret(9, "2026-01-01", b"o" * 32)]))
 
 
 def no_replica(node: Node) -> None:
@@ -182,6 +199,9 @@ CASES: list[tuple[Code, str, Callable[[Node], object]]] = [
     (codes.SPAM_FOLDER, "spam", no_spam_folder),
     (codes.DRAINED, "drain", lambda node: (node.site.folder / "drain.json").write_text("noise")),
     (codes.SECRETS, "pm20270115r._domainkey.alias.test", other_secrets),
+    (codes.SECRETS_DIFFER, "mx2.host.test", lambda node: told(node, "1:0123456789abcdef")),
+    (codes.SECRETS_UNSAID, "mx2.host.test", lambda node: told(node, None)),
+    (codes.SECRETS_WAITING, "keys.file", own_secrets),
     (codes.SOCKET_RIGHTS, "gate.sock, postfix", lambda node: node.rights(access._CONNECT)),
     (codes.PROC, "/proc", lambda node: node.rights(access._PARENT)),
     (codes.PIPE_CLIENT, "rights", lambda node: node.rights(access._CLIENT)),
@@ -191,14 +211,17 @@ CASES: list[tuple[Code, str, Callable[[Node], object]]] = [
 
 def found(node: Node) -> list[tuple[str, str]]:
     """Codes and places. What can't be looked at for the fault's sake (PM001) is left out."""
-    told = json.loads(node.site.run("doctor", "--only", "node", "--json").stdout)["findings"]
+    done = node.site.run("doctor", "--only", "node", "--json")
     failed = examination.CHECK_FAILED.id
-    return [(one["code"], one["where"]) for one in told if one["code"] != failed]
+    findings = json.loads(done.stdout)["findings"]
+    return [(one["code"], one["where"]) for one in findings if one["code"] != failed]
 
 
 def test_silent_on_a_node_that_is_right(node: Node) -> None:
-    told = node.site.run("doctor", "--only", "node")
-    assert told.stdout == "nothing is wrong (node)\n"
+    with node.runtime as runtime:
+        publish_fingerprint(node.site.folder, runtime.keys)
+        told(node, runtime.keys.fingerprint)
+    assert node.site.text("doctor", "--only", "node") == "nothing is wrong (node)\n"
 
 
 @pytest.mark.parametrize(("code", "where", "spoil"), CASES, ids=[case[0].id for case in CASES])

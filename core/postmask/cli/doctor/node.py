@@ -30,6 +30,18 @@ def _secrets(runtime: Runtime) -> Iterator[Finding]:
     yield from secrets.lint(runtime.keys, found)
 
 
+def _fingerprints(runtime: Runtime) -> Iterator[Finding]:
+    from postmask.doctor import secrets
+    from postmask.keys.fingerprint import published_fingerprint
+    from postmask.store.admin import nodes
+
+    with runtime.reading() as session:
+        known = {one.name: one.keys for one in nodes.listing(session)}
+    known.pop(runtime.settings.node.name, None)
+    here = published_fingerprint(runtime.settings.spool.folder)
+    yield from secrets.compare(secrets.Said(runtime.keys.fingerprint, here, known))
+
+
 GROUP = Group(
     "node",
     "Postmask itself on this node: keys, database, replica, spool, disks, programs and spam engines.",
@@ -38,6 +50,7 @@ GROUP = Group(
     (
         *map(_of, checks.PARTS),
         Check("secrets", _secrets),
+        Check("fingerprints", _fingerprints),
         Check("sockets", access.sockets),
         Check("pipe client", access.client),
     ),
