@@ -70,8 +70,10 @@ def attach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
     is asked before it is written. Afterwards each listener is talked to: if one doesn't answer as before,
     everything is put back. A second call changes nothing.
 
-    What stands in the way is told, with the choice to make: exit status 69, and nothing is changed.
+    What stands in the way is told, with the choice to make: exit status 69, and nothing is changed. Told is
+    also soft_bounce, and a /proc in which the pipe client doesn't see Postfix (hidepid).
     """
+    from postmask.cli.doctor import access
     from postmask_postfix import client
     from postmask_postfix.attachment.attach import attach as attach_now
 
@@ -84,7 +86,8 @@ def attach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
     except client.ClientError as error:
         raise CommandError(str(error), os.EX_UNAVAILABLE) from error
     done = attach_now(request)
-    told = {"config_dir": request.config_dir, "changed": done.changed, "notes": done.notes}
+    hidden = [f"{one.what}. {one.code.why} {one.advice}" for one in access.hidden(runtime)]
+    told = {"config_dir": request.config_dir, "changed": done.changed, "notes": [*done.notes, *hidden]}
     if runtime.output.json:
         return runtime.output.record({**told, "domains": request.domains})
     runtime.output.say(
@@ -92,7 +95,7 @@ def attach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
         if done.changed
         else f"Postmask was attached to the Postfix in {request.config_dir} already; nothing is changed"
     )
-    for note in done.notes:
+    for note in (*done.notes, *hidden):
         runtime.output.say(note)
     return None
 

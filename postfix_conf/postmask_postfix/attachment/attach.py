@@ -27,6 +27,7 @@ from postmask_postfix.attachment.collisions import Collision
 from postmask_postfix.attachment.dialogue import Answers
 from postmask_postfix.attachment.journal import Journal, State
 from postmask_postfix.attachment.listeners import Listener
+from postmask_postfix.attachment.notices import notices
 from postmask_postfix.attachment.plan import Configuration, Record, Wanted
 from postmask_postfix.attachment.site import Site
 from postmask_postfix.commands import PostfixError
@@ -87,6 +88,7 @@ def attach(request: Request) -> Done:
         notes = [recovered] if recovered else []
         now = change.read(config_dir)
         there, wanted = _planned(request, now)
+        notes += notices(there, now)
         earlier = journals.read(config_dir)
         record = Record(_original(now, earlier), wanted)
         if wanted == now:

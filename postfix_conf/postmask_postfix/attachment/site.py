@@ -32,6 +32,7 @@ _WANTED = (
     "smtpd_upstream_proxy_protocol",
     "postscreen_upstream_proxy_protocol",
     "master_service_disable",
+    "soft_bounce",
     "relay_domains",
     *OWN_DOMAINS,
     *REWRITING,

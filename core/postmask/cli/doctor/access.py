@@ -57,7 +57,14 @@ def client(runtime: Runtime) -> Iterator[Finding]:
         return
     if trouble := tried(settings.pipe_user, Path("/"), _CLIENT, str(settings.pipe_folder)):
         yield codes.PIPE_CLIENT.at("rights", f"{settings.pipe_user} can't run it: {trouble}")
-    elif trouble := tried(settings.pipe_user, Path("/"), _PARENT):
+    else:
+        yield from hidden(runtime)
+
+
+def hidden(runtime: Runtime) -> Iterator[Finding]:
+    """Whether pipe(8) is hidden from the pipe client in /proc. For root, who can be that user."""
+    settings = runtime.settings.postfix
+    if settings.door == "pipe" and (trouble := tried(settings.pipe_user, Path("/"), _PARENT)):
         yield codes.PROC.at("/proc", f"{settings.pipe_user} can't read of its parent: {trouble}")
 
 

@@ -1,0 +1,29 @@
+"""`postmask postfix attach` tells of a /proc in which the pipe client will not see Postfix."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from cli_site import Site
+from postmask.cli.doctor import access
+from postmask_postfix import client
+from postmask_postfix.attachment import attach
+from postmask_postfix.attachment.attach import Done
+
+
+@pytest.mark.parametrize(("door", "notes"), [("pipe", 2), ("lmtp", 1)])
+def test_a_hidden_proc_is_told_at_once(
+    bare: Site, monkeypatch: pytest.MonkeyPatch, door: str, notes: int
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(client, "install", lambda _folder: None)
+    monkeypatch.setattr(attach, "attach", lambda _request: Done(changed=True, notes=("a note",)))
+    monkeypatch.setattr(access, "tried", lambda *_: "No such file or directory")
+    bare.config.write_text(bare.config.read_text().replace("[postfix]\n", f'[postfix]\ndoor = "{door}"\n'))
+    told = bare.json("postfix", "attach")["notes"]
+    assert len(told) == notes
+    assert told[0] == "a note"
+    assert all("can't read of its parent" in note and "hidepid" in note for note in told[1:])
+    assert all(note in bare.text("postfix", "attach") for note in told)
