@@ -6,11 +6,15 @@ import contextlib
 import json
 from collections.abc import Callable
 
-from faults import killed
+import pytest
+
 from postmask.clock import SystemClock
 from postmask.config import load
 from postmask.spool import Outcome, Spool
 from service import Service
+
+pytestmark = pytest.mark.parametrize("service", ["sqlite-pipe"], indirect=True)
+"""One form is enough: what stops a message on its way is played in tests/unit/doctor."""
 
 MARK = "postmask-doctor-"
 
@@ -54,13 +58,3 @@ def test_a_message_to_an_alias_comes_to_its_mailbox(service: Service) -> None:
     assert b"\nSubject: A test of the way of the mail\r\n" in mail.content
     assert service.lab.postmask("contact", "list", owned.alias) == []
     assert sent(service, f"no-{owned.alias}") == ["PM601"]
-
-
-DEAD = {"faulty-pipe": ("forwarder", "PM608"), "faulty-lmtp": ("milter-scan", "PM607")}
-
-
-def test_where_a_program_is_gone_it_is_said_which(faulty: Service) -> None:
-    program, code = DEAD[faulty.name]
-    with killed(faulty, program):
-        assert sent(faulty) == [code]
-    assert sent(faulty) == []
