@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import smtplib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.utils import parseaddr
@@ -27,6 +28,7 @@ from postmask.auth.dkim import public_record
 from trees import tree, wheel, wheelhouse
 from world import World, outside
 
+_PATIENCE = 300.0
 _RECORD = re.compile(r"(\S+)\. IN TXT (.*)")
 
 
@@ -70,6 +72,29 @@ class Lab:
         assert dkim_judges.dkimpy(reply, records)
         assert parseaddr(message_from_bytes(reply)["From"])[1] == "shop@alias.test"
         assert b"real.test" not in reply
+
+    def postmask(self, mx: str, *words: str) -> str:
+        """What our command line on a mail exchanger says."""
+        return self.hosts[mx].run("/opt/postmask/bin/postmask", *words).stdout
+
+    def verdict(self, mx: str, recipient: str) -> int:
+        """What a mail exchanger says to this recipient, three digits."""
+        address = self.world.wire.address(mx)
+        with (
+            self.world.wire.inside("out"),
+            smtplib.SMTP(address, 25, "out.test", timeout=_PATIENCE) as connection,
+        ):
+            connection.ehlo()
+            connection.mail("bob@example.com")
+            return connection.rcpt(recipient)[0]
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Fails with what was waited for."""
+    limit = time.monotonic() + _PATIENCE
+    while not holds():
+        assert time.monotonic() < limit, f"waited for {what}"
+        time.sleep(0.5)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ Mail for example.com and real.test goes to "out", which may send for both by SPF
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import smtplib
 import socket
@@ -68,6 +69,9 @@ def outside(wire: Network) -> Iterator[World]:
         ends.callback(nameserver.close)
         for host in wire.hosts:
             nameserver.record(f"{host if '.' in host else f'{host}.test'}. IN A {wire.address(host)}")
+        # Who hasn't a name for his address looks like a spammer.
+        pointer = ipaddress.ip_address(wire.address("out")).reverse_pointer
+        nameserver.record(f"{pointer}. IN PTR out.test.")
         for name in _STRANGERS:
             nameserver.record(f"{name}. IN MX 10 out.test.")
             nameserver.txt(name, f"v=spf1 ip4:{wire.address('out')} -all")
