@@ -219,7 +219,7 @@ def test_spam_policies_are_followed(truth: Truth, node: ReplicaNode) -> None:
 
 
 def test_a_truth_of_before_spam_policies_is_followed_until_it_is_upgraded(
-    truth: Truth, node: ReplicaNode
+    truth: Truth, node: ReplicaNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = node.directory()
     with truth.engine.begin() as connection:
@@ -237,6 +237,8 @@ def test_a_truth_of_before_spam_policies_is_followed_until_it_is_upgraded(
     truth.do(policies.change, Target(domain="alias.test"), {"mark": 0.5}, SpamRules())
     wanted = Found((SpamPolicy("domain", mark=0.5),))
     wait_for(lambda: directory.spam_policies(found.value) == wanted, "the policy, in the rights of before")
+    word = f"its schema was 0004 and is {schema.wanted_revision()}"
+    wait_for(lambda: word in caplog.text, "the agent's word on its new copy")
 
 
 def test_a_replica_of_before_spam_policies_serves(truth: Truth, node: ReplicaNode) -> None:

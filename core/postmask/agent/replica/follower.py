@@ -122,7 +122,10 @@ class Follower:
             return "there is none"
         self._inspect()
         mine = self._replica.standing
-        if others := mine.identity.differences(standing.identity):
+        others = mine.identity.differences(standing.identity)
+        if others == ("revision",):
+            return f"its schema was {mine.identity.revision} and is {standing.identity.revision}"
+        if others:
             return f"the database is another one: {', '.join(others)}"
         if mine.change > standing.number:
             return "the database has gone back"
