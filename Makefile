@@ -5,6 +5,8 @@
 #   make test TESTS=tests/unit PYTEST_ARGS=-x
 #   make lint               linters, types and layers only
 #   make test-ansible       the plays, on Debian 12 and 13 booted from root trees, which are made once (minutes)
+#   make fixtures           attach, sync and detach killed at every step on every kind of host, and our programs
+#                           and the database out on each of them; `make test` has a choice of it
 #   make soak [SOAK_MESSAGES=10000] [SOAK_SEED=1]
 #                           messages by the thousand while everything is killed at random, and the
 #                           spam engine is frozen for two minutes
@@ -23,7 +25,7 @@ BIN := .venv/bin
 TESTS ?=
 PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test lint checks test-ansible soak bench bench-database bench-directory bench-spam bench-nodes wheel lock clean
+.PHONY: help demo test lint checks test-ansible fixtures soak bench bench-database bench-directory bench-spam bench-nodes wheel lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -55,6 +57,10 @@ endif
 test-ansible:
 	@scripts/bootstrap ansible
 	$(BIN)/pytest -q -s --timeout 3600 $(or $(TESTS),tests/ansible)
+
+fixtures:
+	@scripts/bootstrap test
+	FIXTURES_ALL=1 $(BIN)/pytest $(PYTEST_ARGS) tests/e2e/test_attach.py
 
 soak:
 	@scripts/bootstrap test

@@ -1,40 +1,115 @@
-"""Attached to hosts of all kinds and detached again, with the real Postfix and our real programs."""
+"""Attached to hosts of all kinds and detached again, with the real Postfix and our real programs.
+
+    FIXTURES_ALL=1 pytest tests/e2e/test_attach.py          as `make fixtures` does
+    FIXTURES_SEED=7 pytest tests/e2e/test_attach.py
+
+On its way attach, sync and detach are killed, once each at a step that the seed chooses (0, always the same,
+if none is set), and on some of the hosts our programs and the database fail; with FIXTURES_ALL at every step,
+and on all of them.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
 import smtplib
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import fatal_attach
+import relaying
 import sites
+import without_us
+from postgres import Cluster
 from postmask_postfix.instance import Instance
 from postmask_postfix.lab.postfix import free_port
 from sites import Site
 
+EVERYTHING = bool(os.environ.get("FIXTURES_ALL"))
+SEED = os.environ.get("FIXTURES_SEED", "0")
+WITHOUT_US, ON_POSTGRES = (sites.FINE if EVERYTHING else names for names in (["submission"], ["debian"]))
+OPPOSITE = {"attach": "detach", "sync": "sync", "detach": "attach"}
 
+
+@pytest.mark.timeout(3000 if EVERYTHING else 600)
 @pytest.mark.parametrize("name", sites.FINE)
-def test_attached_and_detached_the_host_s_mail_flows_as_before(name: str) -> None:
-    with sites.running(name) as site:
+def test_attached_and_detached_the_host_s_mail_flows_as_before(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    dice = random.Random(f"{SEED} {name}")
+    cluster: Cluster | None = request.getfixturevalue("faulty_cluster") if name in ON_POSTGRES else None
+    with sites.running(name, database=cluster.fresh() if cluster else None) as site:
         before = site.hashes()
         site.send_own("before")
-        told = site.postmask("postfix", "attach")
+        assert not relaying.accepted(site)
+        told = _killed(site, "attach", dice)
         assert told["changed"], told
-        site.send_own("attached")
-        assert site.send("SMTP", f"nosuch@{sites.DOMAIN}", "unknown", inside=True) == 550
-        assert site.send("SMTP", f"shop@{sites.DOMAIN}", "ours", inside=True) == 250
-        site.await_title("ours", "me@real.test")
-        attached = site.hashes()
-        assert not site.postmask("postfix", "attach")["changed"]
-        assert site.hashes() == attached
+        _is_attached(site)
+        if name == "postscreen":
+            _knows_newcomers(site)
+        _killed(site, "sync", dice)
         assert site.postmask("postfix", "status")["standing"] == "attached"
-        done = site.postmask("postfix", "detach")
+        assert not relaying.accepted(site)
+        if cluster:
+            without_us.without_database(site, cluster)
+        if name in WITHOUT_US:
+            without_us.hung(site)
+            without_us.dead_and_gone(site)
+        done = _killed(site, "detach", dice)
         assert done["identical"], done
         assert site.hashes() == before
         site.send_own("detached")
         assert "fatal" not in site.log()
+
+
+def _is_attached(site: Site) -> None:
+    """Our mail and the host's flow, and a second call changes nothing."""
+    site.send_own("attached")
+    assert site.send("SMTP", f"nosuch@{sites.DOMAIN}", "unknown", inside=True) == 550
+    assert site.send("SMTP", f"shop@{sites.DOMAIN}", "ours", inside=True) == 250
+    site.await_title("ours", "me@real.test")
+    attached = site.hashes()
+    assert not site.postmask("postfix", "attach")["changed"]
+    assert site.hashes() == attached
+
+
+def _knows_newcomers(site: Site) -> None:
+    """A client that postscreen has never seen is turned away once, and then answered as everybody is."""
+    newcomer: dict[str, Any] = {"inside": True, "source": "127.0.0.9"}
+    assert site.rcpt("SMTP", f"shop@{sites.DOMAIN}", **newcomer) == 450
+    site.wait_for(lambda: site.rcpt("SMTP", f"nosuch@{sites.DOMAIN}", **newcomer) == 550, "550")
+    assert site.send("SMTP", f"shop@{sites.DOMAIN}", "a newcomer's", **newcomer) == 250
+    site.await_title("a newcomer's", "me@real.test")
+
+
+def _killed(site: Site, verb: str, dice: random.Random) -> Any:
+    """The call is killed on its way, and Postfix works with what lies there; the next one makes it good."""
+    steps = range(1, fatal_attach.STEPS[verb] + 1)
+    for number, step in enumerate(steps if EVERYTHING else [dice.choice(steps)]):
+        with _noted(f"{verb} was killed at step {step} (FIXTURES_SEED={SEED})"):
+            if number:
+                site.postmask("postfix", OPPOSITE[verb])
+            assert fatal_attach.dies(step, verb, site.postfix, site.instance.queue / "postmask")
+            site.instance.run("reload")
+            site.ask_own()
+            done = site.postmask("postfix", verb)
+    return done
+
+
+@contextlib.contextmanager
+def _noted(circumstances: str) -> Iterator[None]:
+    """Tells them where the block fails."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(circumstances)
+        raise
 
 
 def test_another_instance_hands_our_mail_to_the_same_forwarder() -> None:

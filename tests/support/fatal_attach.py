@@ -20,6 +20,9 @@ from postmask_postfix import commands, generation, render, sync
 from postmask_postfix.attachment import attach, detach, dialogue, journal
 from postmask_postfix.settings import SettingsContext
 
+STEPS = {"attach": 12, "sync": 4, "detach": 9}
+"""How many there are on every host. (attach may ask its listeners more than twice.)"""
+
 CONTEXT = SettingsContext(door="pipe", pipe_argv=render.pipe_argv("/usr/lib/postmask"), pipe_user="nobody")
 
 
