@@ -69,11 +69,13 @@ def test_attached_and_detached_the_host_s_mail_flows_as_before(
 
 
 def _is_attached(site: Site) -> None:
-    """Our mail and the host's flow, and a second call changes nothing."""
+    """Our mail and the host's flow, ours comes home if it bounces, and a second call changes nothing."""
     site.send_own("attached")
     assert site.send("SMTP", f"nosuch@{sites.DOMAIN}", "unknown", inside=True) == 550
     assert site.send("SMTP", f"shop@{sites.DOMAIN}", "ours", inside=True) == 250
-    site.await_title("ours", "me@real.test")
+    sender = site.await_title("ours", "me@real.test").sender
+    assert sender.endswith(f"@{sites.DOMAIN}")
+    assert site.rcpt("SMTP", sender, inside=True) == 250
     attached = site.hashes()
     assert not site.postmask("postfix", "attach")["changed"]
     assert site.hashes() == attached

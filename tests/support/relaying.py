@@ -36,7 +36,7 @@ RECIPIENTS = (
 )
 _IN_A_SESSION = 7
 """Below smtpd_soft_error_limit, from which on smtpd is slow to answer."""
-_NO_LISTENERS = ("SINK", "FILTER", "NOBODY")
+_NO_LISTENERS = ("SINK", "FILTER", "NOBODY", "SRS", "UNSRS")
 
 
 def accepted(site: Site) -> list[Attempt]:

@@ -28,7 +28,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from lab import IDLE, Lab, lab
+from lab import IDLE, Delivered, Lab, lab
+from played_srs import played_srs
 from postmask_postfix.attachment import entries as files
 from postmask_postfix.attachment.plan import Configuration
 from postmask_postfix.instance import Instance, cool
@@ -197,7 +198,8 @@ class Site(Lab):
             assert took < seconds, (mail, took)
         for number, mail in mails:
             if mail.get("arrives"):
-                self.await_title(f"{subject} {number}", mail["arrives"])
+                arrived = self.await_title(f"{subject} {number}", mail["arrives"])
+                assert arrived.sender.startswith(mail.get("sender", "")), arrived.sender
 
     def ask_own(self) -> None:
         """The same as far as RCPT."""
@@ -205,16 +207,21 @@ class Site(Lab):
             answer = self.rcpt(mail["listener"], mail["to"], inside=mail.get("inside", False))
             assert answer == mail["answer"], (mail, self.log()[-2000:])
 
-    def await_title(self, title: str, recipient: str) -> None:
-        """Until the sink has a message with that subject for that recipient."""
+    def await_title(self, title: str, recipient: str) -> Delivered:
+        """The first message at the sink with that subject for that recipient."""
         wanted = f"\nSubject: {title}\r\n".encode()
-        self.wait_for(
-            lambda: any(
-                wanted in b"\n" + mail.content and recipient in mail.recipients for mail in self.delivered()
-            ),
-            f"{title} to {recipient}\n{self.log()[-3000:]}",
-            60,
-        )
+
+        def arrived() -> Delivered | None:
+            found = (
+                mail
+                for mail in self.delivered()
+                if wanted in b"\n" + mail.content and recipient in mail.recipients
+            )
+            return next(found, None)
+
+        mail = self.wait_for(arrived, f"{title} to {recipient}\n{self.log()[-3000:]}", 60)
+        assert isinstance(mail, Delivered)
+        return mail
 
 
 _HERE = (
@@ -237,6 +244,8 @@ def running(name: str, *, idle: bool = False, **options: Any) -> Iterator[Site]:
         with contextlib.ExitStack() as neighbours:
             if "FILTER" in site.ports:
                 neighbours.enter_context(_filter(site.ports))
+            if "SRS" in site.ports:
+                neighbours.enter_context(played_srs(site.ports["SRS"], site.ports["UNSRS"]))
             if "NOBODY" in site.ports:
                 neighbours.enter_context(_nobody(site.ports["NOBODY"]))
             site.become()
