@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import time
 
 from faults import Watch, await_flow, kill_daemons, message
 from service import Service
@@ -30,22 +29,19 @@ def test_whoever_dies_in_the_middle_the_whole_message_arrives_once(faulty: Servi
         faulty.send("bob@example.com", [owned.alias], message(owned.alias, body=body))
         _await_pause(faulty, passed)
         kill_daemons(faulty, faulty.lab.described["door"])
-        _pass_the_rest(faulty, passed)
-
         # So near the end that pipe(8) has written all of it.
-        passed.stop(after=SIZE - 20_000)
+        _pass_the_rest(faulty, passed, SIZE - 20_000)
+
         _await_pause(faulty, passed)
         kill_daemons(faulty, faulty.lab.described["door"])
-        _pass_the_rest(faulty, passed)
+        _pass_the_rest(faulty, passed, SIZE // 2)
 
-        passed.stop(after=SIZE // 2)
         _await_pause(faulty, passed)
         faulty.lab.run("postfix", "-c", str(faulty.lab.postfix), "stop")
-        _pass_the_rest(faulty, passed)
+        _pass_the_rest(faulty, passed, SIZE // 2)
         assert faulty.mail_for(owned.mailbox) == []
         faulty.lab.up()
 
-        passed.stop(after=SIZE // 2)
         _await_pause(faulty, passed)
         faulty.lab.send_signal("forwarder", signal.SIGKILL)
         passed.go_on()
@@ -93,20 +89,18 @@ def _drop_kept_connections(faulty: Service) -> None:
 
 def _await_pause(faulty: Service, passed: Passage) -> None:
     """Until the message is stopped on its way; a deferred one is tried again."""
-    tried = time.monotonic()
-
-    def paused() -> bool:
-        nonlocal tried
-        if time.monotonic() - tried > 1.0:
-            faulty.lab.flush()
-            tried = time.monotonic()
-        return passed.paused.is_set()
-
-    faulty.lab.wait_for(paused, "the pause", 60.0)
+    faulty.lab.wait_retrying(passed.paused.is_set, "the pause")
 
 
-def _pass_the_rest(faulty: Service, passed: Passage) -> None:
-    """Let through what was sent before the death, and wait until the forwarder has thrown it away."""
-    passed.go_on()
-    faulty.lab.wait_for(lambda: not passed.open, "the end of the connection")
-    assert "hung up within a message" in faulty.lab.program_log("forwarder").splitlines()[-1]
+def _pass_the_rest(faulty: Service, passed: Passage, after: int) -> None:
+    """Let through what was sent before the death, and wait until the forwarder has thrown it away.
+
+    after: where the next try is stopped, which may be there already.
+    """
+
+    def thrown_away() -> int:
+        return faulty.lab.program_log("forwarder").count("hung up within a message")
+
+    before = thrown_away()
+    passed.stop(after=after)
+    faulty.lab.wait_for(lambda: thrown_away() > before, "the forwarder's word on half a message")

@@ -170,6 +170,7 @@ class FakeReinjection(_Answering):
 class Passage(_Listener):
     """Stands before a Unix socket and passes octets both ways; can be told to stop and to go on.
 
+    A connection stops once at most.
     pause_after: octets of one connection towards the server after which nothing is passed any more.
     pause_at: what in the server's answers isn't passed on, nor what follows it, until go_on().
     heard_as: pattern → what is passed on instead of a server's answer that it matches.
@@ -186,10 +187,11 @@ class Passage(_Listener):
         super().__init__(path)
 
     def stop(self, *, after: int | None = None, at: bytes | None = None) -> None:
-        """Arm the pause."""
+        """Arm the pause. A connection that has stopped before passes the rest; the next one stops here."""
         self.paused.clear()
-        self._going.clear()
+        going, self._going = self._going, threading.Event()
         self.pause_after, self.pause_at = after, at
+        going.set()
 
     def go_on(self) -> None:
         """Pass all that waits, and stop no more."""
@@ -201,10 +203,11 @@ class Passage(_Listener):
             server.connect(str(self._target))
             back = threading.Thread(target=self._pass_back, args=(server, connection), daemon=True)
             back.start()
-            passed = 0
+            passed, stopped = 0, False
             while chunk := connection.recv(16_384):
                 passed += len(chunk)
-                if self.pause_after is not None and passed > self.pause_after:
+                if not stopped and self.pause_after is not None and passed > self.pause_after:
+                    stopped = True
                     self._wait()
                 server.sendall(chunk)
             with contextlib.suppress(OSError):
@@ -212,9 +215,11 @@ class Passage(_Listener):
             back.join()
 
     def _pass_back(self, server: socket.socket, connection: socket.socket) -> None:
+        stopped = False
         with contextlib.suppress(OSError):
             while chunk := server.recv(16_384):
-                if self.pause_at is not None and self.pause_at in chunk:
+                if not stopped and self.pause_at is not None and self.pause_at in chunk:
+                    stopped = True
                     self._wait()
                 for pattern, instead in self.heard_as.items():
                     chunk = re.sub(pattern, instead, chunk)
@@ -222,8 +227,9 @@ class Passage(_Listener):
             connection.shutdown(socket.SHUT_WR)
 
     def _wait(self) -> None:
+        going = self._going
         self.paused.set()
-        assert self._going.wait(120), "nobody told the passage to go on"
+        assert going.wait(120), "nobody told the passage to go on"
 
 
 @contextlib.contextmanager
