@@ -104,6 +104,7 @@ def test_a_disabled_alias_is_refused_within_a_second(pair: Pair) -> None:
 
 def test_a_sender_met_on_both_is_one_contact(pair: Pair) -> None:
     talk = start(pair.first)
+    pair.second.lab.await_replica()
     content = f"From: {talk.contact}\r\nTo: {talk.owned.alias}\r\nSubject: again\r\n\r\n".encode()
     pair.second.send(talk.contact, [talk.owned.alias], content)
     (mail,) = pair.second.await_mail_for(talk.owned.mailbox)
@@ -150,6 +151,7 @@ def drained_at(pair: Pair) -> Any:
 @pytest.mark.usefixtures("resumed")
 def test_a_node_is_drained_by_hand(pair: Pair) -> None:
     second, owned = pair.second, pair.first.alias()
+    second.lab.await_replica()
     assert said_of(second, owned.alias) == "250"
     second.lab.postmask("node", "drain")
     known = len(second.mail_for(OTHER))
@@ -181,6 +183,7 @@ def test_a_node_is_drained_by_another(pair: Pair) -> None:
 @pytest.mark.usefixtures("resumed")
 def test_what_is_in_the_queue_of_a_drained_node_is_delivered(pair: Pair) -> None:
     second, owned = pair.second, pair.first.alias()
+    second.lab.await_replica()
     second.lab.await_empty_queue()
     second.lab.send_signal("forwarder", signal.SIGKILL)
     try:
