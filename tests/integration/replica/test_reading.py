@@ -17,7 +17,7 @@ from postmask.store.admin import aliases, domains
 from replica_node import ReplicaNode, node_url, wait_for
 from truth import KEYS, Truth, made
 
-SLACK = 1.0
+SLACK = 2.0
 OUTAGES: dict[str, Callable[[Cluster], AbstractContextManager[None]]] = {
     "stopped": lambda cluster: cluster.stopped(),
     "frozen": lambda cluster: cluster.frozen(),
