@@ -68,4 +68,5 @@ def counted(request: pytest.FixtureRequest, names: Nameserver) -> Iterator[Servi
     cluster: postgres_server.Cluster = request.getfixturevalue("postgres")
     database = cluster.fresh() if door == "lmtp" else None
     with lab(door=door, database=database, nameserver=names.text, programs=fatal_steps.COMMANDS) as running:
+        running.await_forwarder()
         yield Service(f"counted-{door}", running, names)

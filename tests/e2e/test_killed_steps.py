@@ -6,7 +6,6 @@ The steps are the same behind either door, so the second door gets those at whic
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from faults import (
     main_cf,
     message,
     subjects,
+    taken_as,
 )
 from lab import lab
 from nameserver import Nameserver
@@ -59,6 +59,7 @@ class Shared:
 def fatal_pipe(names: Nameserver) -> Iterator[Service]:
     """A service whose forwarder and agent can be told where to die; the pipe door, on SQLite."""
     with lab(door="pipe", nameserver=names.text, programs=fatal_steps.COMMANDS) as running:
+        running.await_forwarder()
         made = Service("fatal-pipe", running, names)
         with main_cf(made, **PATIENT_MASTER):
             yield made
@@ -69,6 +70,7 @@ def fatal_lmtp(names: Nameserver, postgres: Cluster) -> Iterator[Service]:
     """The same by the lmtp door, on Postgres."""
     database = postgres.fresh()
     with lab(door="lmtp", database=database, nameserver=names.text, programs=fatal_steps.COMMANDS) as running:
+        running.await_forwarder()
         made = Service("fatal-lmtp", running, names)
         with main_cf(made, **PATIENT_MASTER):
             yield made
@@ -134,7 +136,7 @@ def test_postfix_with_mail_flowing(fatal: Service, victim: str) -> None:
     assert sorted(set(await_flow(fatal, owned.mailbox, len(names)))) == names
     resent = fatal.lab.program_log("forwarder")[logged:].count(" resend ")
     arrived = fatal.mail_for(owned.mailbox)
-    copies = Counter(_copy(mail.content) for mail in arrived)
+    copies = Counter(map(taken_as, arrived))
     assert len(copies) - len(names) <= resent, "a copy was made again, and the log doesn't say so"
     if victim not in DELIVERERS:
         assert len(arrived) == len(copies), copies.most_common(3)
@@ -150,13 +152,6 @@ def _kill_waiting(service: Service, victim: str) -> int:
         return kill_daemons(service, victim)
 
     return int(service.lab.wait_for(hit, f"a {victim} to kill"))
-
-
-def _copy(content: bytes) -> str:
-    """The queue id under which Postfix took a finished copy: the newest Received has it."""
-    found = re.search(rb"^Received: [^;]* with ESMTP id ([0-9A-Za-z]+)", content)
-    assert found, content
-    return found[1].decode()
 
 
 def _shared(service: Service) -> Shared:

@@ -52,12 +52,7 @@ def owners_reply(talk: Conversation, form: str, lines: int = 1) -> bytes:
 
 def arrives_once(service: Service, talk: Conversation, queue_id: str) -> None:
     """Let Postfix try again, until it has nothing more to do."""
-
-    def gone() -> bool:
-        service.lab.flush()
-        return service.queued(queue_id) is None
-
-    service.lab.wait_for(gone, "the end of the deferral")
+    service.lab.wait_retrying(lambda: service.queued(queue_id) is None, "the end of the deferral")
     (mail,) = service.await_mail_for(talk.contact)
     assert talk.owned.mailbox.encode() not in mail.content
     assert len(service.mail_for(talk.contact)) == 1

@@ -74,7 +74,7 @@ def rig(running: tuple[Service, FlawedEngine, FlawedEngine]) -> Iterator[Rig]:
     with handed_over(service) as forwarder:
         yield Rig(service, forwarder, spamd, rspamd)
         # What came late would be another test's question, or the real forwarder's.
-        service.lab.wait_for(lambda: not service.lab.queue(), "an empty queue")
+        service.lab.await_empty_queue()
 
 
 def test_spam_and_ham_are_told_apart(rig: Rig) -> None:

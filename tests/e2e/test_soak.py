@@ -101,13 +101,7 @@ def _mailboxes(service: Service) -> dict[str, tuple[str, ...]]:
 
 def _await_calm(service: Service) -> None:
     """All is tried again until nothing is left."""
-
-    def empty() -> bool:
-        if service.lab.queue():
-            service.lab.flush()
-        return not service.lab.queue()
-
-    service.lab.wait_for(empty, "an empty queue", PATIENCE)
+    service.lab.wait_retrying(lambda: not service.lab.queue(), "an empty queue", PATIENCE)
     await_empty_outbox(service)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from faults import message
+from faults import message, taken_as
+from lab import Delivered
 from service import Service
 
 
@@ -15,12 +16,19 @@ def told(service: Service, wanted: str) -> list[dict[str, Any]]:
     return steps
 
 
+def arrived(service: Service, mailbox: str, taken: str) -> Delivered:
+    """A message at its mailbox, with nothing left for Postfix to say of it, nor of the copy."""
+    (mail,) = service.await_mail_for(mailbox)
+    service.await_done(taken)
+    service.await_done(taken_as(mail))
+    return mail
+
+
 def test_the_same_story_from_each_of_its_ends(service: Service) -> None:
     owned = service.alias()
     content = message(owned.alias)
     taken = service.send("bob@example.com", [owned.alias, "nobody@alias.test"], content).queue_id
-    (mail,) = service.await_mail_for(owned.mailbox)
-    service.await_done(taken)
+    mail = arrived(service, owned.mailbox, taken)
     wrapped = re.search(rb"^Message-ID: (<[^>]+>)", mail.content, re.M | re.I)
     original = re.search(rb"^Message-ID: (<[^>]+>)", content, re.M)
     assert wrapped
@@ -47,8 +55,7 @@ def test_what_a_stranger_writes_brings_nothing_into_anothers_story(service: Serv
     """A Message-ID that imitates the key, the queue id and the lines of another message."""
     owned, other = service.alias(), service.alias()
     taken = service.send("bob@example.com", [owned.alias], message(owned.alias)).queue_id
-    service.await_mail_for(owned.mailbox)
-    service.await_done(taken)
+    arrived(service, owned.mailbox, taken)
     before = told(service, taken)
     key = re.search(r"orig_queue_id=([0-9a-f]{64})", str(before))
     assert key

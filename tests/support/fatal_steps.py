@@ -52,6 +52,7 @@ def dying(running: Lab, program: str, step: str) -> Iterator[None]:
     (pid,) = running.described["pids"][program]
     running.wait_for(lambda: not processes.alive(pid), f"the end of the {program}")
     running.up()
+    running.await_forwarder()
 
 
 def come_to(step: str) -> None:

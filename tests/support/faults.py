@@ -51,20 +51,20 @@ def subject(mail: Delivered) -> str:
     return found[1].decode() if found else ""
 
 
+def taken_as(mail: Delivered) -> str:
+    """The queue id under which Postfix took the finished copy: the newest Received has it."""
+    found = re.search(rb"^Received: [^;]* with ESMTP id ([0-9A-Za-z]+)", mail.content)
+    assert found, mail.content
+    return found[1].decode()
+
+
 def await_flow(service: Service, mailbox: str, count: int, seconds: float = 60.0) -> list[str]:
     """Until the queue has been tried again and is empty, and so many came; their subjects."""
-    tried = float("-inf")
 
     def done() -> bool:
-        nonlocal tried
-        if not service.lab.queue():
-            return len(service.mail_for(mailbox)) >= count
-        if time.monotonic() - tried > 1.0:
-            service.lab.flush()
-            tried = time.monotonic()
-        return False
+        return not service.lab.queue() and len(service.mail_for(mailbox)) >= count
 
-    service.lab.wait_for(done, f"an empty queue and {count} messages for {mailbox}", seconds)
+    service.lab.wait_retrying(done, f"an empty queue and {count} messages for {mailbox}", seconds)
     return subjects(service, mailbox)
 
 
@@ -186,9 +186,11 @@ def _postconf(service: Service, *arguments: str) -> str:
 
 
 def reload(service: Service) -> None:
-    """Postfix reads its files again, at once."""
+    """Postfix reads its files again, at once. (The command returns before master(8) has heard of it.)"""
+    watch = Watch(service.lab)
     cool(service.lab.postfix / "main.cf")
     service.lab.run("postfix", "-c", str(service.lab.postfix), "reload")
+    watch.await_lines(1, "postfix/master", "reload -- version")
 
 
 def kill_daemons(service: Service, name: str) -> int:

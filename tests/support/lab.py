@@ -34,6 +34,7 @@ from postmask.config import load
 from postmask.store.engine import make_engine
 from postmask_postfix import lab as labs
 from postmask_postfix import processes
+from postmask_postfix.lab.readiness import answers
 
 IDLE = dict.fromkeys(("milter-alias", "milter-scan", "forwarder", "agent"), "sleep 100000")
 """Programs that do nothing, for tests of Postfix alone."""
@@ -111,8 +112,27 @@ class Lab:
         self.wait_for(lambda: len(list((self.directory / "sink").glob("*.eml"))) >= count, what, seconds)
         return self.delivered()
 
-    def await_empty_queue(self, seconds: float = 30.0) -> None:
-        self.wait_for(lambda: not self.queue(), "an empty queue", seconds)
+    def wait_retrying(self, condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+        """The same, with what is deferred tried again each second: qmgr skips what it has in hand still."""
+        tried = float("-inf")
+
+        def answer() -> Any:
+            nonlocal tried
+            found = condition()
+            if not found and time.monotonic() - tried > 1.0:
+                self._retry()
+                tried = time.monotonic()
+            return found
+
+        return self.wait_for(answer, what, seconds)
+
+    def await_empty_queue(self) -> None:
+        """Until what is there, an earlier test's too, has come to its end."""
+        self.wait_retrying(lambda: not self.queue(), "an empty queue")
+
+    def await_forwarder(self) -> None:
+        """Until it listens. (Of what was given in a program's place `lab up` expects nothing for long.)"""
+        self.wait_for(lambda: answers(self.described["sockets"]["forwarder"]), "the forwarder", 120.0)
 
     def await_log(self, text: str, seconds: float = 30.0) -> str:
         """The first line of Postfix's log that holds the text."""
@@ -186,6 +206,9 @@ class Lab:
         until = time.monotonic() + 3.0
         while any(map(_just_tried, self.queue())) and time.monotonic() < until:
             time.sleep(0.05)
+        self._retry()
+
+    def _retry(self) -> None:
         self.run("postqueue", "-c", str(self.postfix), "-f")
 
     def send_signal(self, program: str, number: signal.Signals) -> None:
@@ -204,10 +227,16 @@ class Lab:
         self.described = labs.up(labs.LabOptions(self.directory))
 
     def _logs(self) -> str:
-        tails = (
-            f"--- {path.name}\n{processes.tail(path)}" for path in sorted((self.directory / "log").iterdir())
-        )
-        return "\n".join(tails)
+        """For whoever has to find out: the logs' ends, the queue, and where Postfix's processes sleep."""
+        told = [f"--- {path.name}\n{processes.tail(path)}" for path in sorted(self.directory.glob("log/*"))]
+        asked = ["postqueue", "-c", str(self.postfix), "-j"]
+        told += ["--- queue", subprocess.run(asked, capture_output=True, text=True).stdout]
+        for pid in self.described["pids"].get("postfix", [])[:1]:
+            for child in (pid, *processes.children(pid)):
+                with contextlib.suppress(OSError):
+                    asleep = Path(f"/proc/{child}/wchan").read_text()
+                    told.append(f"{processes.name(child)}[{child}] {asleep}")
+        return "\n".join(told)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ import itertools
 import re
 import signal
 import smtplib
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,17 +119,9 @@ class Service:
         return self.mail_for(recipient)
 
     def await_retried(self, recipient: str, count: int = 1, seconds: float = 60.0) -> list[Delivered]:
-        """The same, with what waits tried again and again: qmgr skips what it has in hand still."""
-        tried = float("-inf")
-
-        def come() -> bool:
-            nonlocal tried
-            if time.monotonic() - tried > 1.0:
-                self.lab.flush()
-                tried = time.monotonic()
-            return len(self.mail_for(recipient)) >= count
-
-        self.lab.wait_for(come, f"{count} messages for {recipient}", seconds)
+        """The same, with what waits tried again and again."""
+        what = f"{count} messages for {recipient}"
+        self.lab.wait_retrying(lambda: len(self.mail_for(recipient)) >= count, what, seconds)
         return self.mail_for(recipient)
 
     def await_done(self, queue_id: str, seconds: float = 60.0) -> None:

@@ -54,7 +54,7 @@ def test_what_arrives(door: Lab, forwarder: Path) -> None:
     )
     assert client.protocol == "ESMTP"
     assert client.queue_id is not None
-    assert f"{client.queue_id}: to=<a@alias.test>" in door.log()
+    door.await_log(f"{client.queue_id}: to=<a@alias.test>")
     if door.described["door"] == "pipe":
         assert client.login == "user@example.com"
 

@@ -141,10 +141,9 @@ def test_kept_connections_die_with_postfix(pipe_lab: Lab, reinjector: Reinjector
 
 def test_the_hold_listener(pipe_lab: Lab) -> None:
     hold = Reinjector(Path(pipe_lab.described["sockets"]["hold"]), CLOCK)
-    pipe_lab.await_empty_queue()
     outcome = submit(hold)
     assert isinstance(outcome, Submitted)
-    (queued,) = pipe_lab.queue()
-    assert (queued["queue_id"], queued["queue_name"]) == (outcome.queue_id, "hold")
-    pipe_lab.run("postsuper", "-c", str(pipe_lab.postfix), "-d", "ALL")
+    where = {entry["queue_id"]: entry["queue_name"] for entry in pipe_lab.queue()}
+    assert where[outcome.queue_id] == "hold"
+    pipe_lab.run("postsuper", "-c", str(pipe_lab.postfix), "-d", outcome.queue_id)
     hold.close()
