@@ -15,7 +15,7 @@ import pytest
 import flawed_engine as flaws
 from flawed_engine import Flaw, FlawedEngine, flawed
 from postmask.breaker import Limits
-from postmask.clock import Deadline, SystemClock
+from postmask.clock import Clock, Deadline, SystemClock
 from postmask.spam.engine import Facts
 from postmask.spam.judgement import Reason, Scan
 from postmask.spam.scanner import Installed, Scanner
@@ -35,6 +35,8 @@ class MovedClock(SystemClock):
 
 
 UNBREAKABLE = Limits(failures=1_000)
+SLACK = 2_000
+"""Milliseconds, for a busy machine."""
 
 EVERYWHERE: dict[str, tuple[Flaw, Reason]] = {
     "silent": (flaws.silent, Reason.TIMEOUT),
@@ -73,9 +75,14 @@ def proxy(engine: RunningEngine) -> Iterator[FlawedEngine]:
 
 
 def scanner(
-    folder: Path, *engines: Installed, budget: float = 60.0, limits: Limits = UNBREAKABLE, most: int = 100
+    folder: Path,
+    *engines: Installed,
+    budget: float = 60.0,
+    limits: Limits = UNBREAKABLE,
+    most: int = 100,
+    clock: Clock = CLOCK,
 ) -> Scanner:
-    return Scanner(engines, CLOCK, lambda: False, budget=budget, max_in_flight=most, limits=limits)
+    return Scanner(engines, clock, lambda: False, budget=budget, max_in_flight=most, limits=limits)
 
 
 def scan(asked: Scanner, content: bytes = GTUBE) -> Scan:
@@ -101,7 +108,7 @@ def test_a_flaw_has_its_reason_and_the_next_engine_judges(
     assert found.score is not None
     assert found.score.ratio >= 1.0
     if reason is Reason.TIMEOUT:
-        assert 1_000 <= found.attempts[0].milliseconds < 2_000
+        assert 1_000 <= found.attempts[0].milliseconds < 1_000 + SLACK
     (first, _) = asked.figures().engines
     assert first.failures == {reason.value: 1}
 
@@ -129,7 +136,7 @@ def test_refused_and_hung_at_connect(engine: RunningEngine, tmp_path: Path) -> N
         Reason.REFUSED,
         Reason.CONNECT_TIMEOUT,
     ]
-    assert 300 <= found.attempts[2].milliseconds < 1_300
+    assert 300 <= found.attempts[2].milliseconds < 300 + SLACK
     assert found.score is not None
 
 
@@ -144,7 +151,7 @@ def test_frozen_by_sigstop(engine: RunningEngine, tmp_path: Path) -> None:
     with engine.frozen():
         found = scan(asked)
         assert [attempt.reason for attempt in found.attempts] == [Reason.TIMEOUT, Reason.TIMEOUT]
-        assert found.milliseconds < 2_000
+        assert found.milliseconds < 1_000 + SLACK
         scan(asked)
         assert [one.breaker for one in asked.figures().engines] == ["open", "open"]
     patient = scanner(tmp_path, engine.installed())
@@ -164,7 +171,7 @@ def test_frozen_under_twenty_messages_a_second(engine: RunningEngine) -> None:
         found += [scan(asked) for _ in range(10)]
     rested = [one.milliseconds for one in found if one.attempts[0].reason is Reason.BREAKER_OPEN]
     assert {one.attempts[0].reason for one in found} == {Reason.TIMEOUT, Reason.BREAKER_OPEN}
-    assert all(one.milliseconds < 3_000 for one in found)
+    assert all(one.milliseconds < 2_000 + SLACK for one in found)
     assert statistics.median(rested) < 200
     assert asked.figures().unscanned == {
         "timeout": len(found) - len(rested),
@@ -199,7 +206,7 @@ def test_all_out_takes_no_longer_than_the_budget(
     assert found.score is None
     assert [attempt.reason for attempt in found.attempts[:3]] == [Reason.TIMEOUT] * 3
     assert {attempt.reason for attempt in found.attempts[3:]} == {Reason.NO_TIME}
-    assert 2_000 <= found.milliseconds < 3_000
+    assert 2_000 <= found.milliseconds < 2_000 + SLACK
     assert found.why_unscanned.startswith(f"{engine.name} timeout, ")
 
 
@@ -207,8 +214,9 @@ def test_an_open_breaker_costs_no_time_and_closes_by_a_probe(
     engine: RunningEngine, proxy: FlawedEngine, tmp_path: Path
 ) -> None:
     proxy.flaw = flaws.silent
-    limits = Limits(failures=2, first_rest=1.0, longest_rest=4.0, spread=0.0)
-    asked = scanner(tmp_path, engine.installed(proxy.address, total=0.4), limits=limits)
+    clock = MovedClock()
+    limits = Limits(failures=2, first_rest=600.0, longest_rest=600.0, spread=0.0)
+    asked = scanner(tmp_path, engine.installed(proxy.address, total=1.5), limits=limits, clock=clock)
     waits = [scan(asked).milliseconds for _ in range(20)]
     assert proxy.started == 2
     assert sorted(waits)[10] < 200
@@ -218,8 +226,8 @@ def test_an_open_breaker_costs_no_time_and_closes_by_a_probe(
     until = time.monotonic() + 60
     while asked.figures().engines[0].breaker != "closed":
         assert time.monotonic() < until
+        clock.ahead += 600.0
         scan(asked)
-        time.sleep(0.05)
 
 
 def test_flapping_under_load(engine: RunningEngine, proxy: FlawedEngine, tmp_path: Path) -> None:
@@ -243,7 +251,7 @@ def test_flapping_under_load(engine: RunningEngine, proxy: FlawedEngine, tmp_pat
     for thread in threads:
         thread.join()
     assert len(found) == 72
-    assert all(one.milliseconds < 3_000 for one in found)
+    assert all(one.milliseconds < 2_000 + SLACK for one in found)
     assert all(one.score.ratio >= 1.0 for one in found if one.score is not None)
     figures = asked.figures()
     assert figures.messages == 72
