@@ -201,14 +201,14 @@ def test_each_fault_is_found_alone(code: Code, changes: list[Change], says: str)
 
 
 POLICIES: list[tuple[Code, bytes, str]] = [
-        (codes.STS_POLICY, b"", "version"),
-        (codes.STS_POLICY, b"<html>not here</html>", "no field"),
-        (codes.STS_POLICY, b"version: STSv1\nmode: \xff\n", "ASCII"),
-        (codes.STS_POLICY, POLICY.replace(b"enforce", b"on"), "its mode"),
-        (codes.STS_POLICY, POLICY.replace(b"604800", b"99999999999"), "max_age"),
-        (codes.STS_POLICY, POLICY.replace(b"mx:", b"host:"), "no mail exchanger"),
-        (codes.STS_EXCHANGER, POLICY.replace(b"*.host.test", b"mx1.host.test"), "mode is enforce"),
-        (codes.STS_EXCHANGER, POLICY.replace(b"*.host.test", b"*.test"), "mode is enforce"),
+    (codes.STS_POLICY, b"", "version"),
+    (codes.STS_POLICY, b"<html>not here</html>", "no field"),
+    (codes.STS_POLICY, b"version: STSv1\nmode: \xff\n", "ASCII"),
+    (codes.STS_POLICY, POLICY.replace(b"enforce", b"on"), "its mode"),
+    (codes.STS_POLICY, POLICY.replace(b"604800", b"99999999999"), "max_age"),
+    (codes.STS_POLICY, POLICY.replace(b"mx:", b"host:"), "no mail exchanger"),
+    (codes.STS_EXCHANGER, POLICY.replace(b"*.host.test", b"mx1.host.test"), "mode is enforce"),
+    (codes.STS_EXCHANGER, POLICY.replace(b"*.host.test", b"*.test"), "mode is enforce"),
 ]
 
 
