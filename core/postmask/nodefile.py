@@ -19,16 +19,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _MOST = 65_536
-"""Octets that are read."""
 
 
 class NodeFile:
-    """Shared by threads. The folder need not exist for reading."""
+    """Shared by threads. The folder need not exist for reading. most: octets that are read."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, most: int = _MOST) -> None:
         self._folder = folder
+        self._most = most
         self._file = folder / name
         self._read: tuple[tuple[int, int, int], object] = ((0, 0, 0), None)
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._file
 
     def content(self) -> object:
         """What it holds, numbers as floats; None for nothing."""
@@ -37,7 +42,7 @@ class NodeFile:
             mark = (found.st_mtime_ns, found.st_ino, found.st_size)
             if self._read[0] != mark:
                 with self._file.open("rb") as file:
-                    self._read = mark, _parsed(file.read(_MOST))
+                    self._read = mark, _parsed(file.read(self._most))
         except OSError:
             return None
         return self._read[1]

@@ -1,7 +1,7 @@
 """What the last run of the doctor found, in a small file of the node's, so that only news need be told.
 
     compare(memory, examined)    what is new, what is gone, and what to remember from now on
-    read(path), write(path, …)   the file
+    read(file), write(file, …)   the node's file
 
 A finding is known again by its group, code and place; its figures may differ. A group that wasn't examined,
 or not to its end, keeps what was remembered of it: what wasn't looked at isn't gone.
@@ -13,19 +13,17 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
-from pathlib import Path
 
 from postmask.doctor.examination import Examined
 from postmask.doctor.finding import Finding
+from postmask.nodefile import NodeFile
 
 _VERSION = 1
-_LARGEST = 4_000_000
+
+LARGEST = 4_000_000
+"""Octets of the file: thousands of findings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +75,19 @@ def _known(group: str, finding: Finding) -> Known:
     return Known(group, finding.code.id, finding.where, finding.what)
 
 
-def read(path: Path) -> tuple[Known, ...]:
+def read(file: NodeFile) -> tuple[Known, ...]:
     """What was remembered; nothing where that can't be read."""
-    try:
-        with path.open("rb") as file:
-            told = json.loads(file.read(_LARGEST))
-        if told["version"] != _VERSION:
+    match file.content():
+        case {"version": version, "known": list(rows)} if version == _VERSION and all(map(_is_row, rows)):
+            return tuple(Known(*row) for row in rows)
+        case _:
             return ()
-        rows = [tuple(row) for row in told["known"]]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return ()
-    if not all(len(row) == 4 and all(isinstance(word, str) for word in row) for row in rows):
-        return ()
-    return tuple(Known(*row) for row in rows)
 
 
-def write(path: Path, known: Iterable[Known]) -> None:
-    """Remember; the old file is there until the new one is. Raises OSError."""
-    text = json.dumps({"version": _VERSION, "known": [astuple(one) for one in known]}, indent=1)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(aside).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(aside).unlink()
-        raise
+def _is_row(row: object) -> bool:
+    return isinstance(row, list) and len(row) == 4 and all(isinstance(word, str) for word in row)
+
+
+def write(file: NodeFile, known: Iterable[Known]) -> None:
+    """Remember. Raises OSError."""
+    file.write({"version": _VERSION, "known": [astuple(one) for one in known]})

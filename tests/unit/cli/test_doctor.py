@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cli_site import Site
 from postmask.cli.doctor import command
-from postmask.cli.runtime import Runtime
+from postmask.cli.doctor.surroundings import Once, Surroundings
 from postmask.doctor.examination import Check, Group
 from postmask.doctor.finding import Code, Finding, error, notice, warning
 
@@ -22,7 +23,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
     """What the only group finds, from now on."""
     findings: list[Finding] = []
     codes: tuple[Code, ...] = (FLAT, RUSTY, DIRTY)
-    group = Group[Runtime]("node", "Wheels.", 60.0, codes, (Check("wheels", lambda _runtime: findings),))
+    group = Group[Surroundings]("node", "Wheels.", 60.0, codes, (Check("wheels", lambda _around: findings),))
     monkeypatch.setattr(command, "GROUPS", (group,))
     return findings
 
@@ -125,6 +126,14 @@ def test_what_status_calls_amiss_has_a_code(bare: Site) -> None:
     assert {"PM110", "PM114", "PM120"} <= codes
     amiss = [check for check in json.loads(bare.run("status", "--json").stdout)["checks"] if not check["ok"]]
     assert {check["code"] for check in amiss} <= codes
+
+
+def test_what_several_groups_ask_is_asked_once() -> None:
+    asked: list[int] = []
+    answer = Once(lambda: asked.append(1) or "yes")
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: answer(), range(40))) == {"yes"}
+    assert asked == [1]
 
 
 def test_an_unknown_group_is_refused_with_those_that_there_are(bare: Site) -> None:

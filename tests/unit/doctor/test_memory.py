@@ -9,10 +9,15 @@ import pytest
 from postmask.doctor import memory
 from postmask.doctor.examination import Examined
 from postmask.doctor.finding import Finding, error
-from postmask.doctor.memory import Known
+from postmask.doctor.memory import LARGEST, Known
+from postmask.nodefile import NodeFile
 
 FLAT = error("PM997", "A tyre is flat.", "It won't roll.", "Pump it up.")
 FRONT, REAR = Known("wheels", "PM997", "front", "0.1 bar"), Known("wheels", "PM997", "rear", "0.2 bar")
+
+
+def file(folder: Path) -> NodeFile:
+    return NodeFile(folder, "doctor.json", most=LARGEST)
 
 
 def examined(*findings: Finding, complete: bool = True, group: str = "wheels") -> list[Examined]:
@@ -44,10 +49,9 @@ def test_what_was_not_looked_at_is_neither_gone_nor_forgotten(other: list[Examin
 
 
 def test_the_file_brings_back_what_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "doctor.json"
-    memory.write(path, [FRONT])
-    memory.write(path, [FRONT, Known("a", "b", "\udcff", '"')])
-    assert memory.read(path) == (FRONT, Known("a", "b", "\udcff", '"'))
+    memory.write(file(tmp_path), [FRONT])
+    memory.write(file(tmp_path), [FRONT, Known("a", "b", "\udcff", '"')])
+    assert memory.read(file(tmp_path)) == (FRONT, Known("a", "b", "\udcff", '"'))
     assert [file.name for file in tmp_path.iterdir()] == ["doctor.json"]
 
 
@@ -70,14 +74,21 @@ def test_the_file_brings_back_what_was_written(tmp_path: Path) -> None:
 )
 def test_noise_means_that_all_is_new(tmp_path: Path, noise: bytes) -> None:
     (tmp_path / "doctor.json").write_bytes(noise)
-    assert memory.read(tmp_path / "doctor.json") == ()
+    assert memory.read(file(tmp_path)) == ()
 
 
 def test_a_file_that_cannot_be_read_means_that_all_is_new(tmp_path: Path) -> None:
-    assert memory.read(tmp_path / "none") == ()
-    assert memory.read(tmp_path) == ()
+    assert memory.read(file(tmp_path / "none")) == ()
+    (tmp_path / "doctor.json").mkdir()
+    assert memory.read(file(tmp_path)) == ()
+
+
+def test_many_findings_are_remembered_too(tmp_path: Path) -> None:
+    many = tuple(Known("dns", "PM424", f"domain{number}.test", "no DMARC record") for number in range(9_000))
+    memory.write(file(tmp_path), many)
+    assert memory.read(file(tmp_path)) == many
 
 
 def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
-        memory.write(tmp_path / "none" / "doctor.json", [])
+        memory.write(file(tmp_path / "none"), [])

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from postmask.cli.doctor import surroundings
-from postmask.cli.runtime import Runtime
+from postmask.cli.doctor.surroundings import Surroundings
 from postmask.doctor import blocklists
 from postmask.doctor.examination import Check, Group
 from postmask.doctor.finding import Finding
-from postmask.doctor.inquiry import Inquiry, silence
+from postmask.doctor.inquiry import Inquiry
 
 _SECONDS = 40.0
 
 
-def _lists(runtime: Runtime) -> Iterator[Finding]:
-    zones = runtime.settings.doctor.blocklists
-    asked = surroundings.inquiry(runtime, _SECONDS)
-    values = surroundings.parameters(runtime)
+def _lists(around: Surroundings) -> Iterator[Finding]:
+    zones = around.runtime.settings.doctor.blocklists
     if not zones:
         return
-    if fault := silence(asked.dns, values["myhostname"], asked.deadline):
+    if fault := around.silence():
         yield blocklists.UNANSWERED.at("DNS", f"the DNS doesn't answer: {fault}")
         return
-    addresses = surroundings.way(runtime, values, asked).senders
+    asked = around.inquiry(_SECONDS)
+    addresses = around.way(asked).senders
     for zone in zones if addresses else ():
         yield from blocklists.look(zone, addresses, Inquiry(asked.dns, asked.deadline))
 

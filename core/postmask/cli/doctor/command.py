@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import click
 
 from postmask.cli.command import Command
 from postmask.cli.doctor import send as sending
 from postmask.cli.doctor.groups import GROUPS
+from postmask.cli.doctor.surroundings import Surroundings
 from postmask.cli.runtime import Runtime
 from postmask.config import ConfigError
 from postmask.doctor import memory, node
 from postmask.doctor.examination import Examined, examine
 from postmask.doctor.finding import Finding, Severity
 from postmask.doctor.memory import Changes, Known
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from postmask.nodefile import NodeFile
 
 _FILE = "doctor.json"
 _STATUSES = {Severity.ERROR: 2, Severity.WARNING: 1, Severity.NOTICE: 0}
@@ -83,8 +81,8 @@ def doctor(
     groups = [group for group in GROUPS if not names or group.name in names]
     if alias is not None:
         groups.append(sending.group(alias))
-    found = examine(groups, runtime)
-    news = _remembered(runtime, folder / _FILE, found)
+    found = examine(groups, Surroundings(runtime))
+    news = _remembered(runtime, NodeFile(folder, _FILE, most=memory.LARGEST), found)
     if changes:
         _show_changes(runtime, news)
     else:
@@ -92,13 +90,15 @@ def doctor(
     ctx.exit(_status(found))
 
 
-def _remembered(runtime: Runtime, path: Path, found: Sequence[Examined]) -> Changes:
+def _remembered(runtime: Runtime, file: NodeFile, found: Sequence[Examined]) -> Changes:
     """What differs from the last run; this one is remembered."""
-    news = memory.compare(memory.read(path), found)
+    news = memory.compare(memory.read(file), found)
     try:
-        memory.write(path, news.known)
+        memory.write(file, news.known)
     except OSError as trouble:
-        runtime.output.warn(f"{path}: {trouble.strerror}; the next run can't tell what differs from this one")
+        runtime.output.warn(
+            f"{file.path}: {trouble.strerror}; the next run can't tell what differs from this one"
+        )
     return news
 
 

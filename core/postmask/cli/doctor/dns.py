@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from postmask import dnsrecords
-from postmask.cli.doctor import surroundings
+from postmask.cli.doctor.surroundings import Surroundings
 from postmask.cli.runtime import Runtime
 from postmask.doctor.domain import codes
 from postmask.doctor.examination import Check, Group
 from postmask.doctor.finding import Finding
-from postmask.doctor.inquiry import silence
 
 _SECONDS = 120.0
 
 
-def _domains(runtime: Runtime) -> Iterator[Finding]:
+def _domains(around: Surroundings) -> Iterator[Finding]:
     from postmask.doctor.domain import nodes
     from postmask.doctor.domain.fetching import Fetcher
     from postmask.doctor.domain.survey import Domain, Survey
 
-    asked = surroundings.inquiry(runtime, _SECONDS)
-    values = surroundings.parameters(runtime)
-    if fault := silence(asked.dns, values["myhostname"], asked.deadline):
+    if fault := around.silence():
         yield codes.DEAD.at("DNS", fault)
         return
-    own = values["myhostname"]
+    runtime, own, asked = around.runtime, around.name, around.inquiry(_SECONDS)
     names = {own, *_other_nodes(runtime), *runtime.settings.doctor.exchangers}
-    known = nodes.known(names, surroundings.way(runtime, values, asked).senders, asked)
+    known = nodes.known(names, around.way(asked).senders, asked)
     yield from Survey(asked.dns, runtime.clock, known, Fetcher().fetch).look(
         [Domain(name, dnsrecords.wanted(name, [own], keys)) for name, keys in _keys(runtime)], asked.deadline
     )

@@ -8,8 +8,8 @@ To add one:
     dns, PM5xx blocklists, PM6xx send.
 2.  Write what judges as functions from data to findings, `CODE.at(where, what)`; `where` stays the same from
     run to run, `what` holds the figures. They lie in postmask.doctor.NAME, or postmask_postfix.doctor.
-3.  Write what looks as functions from Runtime to findings, in postmask.cli.doctor.NAME, and list them there:
-    `GROUP = Group(name, what, seconds, CODES, (Check("its name", look), …))`. Heavy imports stay inside
+3.  Write what looks as functions from Surroundings to findings, in postmask.cli.doctor.NAME, and list them
+    there: `GROUP = Group(name, what, seconds, CODES, (Check("its name", look), …))`. Heavy imports stay inside
     the functions. A check may raise: that is a finding of its own, and the next check goes on.
 4.  Add it to GROUPS, write docs/man/postmask-doctor.7 anew (python3 -m postmask.cli.doctor.manual), and give
     each code a fixture in tests/unit/doctor/ or tests/unit/cli/; a test there fails for one without.
@@ -20,12 +20,12 @@ What `postmask status` looks at is in postmask.cli.checks, with codes; disks are
 from __future__ import annotations
 
 from postmask.cli.doctor import blocklists, dns, host, node, postfix, send
-from postmask.cli.runtime import Runtime
+from postmask.cli.doctor.surroundings import Surroundings
 from postmask.doctor import examination
 from postmask.doctor.examination import Group
 from postmask.doctor.finding import Code
 
-GROUPS: tuple[Group[Runtime], ...] = (node.GROUP, postfix.GROUP, host.GROUP, dns.GROUP, blocklists.GROUP)
+GROUPS: tuple[Group[Surroundings], ...] = (node.GROUP, postfix.GROUP, host.GROUP, dns.GROUP, blocklists.GROUP)
 """Those that are always looked at, in the order in which they are told."""
 
 ALL = (*GROUPS, send.GROUP)

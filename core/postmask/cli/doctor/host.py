@@ -5,41 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from postmask.cli.doctor import surroundings
+from postmask.cli.doctor.surroundings import Surroundings
 from postmask.cli.runtime import Runtime
 from postmask.doctor.examination import Check, Group
 from postmask.doctor.finding import Finding
 from postmask.doctor.host import codes, names, outside, port25, routing, timekeeping
-from postmask.doctor.inquiry import silence
 
 _SECONDS = 30.0
 _MOST_PROBES = 3
 
 
-def _names(runtime: Runtime) -> Iterator[Finding]:
-    asked = surroundings.inquiry(runtime, _SECONDS)
-    values = surroundings.parameters(runtime)
-    if fault := silence(asked.dns, values["myhostname"], asked.deadline):
+def _names(around: Surroundings) -> Iterator[Finding]:
+    if fault := around.silence():
         yield codes.UNANSWERED.at("DNS", f"the DNS doesn't answer: {fault}")
         return
-    way = surroundings.way(runtime, values, asked)
-    yield from names.look(values["myhostname"], values["smtp_helo_name"], way, asked)
+    asked = around.inquiry(_SECONDS)
+    yield from names.look(around.name, around.parameters()["smtp_helo_name"], around.way(asked), asked)
 
 
-def _bound(runtime: Runtime) -> Iterator[Finding]:
-    return outside.misbound(surroundings.parameters(runtime), routing.has)
+def _bound(around: Surroundings) -> Iterator[Finding]:
+    return outside.misbound(around.parameters(), routing.has)
 
 
-def _port25(runtime: Runtime) -> Iterator[Finding]:
-    asked = surroundings.inquiry(runtime, _SECONDS)
-    values = surroundings.parameters(runtime)
-    if silence(asked.dns, values["myhostname"], asked.deadline):
+def _port25(around: Surroundings) -> Iterator[Finding]:
+    if around.silence():
         return  # Told already, once.
-    way = surroundings.way(runtime, values, asked)
+    asked = around.inquiry(_SECONDS)
+    way = around.way(asked)
     if way.relay:
         yield from port25.look(port25.relays(way.relay, asked), (), asked)
     else:
-        domains = runtime.settings.doctor.probes or _mailbox_domains(runtime)
+        domains = around.runtime.settings.doctor.probes or _mailbox_domains(around.runtime)
         yield from port25.look(port25.exchangers(domains, asked), way.senders, asked)
 
 
@@ -52,7 +48,7 @@ def _mailbox_domains(runtime: Runtime) -> list[str]:
     return [domain for domain, _ in counted.most_common(_MOST_PROBES)]
 
 
-def _clock(_runtime: Runtime) -> Iterator[Finding]:
+def _clock(_around: Surroundings) -> Iterator[Finding]:
     return timekeeping.look(timekeeping.is_kept())
 
 

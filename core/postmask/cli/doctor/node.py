@@ -6,35 +6,37 @@ from collections.abc import Iterator
 
 from postmask.cli import checks
 from postmask.cli.doctor import access
-from postmask.cli.runtime import Runtime
+from postmask.cli.doctor.surroundings import Surroundings
 from postmask.doctor import node as codes
 from postmask.doctor.examination import Check, Group
 from postmask.doctor.finding import Finding
 
 
-def _of(part: checks.Part) -> Check[Runtime]:
-    def look(runtime: Runtime) -> Iterator[Finding]:
-        for check in part.checks(runtime):
+def _of(part: checks.Part) -> Check[Surroundings]:
+    def look(around: Surroundings) -> Iterator[Finding]:
+        for check in part.checks(around.runtime):
             if not check.ok and check.code:
                 yield check.code.at(check.where or check.part, check.what)
 
     return Check(part.name, look)
 
 
-def _secrets(runtime: Runtime) -> Iterator[Finding]:
+def _secrets(around: Surroundings) -> Iterator[Finding]:
     from postmask.doctor import secrets
     from postmask.store.admin import made
 
+    runtime = around.runtime
     with runtime.reading() as session:
         found = secrets.Made(made.newest_reverse(session), made.sealed_keys(session))
     yield from secrets.lint(runtime.keys, found)
 
 
-def _fingerprints(runtime: Runtime) -> Iterator[Finding]:
+def _fingerprints(around: Surroundings) -> Iterator[Finding]:
     from postmask.doctor import secrets
     from postmask.keys.fingerprint import published_fingerprint
     from postmask.store.admin import nodes
 
+    runtime = around.runtime
     with runtime.reading() as session:
         known = {one.name: one.keys for one in nodes.listing(session)}
     known.pop(runtime.settings.node.name, None)
@@ -51,7 +53,7 @@ GROUP = Group(
         *map(_of, checks.PARTS),
         Check("secrets", _secrets),
         Check("fingerprints", _fingerprints),
-        Check("sockets", access.sockets),
-        Check("pipe client", access.client),
+        Check("sockets", lambda around: access.sockets(around.runtime)),
+        Check("pipe client", lambda around: access.client(around.runtime)),
     ),
 )

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from postmask.cli import postfix_facts, postfix_sync
-from postmask.cli.runtime import Runtime
+from postmask.cli.doctor.surroundings import Surroundings
 from postmask.doctor.examination import Check, Group
 from postmask.doctor.finding import Finding
 from postmask.spool import LEDGER_KEPT
 from postmask_postfix.doctor import codes
 
 
-def _lint(runtime: Runtime) -> Iterator[Finding]:
+def _lint(around: Surroundings) -> Iterator[Finding]:
     """Without a Postfix there is nothing to look at, which the group `node` says."""
     from postmask_postfix.doctor import listeners, passage, reading
 
+    runtime = around.runtime
     settings = runtime.settings
     if not postfix_facts.installed(settings.postfix.config_dir):
         return
@@ -25,10 +26,11 @@ def _lint(runtime: Runtime) -> Iterator[Finding]:
     yield from passage.lint(facts, domains, settings.forwarder.message_size_limit, LEDGER_KEPT)
 
 
-def _attachment(runtime: Runtime) -> Iterator[Finding]:
+def _attachment(around: Surroundings) -> Iterator[Finding]:
     from postmask.cli.postfix import attach_request
     from postmask_postfix.doctor import attachment, reading
 
+    runtime = around.runtime
     if postfix_facts.installed(runtime.settings.postfix.config_dir):
         yield from attachment.lint(reading.attachment(attach_request(runtime)))
 

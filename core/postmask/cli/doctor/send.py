@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from postmask.address import Address, AddressError, parse
 from postmask.cli import postfix_facts
 from postmask.cli.doctor.passage import NodePassage
+from postmask.cli.doctor.surroundings import Surroundings
 from postmask.cli.runtime import Runtime
 from postmask.clock import Deadline
 from postmask.doctor.examination import Check, Group
@@ -35,13 +36,14 @@ class NotBegun(Exception):  # noqa: N818 (a finding)
     """There is nothing to send, or nobody to send it to; the message says why."""
 
 
-def group(alias: str) -> Group[Runtime]:
+def group(alias: str) -> Group[Surroundings]:
     """alias: whom to write to; "" for nobody, an alias that is made for it."""
 
-    def look(runtime: Runtime) -> Iterator[Finding]:
+    def look(around: Surroundings) -> Iterator[Finding]:
         from postmask.spool import Spool
         from postmask.store.errors import StoreError
 
+        runtime = around.runtime
         try:
             _need(runtime)
             with closing(Spool(runtime.settings.spool.path, runtime.clock)) as spool:

@@ -1,24 +1,81 @@
-"""What several of the doctor's groups ask first: the resolver, this host's name, and how its mail leaves."""
+"""What the doctor's groups look at, and what several of them ask first: Postfix's parameters, whether the DNS
+answers, how mail leaves. Each is asked once a run.
+"""
 
 from __future__ import annotations
 
 import functools
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from postmask.cli import postfix_facts
 from postmask.cli.runtime import Runtime
 from postmask.clock import Deadline
+from postmask.doctor import inquiry
 from postmask.doctor.host import outside, routing
 from postmask.doctor.host.outside import Way
 from postmask.doctor.inquiry import Inquiry
 from postmask_postfix import commands
 
+T = TypeVar("T")
 
-def inquiry(runtime: Runtime, seconds: float) -> Inquiry:
-    """Of the configured resolver. seconds: for all of its questions."""
-    from postmask.auth.dns import Resolver
+_SILENCE_SECONDS = 30.0
 
-    settings = runtime.settings.dns
-    return Inquiry(Resolver(settings.nameservers, settings.timeout), Deadline.after(runtime.clock, seconds))
+
+class Once(Generic[T]):
+    """An answer, asked for when it is first wanted; again where that raised. Shared by threads."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._answer: tuple[T] | None = None
+
+    def __call__(self) -> T:
+        with self._lock:
+            if self._answer is None:
+                self._answer = (self._ask(),)
+            return self._answer[0]
+
+
+class Surroundings:
+    """Of one run. Shared by the groups.
+
+    parameters: of outside.PARAMETERS, as Postfix has them; raises PostfixError. silence: why the DNS as a
+    whole doesn't answer, "" if it does.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.parameters = Once(functools.partial(parameters, runtime))
+        self.silence = Once(self._silence)
+
+    @property
+    def name(self) -> str:
+        """This host's."""
+        return self.parameters()["myhostname"]
+
+    def inquiry(self, seconds: float) -> Inquiry:
+        """Of the configured resolver. seconds: for all of its questions."""
+        from postmask.auth.dns import Resolver
+
+        settings = self.runtime.settings.dns
+        resolver = Resolver(settings.nameservers, settings.timeout)
+        return Inquiry(resolver, Deadline.after(self.runtime.clock, seconds))
+
+    def way(self, asked: Inquiry) -> Way:
+        """How mail leaves this host."""
+        values = self.parameters()
+
+        @functools.cache
+        def named() -> tuple[str, ...]:
+            return asked.addresses(values["smtp_helo_name"]) or ()
+
+        return outside.way(values, self.runtime.settings.doctor.addresses, routing.source, named)
+
+    def _silence(self) -> str:
+        asked = self.inquiry(_SILENCE_SECONDS)
+        return inquiry.silence(asked.dns, self.name, asked.deadline)
 
 
 def parameters(runtime: Runtime) -> dict[str, str]:
@@ -32,13 +89,3 @@ def parameters(runtime: Runtime) -> dict[str, str]:
     name = runtime.settings.node.name
     known = {"myhostname": name, "smtp_helo_name": name, "inet_protocols": "all", "inet_interfaces": "all"}
     return {parameter: known.get(parameter, "") for parameter in outside.PARAMETERS}
-
-
-def way(runtime: Runtime, values: dict[str, str], asked: Inquiry) -> Way:
-    """How mail leaves this host. values: what parameters() gives."""
-
-    @functools.cache
-    def named() -> tuple[str, ...]:
-        return asked.addresses(values["smtp_helo_name"]) or ()
-
-    return outside.way(values, runtime.settings.doctor.addresses, routing.source, named)
