@@ -81,7 +81,7 @@ def test_what_is_cleared_away_and_what_cannot_be(
     bare: Site, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deleted: list[str] = []
-    monkeypatch.setattr(passages, "rest", lambda deadline: bare.clock.advance(deadline.left()))
+    monkeypatch.setattr(passages, "rest", lambda deadline, *_: bare.clock.advance(deadline.left()))
     monkeypatch.setattr(passages.queue, "queued", lambda _folder: {"4ABCDEF": STUCK, "4ABCDE9": OTHER})
     monkeypatch.setattr(passages.queue, "delete", lambda _folder, ids: deleted.extend(ids))
     with runtime.reading() as session:

@@ -95,6 +95,31 @@ def test_every_stage_has_a_fault_here() -> None:
     assert {code for code, _, _ in CASES} | elsewhere == set(codes.CODES)
 
 
+def test_who_is_asked_to_come_again_comes_again() -> None:
+    busy = Handed(Step.RECIPIENT, "451 4.3.0 try again later")
+
+    class Busy(Played):
+        def asked(self, recipient: str) -> Handed:
+            return busy if self.rests[0] == 3 else super().asked(recipient)
+
+        def hand_in(self, recipient: str, author: str = "") -> Handed:
+            return busy if self.rests[0] == 2 and not author else super().hand_in(recipient, author)
+
+    played = Busy()
+    assert list(travel(PROBE, played)) == []
+    assert played.rests == [1]
+
+
+def test_a_scan_milter_that_was_busy_once_is_asked_again() -> None:
+    answers = [TAKEN, BLOCKED]
+
+    class Busy(Played):
+        def hand_in(self, recipient: str, author: str = "") -> Handed:
+            return answers.pop(0) if author else super().hand_in(recipient)
+
+    assert list(travel(PROBE, Busy())) == []
+
+
 def test_each_mailbox_has_a_copy_of_its_own() -> None:
     rows = [ROW, replace(ROW, key=b"other", outcome=Outcome.HELD, reason="mailbox paused")]
     (finding,) = travel(PROBE, Played(ledger=rows))

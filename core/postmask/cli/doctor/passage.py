@@ -27,7 +27,7 @@ from postmask_postfix.attachment.listeners import Listener
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.doctor import handing
 
-_REST = 0.25
+_REST, _LONGEST_REST = 0.25, 2.0
 _SETTLING_SECONDS = 10.0
 _OUTBOX_SECONDS = 5.0
 _OUTBOX = 10_000
@@ -48,9 +48,9 @@ _NOBODY = "Postmask doctor:;"
 """An empty group (RFC 6854): without an author no contact is made of one."""
 
 
-def rest(deadline: Deadline) -> None:
+def rest(deadline: Deadline, seconds: float = _REST) -> None:
     """For a moment."""
-    time.sleep(deadline.at_most(_REST))
+    time.sleep(deadline.at_most(seconds))
 
 
 class NodePassage:
@@ -67,6 +67,7 @@ class NodePassage:
         self._end = end
         self._ours = {address for address in (probe.recipient, probe.guarded, end) if address}
         self._taken: list[str] = []
+        self._rest = _REST
         self._deadline = deadline
         self._config_dir = runtime.settings.postfix.config_dir
         self._began = runtime.clock.now() - _CLOCK_SLACK
@@ -120,8 +121,9 @@ class NodePassage:
         return Arrival() if self._end else self._sent(row.new_queue_id)
 
     def wait(self) -> bool:
-        """Rest a moment; False when the time is up."""
-        rest(self._deadline)
+        """Rest a moment, a longer one each time; False when the time is up."""
+        rest(self._deadline, self._rest)
+        self._rest = min(2 * self._rest, _LONGEST_REST)
         return not self._deadline.passed
 
     def clear(self, alias_ids: Sequence[int]) -> Iterator[Finding]:
@@ -169,7 +171,7 @@ class NodePassage:
 
     def _empty_queue(self) -> None:
         """Take out what still lies there of it."""
-        for recipient in self._taken:
+        for recipient in set(self._taken):
             self._settle(recipient)
         copies = {row.new_queue_id for address in self._ours for row in self._rows(address)}
         found = queue.queued(self._config_dir).values()
@@ -186,8 +188,9 @@ class NodePassage:
     def _settle(self, recipient: str) -> None:
         """Until nobody has a message in hand: what is deleted then isn't made anew."""
         until = Deadline.after(self._runtime.clock, _SETTLING_SECONDS)
-        while not is_decided(self._rows(recipient)) and not is_stuck(self._queued(recipient)):
-            if until.passed:
+        while not until.passed and not is_stuck(self._queued(recipient)):
+            rows = self._rows(recipient)
+            if is_decided(rows) and len(rows) >= self._taken.count(recipient):
                 return
             rest(until)
 

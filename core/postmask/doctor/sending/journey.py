@@ -1,13 +1,15 @@
 """The way of a message through all of it: gate, milters, queue, forwarder, re-injection, the other end.
 
-It ends at the first stage that isn't passed. Who looks at Postfix, the ledger and the clock is handed in.
+It ends at the first stage that isn't passed. What is asked to come again comes again while there is time, and
+what the scan milter should have refused is tried a few times: a busy host isn't a broken one. Who looks at
+Postfix, the ledger and the clock is handed in.
 """
 
 from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +20,7 @@ from postmask.maillog.reckoning import Queued
 from postmask.spool import LedgerRow, Outcome
 
 _CODE = re.compile(r"([245])\d\d(?:[ -]|$)")
+_TRIES = 3
 _QUEUED_AS = re.compile(r"250 2\.\d+\.\d+ .*\bqueued as ([0-9A-Za-z]{6,40})")
 
 
@@ -91,7 +94,7 @@ class Passage(Protocol):
 
 def travel(probe: Probe, passage: Passage) -> Iterator[Finding]:
     """What went wrong on the way."""
-    said = passage.asked(probe.unknown)
+    said = _answered(lambda: passage.asked(probe.unknown), passage)
     match _kind(said.answer):
         case "2":
             yield codes.GATE_OPEN.at("gate", f"{probe.unknown} is answered {shown(said.answer)}")
@@ -101,17 +104,25 @@ def travel(probe: Probe, passage: Passage) -> Iterator[Finding]:
         case "":
             yield codes.SILENT.at("listener", shown(said.answer))
             return
-    handed = passage.hand_in(probe.recipient)
+    handed = _answered(lambda: passage.hand_in(probe.recipient), passage)
     if not handed.taken:
         yield _refusal(handed)
         return
-    if probe.guarded and passage.hand_in(probe.guarded, probe.stranger).taken:
+    if probe.guarded and all(passage.hand_in(probe.guarded, probe.stranger).taken for _ in range(_TRIES)):
         yield codes.UNEXAMINED.at("scan", f"a message by {probe.stranger}, who is blocked, was accepted")
     rows = _decided(passage)
     if not rows:
         yield _unforwarded(passage)
     for row in rows:
         yield from _onward(row, passage)
+
+
+def _answered(ask: Callable[[], Handed], passage: Passage) -> Handed:
+    """The first answer that isn't to come again later, or the last."""
+    said = ask()
+    while _kind(said.answer) == "4" and passage.wait():
+        said = ask()
+    return said
 
 
 def _refusal(handed: Handed) -> Finding:
