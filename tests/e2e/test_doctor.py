@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,15 @@ def test_all_is_well_and_what_is_not_is_found_until_it_is_mended(site: sites.Sit
         main.write_bytes(right)
     status, told = doctor(site, "--changes")
     assert (status, told["findings"], len(told["gone"])) == (0, [], 8)
+
+
+def test_in_a_process_of_its_own_every_check_is_made(site: sites.Site) -> None:
+    """Here all is imported long since; the command line imports it while the groups are at work."""
+    command = [sys.executable, "-P", "-m", "postmask.cli", "--config", str(site.config), "--json", "doctor"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    told = json.loads(done.stdout)
+    assert told["groups"] == ["node", "postfix", "host", "dns", "blocklists"]
+    assert [one for one in told["findings"] if one["code"] in {"PM001", "PM103"}] == []
 
 
 def test_a_subdomain_of_ours_that_is_the_hosts(site: sites.Site) -> None:

@@ -10,7 +10,7 @@ import click
 from postmask.cli.command import Command
 from postmask.cli.doctor import send as sending
 from postmask.cli.doctor.groups import GROUPS
-from postmask.cli.doctor.surroundings import Surroundings
+from postmask.cli.doctor.surroundings import Surroundings, load
 from postmask.cli.runtime import Runtime
 from postmask.config import ConfigError
 from postmask.doctor import memory, node
@@ -81,6 +81,7 @@ def doctor(
     groups = [group for group in GROUPS if not names or group.name in names]
     if alias is not None:
         groups.append(sending.group(alias))
+    load()
     found = examine(groups, Surroundings(runtime))
     news = _remembered(runtime, NodeFile(folder, _FILE, most=memory.LARGEST), found)
     if changes:

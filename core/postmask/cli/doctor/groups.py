@@ -10,7 +10,8 @@ To add one:
     run to run, `what` holds the figures. They lie in postmask.doctor.NAME, or postmask_postfix.doctor.
 3.  Write what looks as functions from Surroundings to findings, in postmask.cli.doctor.NAME, and list them
     there: `GROUP = Group(name, what, seconds, CODES, (Check("its name", look), …))`. Heavy imports stay
-    inside the functions. A check may raise: that is a finding of its own, and the next check goes on.
+    inside the functions; what another group imports too is in surroundings.load. A check may raise: that is
+    a finding of its own, and the next check goes on.
 4.  Add it to GROUPS, write docs/man/postmask-doctor.7 anew (python3 -m postmask.cli.doctor.manual), and give
     each code a fixture in tests/unit/doctor/ or tests/unit/cli/; a test there fails for one without.
 

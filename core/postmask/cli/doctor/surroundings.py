@@ -78,6 +78,18 @@ class Surroundings:
         return inquiry.silence(asked.dns, self.name, asked.deadline)
 
 
+def load() -> None:
+    """Import what several groups are about to import: of a package whose modules import each other, as
+    SQLAlchemy's do, threads that begin at once would find halves."""
+    from postmask.auth import dns  # noqa: F401
+    from postmask.cli import postfix, postfix_log  # noqa: F401
+    from postmask.directory import opening  # noqa: F401
+    from postmask.spool import Spool  # noqa: F401
+    from postmask.store import schema  # noqa: F401
+    from postmask.store.admin import aliases, domains, mailboxes, nodes, probes  # noqa: F401
+    from postmask_postfix.doctor import attachment, listeners  # noqa: F401
+
+
 def parameters(runtime: Runtime) -> dict[str, str]:
     """Of outside.PARAMETERS, as Postfix has them. Without a Postfix the node's name, and its defaults.
 
