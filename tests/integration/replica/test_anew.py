@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from nameserver import free_port
 from postmask.clock import DAY, SystemClock
 from postmask.directory.lookup import Found, Lookup
 from postmask.directory.records import Alias
 from postmask.store.admin import aliases
+from postmask.store.engine import parse_url
 from postmask.store.replica.file import ReplicaDamagedError, ReplicaFile
 from replica_node import ReplicaNode, node_url, wait_for
 from truth import KEYS, Truth
@@ -193,6 +195,22 @@ def test_a_schema_outside_the_range_stops_the_copying_and_not_the_mail(
 
     wait_for(said_by_the_state, "the same in the state")
     assert isinstance(node.directory().alias("shop@alias.test"), Found)
+
+
+def test_started_while_the_database_is_away_it_still_knows_how_old_it_is(
+    truth: Truth, node: ReplicaNode
+) -> None:
+    node.stop()
+    before = node.folder.read_state()
+    assert before is not None
+    assert before.synced_at > 0.0
+    nobody = parse_url(node.url).set(port=free_port()).render_as_string(hide_password=False)
+    with ReplicaNode(nobody, node.folder.path) as later:
+        later.follow()
+        wait_for(lambda: (told := node.folder.read_state()) and told.trouble, "what keeps it")
+        told = node.folder.read_state()
+    assert told is not None
+    assert (told.file, told.synced_at) == (before.file, before.synced_at)
 
 
 def test_a_newer_schema_that_we_can_read_is_followed(truth: Truth, node: ReplicaNode) -> None:

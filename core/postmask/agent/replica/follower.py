@@ -204,8 +204,15 @@ class Follower:
             replica = ReplicaFile(path)
             self._replica = replica
             replica.check()
+            self._synced_at = max(self._synced_at, self._last_synced(replica))
         except ReplicaDamagedError as error:
             self._discard(error)
+
+    def _last_synced(self, replica: ReplicaFile) -> float:
+        """When it had all of the truth, as far as an agent before us has said."""
+        told = self._folder.read_state()
+        known = told.synced_at if told is not None and told.file == replica.path.name else 0.0
+        return max(known, replica.standing.copied_at)
 
     def _discard(self, error: ReplicaDamagedError) -> None:
         """Readers go on as they can with the file, until there is another."""
