@@ -87,8 +87,12 @@ class Senders:
         for thread in self._threads:
             thread.join(60)
 
+    def accepted(self) -> int:
+        """Messages that were accepted."""
+        return len(self._load.accepted)
+
     def arrived(self) -> int:
-        """Messages at the sink, which numbers them."""
+        """Copies at the sink, which numbers them."""
         count = self._arrived
         while (self._sink / f"{count + 1:06d}.eml").exists():
             count += 1
@@ -153,7 +157,7 @@ class Storm:
 
     frozen: seconds that the spam engine is frozen for, the first time; later it is as short as the others.
     delays: seconds that the scan milter kept each message for meanwhile, once its breaker was open. calm: how
-    many messages arrived meanwhile, with nothing else going wrong.
+    many messages were accepted meanwhile, with nothing else going wrong.
     """
 
     def __init__(
@@ -222,7 +226,7 @@ class Storm:
 
     def _freeze_engine(self, senders: Senders) -> None:
         seconds, self._frozen = self._frozen, 0.0
-        before, until = senders.arrived(), time.monotonic() + seconds
+        before, accepted, until = senders.arrived(), senders.accepted(), time.monotonic() + seconds
         said = len(self._service.lab.program_log("milter-scan"))
         self._engine.freeze()
         self._await_progress(senders)
@@ -231,10 +235,9 @@ class Storm:
         rested = _RESTED.findall(self._service.lab.program_log("milter-scan")[said:])
         self.delays += [float(milliseconds) / 1000 for milliseconds in rested]
         self._engine.thaw()
-        came = senders.arrived() - before
-        assert came >= seconds / 10, "mail stood still behind a frozen engine"
+        assert senders.arrived() - before >= seconds / 10, "mail stood still behind a frozen engine"
         if seconds:
-            self.calm += came
+            self.calm += senders.accepted() - accepted
 
     @contextlib.contextmanager
     def _database(self, what: str) -> Iterator[None]:
