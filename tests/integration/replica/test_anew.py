@@ -70,7 +70,7 @@ class Reader:
     ("what", "statement"),
     [
         ("generation", "UPDATE generation SET number = number + 1"),
-        ("revision", "UPDATE alembic_version SET version_num = '0999'"),
+        ("schema", "UPDATE alembic_version SET version_num = '0999'"),
         ("gone back", "SELECT setval('change_number', 1)"),
     ],
 )
