@@ -59,6 +59,9 @@ CREATE TABLE IF NOT EXISTS notice (
     next_at REAL NOT NULL, sent_at REAL
 );
 """
+_LEDGER = (
+    "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at FROM ledger"
+)
 _BUSY_MS = 5_000
 _BUSY_TRIES, _BUSY_PAUSE = 50, 0.02
 _REPLAY_KEPT = 6 * 86_400.0
@@ -92,21 +95,11 @@ class Spool:
 
     def row(self, key: bytes) -> LedgerRow | None:
         """The ledger's row for a copy, None if there is none."""
-        rows = self._readers.fetch(
-            "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
-            " FROM ledger WHERE key = ?",
-            (key,),
-        )
-        return _ledger_row(rows[0]) if rows else None
+        return next(iter(self._rows("WHERE key = ?", key)), None)
 
     def rows_of(self, recipient: str, since: float) -> list[LedgerRow]:
         """The rows of a recipient that were written since then."""
-        rows = self._readers.fetch(
-            "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
-            " FROM ledger WHERE at >= ? AND recipient = ?",
-            (since, recipient),
-        )
-        return [_ledger_row(row) for row in rows]
+        return self._rows("WHERE at >= ? AND recipient = ?", since, recipient)
 
     def begin(
         self,
@@ -300,21 +293,15 @@ class Spool:
 
     def troubled(self, limit: int) -> list[LedgerRow]:
         """Copies whose last attempt failed, each with the reason, the newest first."""
-        rows = self._readers.fetch(
-            "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
-            " FROM ledger WHERE outcome = 'pending' AND reason <> '' ORDER BY at DESC LIMIT ?",
-            (limit,),
-        )
-        return [_ledger_row(row) for row in rows]
+        return self._rows("WHERE outcome = 'pending' AND reason <> '' ORDER BY at DESC LIMIT ?", limit)
 
     def ledger(self) -> list[LedgerRow]:
         """All of it."""
-        rows = self._readers.fetch(
-            "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at"
-            " FROM ledger",
-            (),
-        )
-        return [_ledger_row(row) for row in rows]
+        return self._rows("")
+
+    def _rows(self, condition: str, *values: object) -> list[LedgerRow]:
+        """Those for which the condition holds, and in its order."""
+        return [_ledger_row(row) for row in self._readers.fetch(f"{_LEDGER} {condition}", values)]
 
     def purge(self, ledger_kept: float) -> None:
         """Forget what is past its time. ledger_kept: seconds."""
