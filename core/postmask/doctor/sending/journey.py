@@ -21,7 +21,6 @@ from postmask.spool import LedgerRow, Outcome
 
 _CODE = re.compile(r"([245])\d\d(?:[ -]|$)")
 _TRIES = 3
-_QUEUED_AS = re.compile(r"250 2\.\d+\.\d+ .*\bqueued as ([0-9A-Za-z]{6,40})")
 
 
 class Step(enum.StrEnum):
@@ -43,12 +42,6 @@ class Handed:
     def taken(self) -> bool:
         """Whether all of it was."""
         return self.step is Step.CONTENT and _kind(self.answer) == "2"
-
-    @property
-    def queue_id(self) -> str:
-        """As Postfix told it; "" where it didn't, behind a filter say."""
-        found = _QUEUED_AS.match(self.answer)
-        return found[1] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
