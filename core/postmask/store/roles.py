@@ -101,13 +101,14 @@ def grant_node_role(owner: Engine, role: str, password: str) -> None:
 
 def admit(connection: Connection, role: str, password: str) -> None:
     """The same in a transaction of the owner's. Raises SQLAlchemyError in place of most StoreErrors."""
-    if role == connection.scalar(text("SELECT current_user")):
+    owner = str(connection.scalar(text("SELECT current_user")))
+    if role == owner:
         raise StoreError(f'the nodes need a role of their own; "{role}" owns the tables')
-    _make(connection, role, password)
+    _make(connection, owner, role, password)
     _grant(connection, role)
 
 
-def _make(connection: Connection, role: str, password: str) -> None:
+def _make(connection: Connection, owner: str, role: str, password: str) -> None:
     """The password goes to the server as its SCRAM verifier: statements end up in logs."""
     raw = connection.connection.driver_connection
     verifier = extensions.encrypt_password(password, role, scope=raw, algorithm="scram-sha-256")
@@ -115,13 +116,12 @@ def _make(connection: Connection, role: str, password: str) -> None:
     name = _quoted(connection, role)
     verb = "ALTER" if known else "CREATE"
     rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS" if not known else "LOGIN"
-    owner = _quoted(connection, str(connection.scalar(text("SELECT current_user"))))
     try:
         _run(connection, f"{verb} ROLE {name} {rights} PASSWORD '{verifier}'")
     except ProgrammingError as error:
         if getattr(error.orig, "pgcode", None) != _NOT_ALLOWED:
             raise
-        raise StoreError(_no_right(owner, name, known=bool(known))) from error
+        raise StoreError(_no_right(_quoted(connection, owner), name, known=bool(known))) from error
     _run(connection, f"ALTER ROLE {name} SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
 
 
