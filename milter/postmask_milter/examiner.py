@@ -146,6 +146,7 @@ class Examiner:
         evidence = Evidence(
             at=int(now),
             recipients=message.recipients,
+            sender=message.sender,
             client=message.client.address,
             client_name=message.client.name,
             helo=message.client.helo,
@@ -155,7 +156,7 @@ class Examiner:
             spam=note,
             authentication=found,
         )
-        return seal_evidence(self._keys, evidence, message.headers, message.body, message.sender)
+        return seal_evidence(self._keys, evidence, message.headers, message.body)
 
     @staticmethod
     def _log(

@@ -1,7 +1,8 @@
 """One message as it was handed over, and what is read from it once for all its recipients.
 
 The evidence of the scan milter, where there is one that belongs to this message, tells more of the client
-than either door does, and behind a content filter it alone tells it. It goes no further than here.
+than either door does, and behind a content filter it alone tells it; it also tells the envelope sender that
+the message came with, where the host has rewritten that (SRS). It goes no further than here.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _AUTOMATIC_PRECEDENCE = frozenset({"bulk", "list", "junk", "auto_reply"})
 class Incoming:
     """A message on its way through the forwarder.
 
-    envelope: with the client as the evidence has it. data: the whole message with CRLF line ends, as
+    envelope: with sender and client as the evidence has them. data: the whole message with CRLF line ends, as
     Postfix's queue holds it. headers: without any evidence. digest: SHA-256, the same after a requeue.
     received: when our Postfix got it, None if nobody says it. queue_id: "" likewise. authenticated: came by
     a SASL login or was submitted on this host. automatic: must not be answered (RFC 3834 §2). ending:
@@ -68,7 +69,6 @@ class Reader:
             self.keys,
             headers,
             body,
-            envelope.sender,
             envelope.recipients,
             now=self.clock.now(),
             oldest=self.oldest,
@@ -89,7 +89,7 @@ class Reader:
 
 
 def _completed(envelope: Envelope, evidence: Evidence) -> Envelope:
-    """With the client whom the scan milter saw; the door tells of whoever handed the message over last."""
+    """With the sender and client whom the scan milter saw; the door tells of who handed it over last."""
     client = replace(
         envelope.client,
         address=evidence.client or None,
@@ -97,7 +97,12 @@ def _completed(envelope: Envelope, evidence: Evidence) -> Envelope:
         helo=evidence.helo or None,
         login=evidence.login or None,
     )
-    return replace(envelope, client=client, smtputf8=envelope.smtputf8 or evidence.smtputf8)
+    return replace(
+        envelope,
+        sender=evidence.sender,
+        client=client,
+        smtputf8=envelope.smtputf8 or evidence.smtputf8,
+    )
 
 
 def _without_evidence(headers: Headers) -> Headers:

@@ -53,6 +53,8 @@ def test_attached_and_detached_the_host_s_mail_flows_as_before(
         _is_attached(site)
         if name == "postscreen":
             _knows_newcomers(site)
+        if name == "postsrsd":
+            _knows_the_sender(site)
         _killed(site, "sync", dice)
         assert site.postmask("postfix", "status")["standing"] == "attached"
         assert not relaying.accepted(site)
@@ -88,6 +90,13 @@ def _knows_newcomers(site: Site) -> None:
     site.wait_for(lambda: site.rcpt("SMTP", f"nosuch@{sites.DOMAIN}", **newcomer) == 550, "550")
     assert site.send("SMTP", f"shop@{sites.DOMAIN}", "a newcomer's", **newcomer) == 250
     site.await_title("a newcomer's", "me@real.test")
+
+
+def _knows_the_sender(site: Site) -> None:
+    """Whom SPF is asked about is who the message came from, not what the host made of it."""
+    assert site.send("SMTP", f"shop@{sites.DOMAIN}", "from outside") == 250
+    assert "from=<SRS0=" in site.log()
+    assert b"smtp.mailfrom=example.com" in site.await_title("from outside", "me@real.test").content
 
 
 def _killed(site: Site, verb: str, dice: random.Random) -> Any:

@@ -134,8 +134,8 @@ def test_evidence_for_one_reverse_alias_proves_nothing_at_another(
     second = another_reverse_alias(service, talk)
     content = answer(talk)
     headers, body = split(content)
-    evidence = Evidence(int(time.time()), (talk.reverse,), client=FOREIGN, login="jane")
-    field = seal_evidence(load(service.lab.directory / "keys"), evidence, headers, body, talk.owned.mailbox)
+    evidence = Evidence(int(time.time()), (talk.reverse,), talk.owned.mailbox, client=FOREIGN, login="jane")
+    field = seal_evidence(load(service.lab.directory / "keys"), evidence, headers, body)
     assert field is not None
     with killed(service, "milter-scan"):
         for recipient, sent, verdict in (

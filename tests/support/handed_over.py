@@ -42,9 +42,7 @@ class HandedOver(Recorder):
         assert self.service is not None
         keys = load(self.service.lab.directory / "keys")
         headers, body = split(data)
-        return open_evidence(
-            keys, headers, body, envelope.sender, envelope.recipients, now=time.time(), oldest=3600
-        )
+        return open_evidence(keys, headers, body, envelope.recipients, now=time.time(), oldest=3600)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
 """The evidence: what the scan milter found out about a message, for the forwarder that gets it later.
 
 It stands in the field X-Postmask-Evidence, sealed under a key of its own, so that no one else can read
-or make it, and bound to the message: to its body, From, Date and envelope sender, and to the
-recipients and the time that it names. It isn't bound to the queue id or to the other fields, which
-content filters and re-queueing change.
+or make it, and bound to the message: to its body, From, Date and Message-ID, and to the recipients and
+the time that it names. It isn't bound to the queue id or to the other fields, which content filters and
+re-queueing change, nor to the envelope sender, which the host may rewrite (SRS): it carries the one
+that the message came with.
 
 DIAGNOSTICS
     open_evidence answers None where there is none for this message: missing, not ours, stale, of another
@@ -40,7 +41,7 @@ FIELD = "X-Postmask-Evidence"
 LIMIT = 60_000
 """Octets of the value: well below what Postfix lets one field have (header_size_limit, 102,400)."""
 
-_FORM = b"evidence 1"
+_FORM = b"evidence 2"
 """To be raised with the form: what another version of ours has sealed is then no evidence."""
 
 _KEY = FIELD.lower().encode("ascii")
@@ -75,12 +76,14 @@ class Evidence:
 
     at:         when, seconds since the epoch.
     recipients: of the message, all of them ours.
+    sender:     of the envelope as it came, "" for the null sender too.
     client, client_name, helo, login: address, verified name, HELO and SASL login of the SMTP client.
     smtputf8, body: of the MAIL command; body is "7BIT", "8BITMIME" or "".
     """
 
     at: int
     recipients: tuple[str, ...]
+    sender: str
     client: str = ""
     client_name: str = ""
     helo: str = ""
@@ -91,12 +94,10 @@ class Evidence:
     authentication: Authentication | None = None
 
 
-def seal_evidence(
-    keys: Keyring, evidence: Evidence, headers: Headers, body: bytes, sender: str
-) -> Field | None:
-    """The field for the message with this header, body and envelope sender ("" for the null sender)."""
+def seal_evidence(keys: Keyring, evidence: Evidence, headers: Headers, body: bytes) -> Field | None:
+    """The field for the message with this header and body."""
     plain = json.dumps(_to_json(evidence), separators=(",", ":"), default=bytes.hex).encode("ascii")
-    text = base64.b64encode(keys.seal(Purpose.EVIDENCE, plain, *_bound(headers, body, sender)))
+    text = base64.b64encode(keys.seal(Purpose.EVIDENCE, plain, *_bound(headers, body)))
     if len(text) > LIMIT:
         return None
     return fold(FIELD, [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)])
@@ -106,7 +107,6 @@ def open_evidence(
     keys: Keyring,
     headers: Headers,
     body: bytes,
-    sender: str,
     recipients: Iterable[str],
     *,
     now: float,
@@ -119,7 +119,7 @@ def open_evidence(
     sealed = [one for field in headers.get_all(_KEY.decode())[:_MOST_FIELDS] if (one := _decoded(field))]
     if not sealed:
         return None
-    bound = _bound(headers, body, sender)
+    bound = _bound(headers, body)
     wanted = {_address(recipient) for recipient in recipients}
     opened = [_read(plain) for one in sealed if (plain := keys.open(Purpose.EVIDENCE, one, *bound))]
     fitting = [
@@ -133,7 +133,7 @@ def open_evidence(
     return max(fitting, key=lambda evidence: evidence.at, default=None)
 
 
-def _bound(headers: Headers, body: bytes, sender: str) -> tuple[bytes, ...]:
+def _bound(headers: Headers, body: bytes) -> tuple[bytes, ...]:
     """What the seal is over besides the evidence itself.
 
     Line ends, folds, and empty lines at the end of the body make no difference.
@@ -141,9 +141,9 @@ def _bound(headers: Headers, body: bytes, sender: str) -> tuple[bytes, ...]:
     content = hashlib.sha256(body.replace(b"\r\n", b"\n").rstrip(b"\n")).digest()
     named = [
         b"".join(_counted(b" ".join(field.value.split())) for field in headers.get_all(name))
-        for name in ("from", "date")
+        for name in ("from", "date", "message-id")
     ]
-    return (_FORM, content, *named, _address(sender).encode("utf-8", "surrogatepass"))
+    return (_FORM, content, *named)
 
 
 def _counted(value: bytes) -> bytes:
@@ -173,6 +173,7 @@ def _to_json(evidence: Evidence) -> list[Any]:
     return [
         evidence.at,
         sorted({_address(recipient) for recipient in evidence.recipients}),
+        evidence.sender,
         [evidence.client, evidence.client_name, evidence.helo, evidence.login],
         [evidence.smtputf8, evidence.body],
         spam and astuple(spam),
@@ -189,12 +190,13 @@ def _to_json(evidence: Evidence) -> list[Any]:
 def _read(plain: bytes) -> Evidence | None:
     """What _to_json wrote. None: sealed by us, but in a form that we no longer know."""
     try:
-        at, recipients, client, mail, spam, found = json.loads(plain)
+        at, recipients, sender, client, mail, spam, found = json.loads(plain)
         address, name, helo, login = client
         smtputf8, body = mail
         return Evidence(
             at=at,
             recipients=tuple(recipients),
+            sender=sender,
             client=address,
             client_name=name,
             helo=helo,

@@ -78,10 +78,11 @@ def test_what_the_milter_could_not_refuse_is_held_by_its_evidence(rig: Rig) -> N
     evidence = Evidence(
         int(rig.clock.now()),
         ("shop@alias.test",),
+        AUTHOR,
         client="203.0.113.5",
         authentication=Authentication(nothing, nothing, (), forged),
     )
-    field = seal_evidence(KEYS, evidence, headers, body, AUTHOR)
+    field = seal_evidence(KEYS, evidence, headers, body)
     assert field is not None
     rig.deliver(content=join(Headers([field, *headers.fields]), body))
     assert (rig.outcomes(), rig.dns.asked) == (["held"], [])

@@ -90,9 +90,7 @@ class Rig:
         assert outcome.refusal is None
         assert outcome.field is not None
         headers = Headers([*message.headers.fields, outcome.field])
-        found = open_evidence(
-            KEYS, headers, message.body, message.sender, message.recipients, now=CLOCK.now(), oldest=60
-        )
+        found = open_evidence(KEYS, headers, message.body, message.recipients, now=CLOCK.now(), oldest=60)
         assert found is not None
         return found
 
