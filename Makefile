@@ -20,6 +20,8 @@
 
 SHELL := /bin/sh
 export PATH := $(PATH):/usr/sbin:/sbin
+# The tests start programs by the hundred: where this is set, each of them would compile SQLAlchemy anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 TESTS ?=
