@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import (
     POLICY_NAMES,
+    SCOPES,
     Alias,
     Directory,
     DmarcQuarantine,
@@ -35,8 +36,6 @@ NODE = "settings"
 """Where a rule comes from that nothing narrower has."""
 
 _ACTING = ("hold", "discard", "refuse")
-_SCOPES = ("alias", "account", "domain")
-"""The narrowest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def contradiction(
     policies: what the rules come from, the narrowest first. changed: what was set or taken back in the
     policy of that scope; of what a narrower one has of its own it changes nothing.
     """
-    narrower = [policy for policy in policies if _SCOPES.index(policy.scope) < _SCOPES.index(scope)]
+    narrower = [policy for policy in policies if SCOPES.index(policy.scope) < SCOPES.index(scope)]
     blamed = {name for name in changed if origin(narrower, name) == NODE}
     for name in _ACTING:
         if getattr(rules, name) < rules.mark < math.inf and not blamed.isdisjoint((name, "mark")):

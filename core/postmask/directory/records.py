@@ -151,6 +151,10 @@ class SenderRule:
     pattern: str
 
 
+SCOPES = ("contact", "alias", "account", "domain", "global")
+"""What a block or a policy may be for, the narrowest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpamPolicy:
     """What the settings of the spam check are for one alias, account or domain; None: as elsewhere.

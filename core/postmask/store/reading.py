@@ -182,12 +182,7 @@ REPLAY_MARK = select(ReplayMark.ledger_key).where(
     ReplayMark.mark == bindparam("mark"), ReplayMark.reverse_token == bindparam("token")
 )
 
-_NARROWNESS = {
-    scope: rank
-    for rank, scope in enumerate(
-        (CONTACT_SCOPE, RuleScope.ALIAS, RuleScope.ACCOUNT, RuleScope.DOMAIN, RuleScope.GLOBAL)
-    )
-}
+_NARROWNESS = {scope: rank for rank, scope in enumerate(records.SCOPES)}
 
 
 def domain(rows: Rows) -> records.Domain | None:
