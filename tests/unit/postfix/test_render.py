@@ -5,6 +5,7 @@ import re
 import pytest
 
 from postmask_postfix import render
+from postmask_postfix.attachment.collisions import LEAST
 from postmask_postfix.parameters import PARAMETERS
 from postmask_postfix.services import SERVICES
 from postmask_postfix.settings import Merge, Parameter, SettingsContext
@@ -116,6 +117,13 @@ def test_everything_says_why_and_since_when():
         assert all(option.why for option in service.options)
         names = [option.name for option in service.options]
         assert len(names) == len(set(names))
+
+
+def test_one_rendering_serves_every_postfix_that_is_supported():
+    """3.7 (Debian 12), 3.8 (Ubuntu 24.04, on which nothing else is tried) and 3.10 (Debian 13)."""
+    for item in (*PARAMETERS, *SERVICES):
+        since = tuple(map(int, item.since.split(".")))
+        assert since <= LEAST == (3, 7)
 
 
 def test_the_hold_listener_is_the_re_injection_listener_but_for_the_hold():
