@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import sites
+from postmask.cli import programs
 from postmask_postfix import commands
 
 
@@ -75,6 +77,29 @@ def test_all_is_well_and_what_is_not_is_found_until_it_is_mended(site: sites.Sit
         main.write_bytes(right)
     status, told = doctor(site, "--changes")
     assert (status, told["findings"], len(told["gone"])) == (0, [], 8)
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("milter-alias", {"postmask-milter alias, milter", "postmask-milter alias, gate"}),
+        ("milter-scan", {"postmask-milter scan"}),
+        ("forwarder", {"postmask-forwarder"}),
+    ],
+)
+def test_a_program_that_hangs(
+    site: sites.Site, program: str, told: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket takes connections all the same."""
+    monkeypatch.setattr(programs, "_SECONDS", 1.0)
+    site.send_signal(program, signal.SIGSTOP)
+    try:
+        found = doctor(site)[1]["findings"]
+    finally:
+        site.send_signal(program, signal.SIGCONT)
+    assert {finding["code"] for finding in found} == {"PM114"}
+    assert {finding["where"] for finding in found} == told
+    assert all("hangs" in finding["what"] for finding in found), found
 
 
 def test_in_a_process_of_its_own_every_check_is_made(site: sites.Site) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from postmask.cli import postfix_facts
 from postmask.cli.output import moment
+from postmask.cli.programs import listening, silence
 from postmask.cli.runtime import Runtime
 from postmask.doctor import node as codes
 from postmask.doctor.finding import Code
@@ -31,7 +32,6 @@ _FORGOTTEN = 6 * 3600.0
 _LEAST_FREE = 20_000_000
 """Octets. Postfix takes no message that leaves less than one and a half times message_size_limit (10 MB)."""
 _SHOWN = 20
-_CONNECT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,31 +240,10 @@ def _disk_trouble(folder: Path) -> str:
 
 
 def _programs(runtime: Runtime) -> Iterator[Check]:
-    sockets = runtime.settings.sockets
-    for program, path in (
-        ("postmask-milter alias, milter", sockets.alias),
-        ("postmask-milter alias, gate", sockets.gate),
-        ("postmask-milter scan", sockets.scan),
-        ("postmask-forwarder", sockets.forwarder),
-    ):
-        trouble = unreachable(path)
-        what = f"{path}: {trouble}" if trouble else f"listens on {path}"
-        yield Check(program, not trouble, what, codes.PROGRAM)
-
-
-def unreachable(path: Path) -> str:
-    """Why nobody can be reached on a socket; "" if somebody can."""
-    from postmask.daemon import connect_unix
-
-    try:
-        with connect_unix(path, _CONNECT_SECONDS):
-            return ""
-    except FileNotFoundError:
-        return "isn't there; is the program running?"
-    except ConnectionRefusedError:
-        return "nobody listens; is the program running?"
-    except (TimeoutError, OSError) as error:
-        return error.strerror or str(error)
+    for program in listening(runtime.settings.sockets):
+        trouble = silence(program)
+        what = f"{program.path}: {trouble}" if trouble else f"answers on {program.path}"
+        yield Check(program.name, not trouble, what, codes.PROGRAM)
 
 
 def _postfix(runtime: Runtime) -> Iterator[Check]:

@@ -85,9 +85,9 @@ COPY_TROUBLED = warning(
 )
 PROGRAM = error(
     "PM114",
-    "A program can't be reached on its socket.",
-    "Mail to aliases waits until it can be; other mail goes on.",
-    "Start it: systemctl status 'postmask-*' and its log say why it isn't up.",
+    "A program can't be reached on its socket, or doesn't answer there.",
+    "Mail to aliases waits until it does; for the scan milter alone the forwarder stands in.",
+    "Start it, or restart it if it hangs: systemctl status 'postmask-*' and its log say why it isn't up.",
 )
 QUEUE_ENDING = error(
     "PM115",

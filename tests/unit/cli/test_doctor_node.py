@@ -60,8 +60,7 @@ class Node:
             pass
 
     def programs(self, trouble: str) -> None:
-        for module in (checks, access):
-            self.patch.setattr(module, "unreachable", lambda _path: trouble)
+        self.patch.setattr(checks, "silence", lambda _program: trouble)
 
     def rights(self, lacking: str) -> None:
         """lacking: the script that others than root can't run."""

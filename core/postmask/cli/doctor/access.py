@@ -13,13 +13,22 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from postmask.cli.checks import unreachable
+from postmask.cli.programs import listening
 from postmask.cli.runtime import Runtime
 from postmask.doctor import node as codes
 from postmask.doctor.finding import Finding
 
 _SECONDS = 20.0
-_CONNECT = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(5); s.connect(sys.argv[1])"
+_CONNECT = """
+import socket, sys
+one = socket.socket(socket.AF_UNIX)
+one.settimeout(5)
+try:
+    one.connect(sys.argv[1])
+except (FileNotFoundError, ConnectionRefusedError, TimeoutError):
+    pass
+"""
+"""That nobody listens there is a finding of its own."""
 _PARENT = "import os; open('/proc/%d/stat' % os.getppid(), 'rb').read(64)"
 _CLIENT = "import sys; sys.path.insert(0, sys.argv[1]); import postmask_pipe"
 
@@ -32,14 +41,9 @@ def sockets(runtime: Runtime) -> Iterator[Finding]:
     door = client if settings.postfix.door == "pipe" else owner
     if os.geteuid() != 0:
         return
-    for path, user in (
-        (settings.sockets.gate, owner),
-        (settings.sockets.alias, owner),
-        (settings.sockets.scan, owner),
-        (settings.sockets.forwarder, door),
-    ):
-        if unreachable(path):
-            continue  # To everybody, which is a finding of its own.
+    for program in listening(settings.sockets):
+        path = program.path
+        user = door if path == settings.sockets.forwarder else owner
         if trouble := tried(user, queue, _CONNECT, str(path.relative_to(queue))):
             yield codes.SOCKET_RIGHTS.at(f"{path.name}, {user}", f"{user} can't reach {path}: {trouble}")
 
