@@ -57,6 +57,16 @@ def wheel(folder: Path) -> Path:
     return next(folder.glob("postmask-*.whl"))
 
 
+def wheel_of_version(version: str, folder: Path) -> Path:
+    """The same, as if this checkout were of that version."""
+    source = folder / "source"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "tests", "dist"))
+    told = source / "core/postmask/__init__.py"
+    told.write_text(re.sub(r"(?m)^__version__ = .*$", f'__version__ = "{version}"', told.read_text()))
+    _run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(source))
+    return next(folder.glob(f"postmask-{version}-*.whl"))
+
+
 def _kept(name: str, recipe: str, build: Callable[[Path], None]) -> Path:
     """The folder that was built by this recipe, now or earlier."""
     cache = Path(os.environ.get("POSTMASK_TREES") or Path.home() / ".cache/postmask/trees")
