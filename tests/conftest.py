@@ -45,6 +45,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (_LONG_FIRST.get(_kind(item), 2), -sizes[groups[item]], groups[item]))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The groups are heeded: else each worker starts all that is dear, and nobody notices."""
+    if session.config.getoption("loadgroup", False) and not all("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError("pytest-xdist doesn't group tests with this pytest: install what is locked")
+
+
 def _group(item: pytest.Item) -> str:
     assert isinstance(item, pytest.Function)
     chosen = item.callspec.params if hasattr(item, "callspec") else {}
