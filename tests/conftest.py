@@ -1,8 +1,8 @@
 """Fixtures for all tests: what is dear to start is started once a session.
 
 With `pytest -n 2` (as `make test` does it) a session is a worker process. Tests that share something dear
-go to one worker; of the others those of one file do. The long ones come first, so that no worker is left
-alone with them at the end.
+go to one worker; of the others those of one file do, but for those marked as apart. These come first, then
+the large groups, so that no worker is left alone with them at the end.
 """
 
 from __future__ import annotations
@@ -37,12 +37,19 @@ _LONG_FIRST = {"e2e": 0, "integration": 1}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For --dist loadgroup: together what shares a service, else a file."""
+    """For --dist loadgroup: together what shares a service, else a file, unless its tests are apart."""
     groups = {item: _group(item) for item in items}
     sizes = collections.Counter(groups.values())
     for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (_LONG_FIRST.get(_kind(item), 2), -sizes[groups[item]], groups[item]))
+    items.sort(
+        key=lambda item: (
+            not _is_apart(item),
+            _LONG_FIRST.get(_kind(item), 2),
+            -sizes[groups[item]],
+            groups[item],
+        )
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -51,8 +58,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError("pytest-xdist doesn't group tests with this pytest: install what is locked")
 
 
+def _is_apart(item: pytest.Item) -> bool:
+    return item.get_closest_marker("apart") is not None
+
+
 def _group(item: pytest.Item) -> str:
     assert isinstance(item, pytest.Function)
+    if _is_apart(item):
+        return item.nodeid
     chosen = item.callspec.params if hasattr(item, "callspec") else {}
     shared = next((f"{name}-{chosen[name]}" for name in _SHARED if name in chosen), "")
     return shared or item.nodeid.partition("::")[0]

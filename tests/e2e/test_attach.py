@@ -31,6 +31,8 @@ from postmask_postfix.instance import Instance
 from postmask_postfix.lab.postfix import free_port
 from sites import Site
 
+pytestmark = pytest.mark.apart
+
 EVERYTHING = bool(os.environ.get("FIXTURES_ALL"))
 SEED = os.environ.get("FIXTURES_SEED", "0")
 WITHOUT_US, ON_POSTGRES = (sites.FINE if EVERYTHING else names for names in (["submission"], ["debian"]))

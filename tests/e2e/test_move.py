@@ -24,6 +24,8 @@ from postgres import Cluster
 from postmask.config import load as settings_of
 from service import Owned, Service
 
+pytestmark = pytest.mark.apart
+
 LASTING = 2.0
 """Seconds of mail before and after the move."""
 

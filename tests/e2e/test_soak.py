@@ -30,6 +30,8 @@ from postmask.store.models import Contact, Event
 from service import Service
 from soak import CONTACTS, Load, Senders, Storm, judge
 
+pytestmark = pytest.mark.apart
+
 MESSAGES = int(os.environ.get("SOAK_MESSAGES", "150"))
 SEED = int(os.environ.get("SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 FROZEN = float(os.environ.get("SOAK_FROZEN", "0"))

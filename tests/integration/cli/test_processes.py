@@ -13,6 +13,8 @@ import pytest
 
 from postmask.store.engine import Use, make_engine
 
+pytestmark = pytest.mark.apart
+
 POSTMASK = (sys.executable, "-P", "-m", "postmask.cli")
 
 
