@@ -1,7 +1,8 @@
 # Two commands are all that a fresh Debian 12 or 13 needs: `make demo` and `make test`.
 #
 #   make demo [KEEP=1]      the whole way of a message, shown in a lab of its own
-#   make test [WHEEL=1]     linters, types, layers, all tests; WHEEL=1: against the built wheel
+#   make test [WHEEL=1]     linters, types, layers, all tests; WHEEL=1: against the built wheel. The first time a
+#                           Debian is fetched, on which a play is tried, and kept in ~/.cache/postmask
 #   make test TESTS=tests/unit PYTEST_ARGS=-x
 #   make lint               linters, types and layers only
 #   make test-ansible       the plays, on Debian 12 and 13 booted from root trees, which are made once (minutes)
@@ -57,7 +58,7 @@ test: lint
 endif
 
 test-ansible:
-	@scripts/bootstrap ansible
+	@scripts/bootstrap test
 	$(BIN)/pytest -q -s --timeout 3600 $(or $(TESTS),tests/ansible)
 
 fixtures:

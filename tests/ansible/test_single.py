@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from booted import Host
-from provisioned import Lab, bare, directory, letter
+from provisioned import MX, Lab, letter, single
 from trees import SUITES
 
-MX = "mx.host.test"
 PROGRAMS = ("postmask-agent", "postmask-forwarder", "postmask-milter-alias", "postmask-milter-scan")
 
 
@@ -28,19 +25,9 @@ def files(host: Host) -> dict[str, bytes]:
     }
 
 
-@contextlib.contextmanager
-def lab(suite: str, folder: Path) -> Iterator[Lab]:
-    variables = directory(suite, folder)
-    # Tested by themselves; and there is no root of the DNS here that a resolver could ask.
-    variables |= {f"postmask_{role}_state": "absent" for role in ("dns", "spam", "backup")}
-    with bare({MX: suite}, folder) as made:
-        made.control.inventory({"postmask_mx": {"hosts": {MX: {}}, "vars": variables}}, made.hosts.values())
-        yield made
-
-
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_bare_host(suite: str, tmp_path: Path) -> None:
-    with lab(suite, tmp_path) as there:
+    with single(suite, tmp_path) as there:
         assert there.control.play("site.yml", "--check", "--diff").changed[MX] > 0
         assert not there.hosts[MX].path("opt/postmask").exists()
         assert not there.hosts[MX].path("etc/postfix").exists()
@@ -105,7 +92,7 @@ systemctl restart postfix
 
 
 def test_a_host_with_mail_of_its_own(tmp_path: Path) -> None:
-    with lab("bookworm", tmp_path) as there:
+    with single("bookworm", tmp_path) as there:
         there.hosts[MX].run("sh", "-c", _OWN)
         before = files(there.hosts[MX])
         there.control.play("site.yml", "--check", "--diff")

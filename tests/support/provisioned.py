@@ -28,6 +28,7 @@ from postmask.auth.dkim import public_record
 from trees import tree, wheel, wheelhouse
 from world import World, outside
 
+MX = "mx.host.test"
 _PATIENCE = 300.0
 _RECORD = re.compile(r"(\S+)\. IN TXT (.*)")
 
@@ -111,6 +112,18 @@ def bare(suites: Mapping[str, str], folder: Path, *others: str) -> Iterator[Lab]
             for name in suites
         }
         yield Lab(hosts, Control(wire, "control", folder), world)
+
+
+@contextlib.contextmanager
+def single(suite: str, folder: Path) -> Iterator[Lab]:
+    """One bare host, MX, and an inventory for it. Without the roles that are tested by themselves; and there
+    is no root of the DNS here that a resolver could ask."""
+    variables = directory(suite, folder) | {
+        f"postmask_{role}_state": "absent" for role in ("dns", "spam", "backup")
+    }
+    with bare({MX: suite}, folder) as made:
+        made.control.inventory({"postmask_mx": {"hosts": {MX: {}}, "vars": variables}}, made.hosts.values())
+        yield made
 
 
 def directory(suite: str, folder: Path) -> dict[str, Any]:
