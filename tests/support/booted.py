@@ -44,7 +44,18 @@ class Host:
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command on the host, as root."""
         done = subprocess.run(
-            ["nsenter", "--target", str(self.pid), "--all", "--wdns=/", "env", "-i", _PATH, *command],
+            [
+                "nsenter",
+                "--target",
+                str(self.pid),
+                "--all",
+                "--root",
+                "--wdns=/",
+                "env",
+                "-i",
+                _PATH,
+                *command,
+            ],
             capture_output=True,
             text=True,
         )
@@ -151,7 +162,7 @@ def _leader(starting: subprocess.Popen[bytes], console: Path) -> int:
     while time.monotonic() < limit:
         assert starting.poll() is None, console.read_text(errors="replace")
         for pid in children.read_text().split():
-            bus = ["nsenter", "--target", pid, "--all", "test", "-S", "/run/dbus/system_bus_socket"]
+            bus = ["nsenter", "--target", pid, "--all", "--root", "test", "-S", "/run/dbus/system_bus_socket"]
             if subprocess.run(bus, capture_output=True).returncode == 0:
                 return int(pid)
         time.sleep(0.1)
