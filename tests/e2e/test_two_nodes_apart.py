@@ -22,7 +22,6 @@ from faults import await_empty_outbox
 from lab import lab
 from nameserver import Nameserver
 from network import Network, network
-from postgres import Cluster
 from postmask.cli.program import program
 from service import Service
 
@@ -55,7 +54,7 @@ def site() -> Iterator[Site]:
     with network("db", *NODES) as wire, ExitStack() as stack:
         cluster = stack.enter_context(wire.hosting("db", postgres_server.running()))
         with wire.inside("db"):
-            _open_to_the_wire(cluster)
+            cluster.open_to_the_wire()
             database = cluster.fresh().replace("127.0.0.1", wire.address("db"))
         nodes: dict[str, Service] = {}
         for name, door in zip(NODES, ("pipe", "lmtp"), strict=True):
@@ -70,16 +69,6 @@ def site() -> Iterator[Site]:
                 running.postmask("postfix", "sync")
                 publish(nodes[name])
         yield Site(wire, nodes)
-
-
-def _open_to_the_wire(cluster: Cluster) -> None:
-    """Nodes on other hosts may connect, with their passwords."""
-    with (cluster.data / "postgresql.conf").open("a") as settings:
-        settings.write("listen_addresses = '*'\n")
-    with (cluster.data / "pg_hba.conf").open("a") as rules:
-        rules.write("host all all samenet scram-sha-256\n")
-    cluster.stop()
-    cluster.start()
 
 
 def test_a_sender_met_on_both_while_apart_is_one_contact(site: Site) -> None:

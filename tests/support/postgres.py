@@ -155,6 +155,15 @@ class Cluster:
         """Ends the server at once, dropping its connections."""
         self._control("stop", "-w", "-m", "immediate")
 
+    def open_to_the_wire(self, *settings: str, by: str = "host") -> None:
+        """Others on the wire may connect, with their passwords. by: hostssl, with TLS alone."""
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.writelines(f"{line}\n" for line in ("listen_addresses = '*'", *settings))
+        with (self.data / "pg_hba.conf").open("a") as file:
+            file.write(f"{by} all all samenet scram-sha-256\n")
+        self.stop()
+        self.start()
+
     def elsewhere(self) -> Cluster:
         """The same server as it will be on another port: for when it is stopped here."""
         return replace(self, port=free_port())
