@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 TESTS ?=
-PYTEST_ARGS ?= -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST_ARGS ?= -n 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help demo test lint checks test-ansible fixtures soak bench bench-database bench-directory bench-spam bench-nodes wheel lock clean
 .DEFAULT_GOAL := help

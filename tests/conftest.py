@@ -1,6 +1,6 @@
 """Fixtures for all tests: what is dear to start is started once a session.
 
-With `pytest -n 2` (as `make test` does it) a session is a worker process. Tests that share something dear
+With `pytest -n 3` (as `make test` does it) a session is a worker process. Tests that share something dear
 go to one worker; of the others those of one file do, but for those marked as apart. These come first, then
 the large groups, so that no worker is left alone with them at the end.
 """
