@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+from postmask_postfix import processes
 
 _SECONDS = 60
 
@@ -113,8 +116,16 @@ def is_running(config_dir: Path) -> bool:
 
 
 def reload(config_dir: Path) -> None:
-    """Let a running Postfix read its configuration again."""
+    """Let a running Postfix read its configuration again. Returns when master(8) has done so.
+
+    `postfix reload` only sends a signal. A connection that a daemon takes while master(8) sees to it may stay
+    unknown to that (it renews the pipes by which it is told): for it the daemon is free then, and nobody
+    serves that daemon's socket until the connection ends.
+    """
     run("postfix", "-c", str(config_dir), "reload")
+    queue = values(config_dir, "queue_directory")["queue_directory"]
+    with contextlib.suppress(OSError, ValueError):
+        processes.await_seen(int(Path(queue, "pid/master.pid").read_text()), signal.SIGHUP)
 
 
 @contextlib.contextmanager

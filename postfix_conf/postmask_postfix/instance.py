@@ -15,6 +15,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -187,6 +188,8 @@ class Instance:
     def run(self, verb: str) -> None:
         """`postfix -c DIR verb`: start, stop, reload, check, flush."""
         self.finish(self.command(verb))
+        if verb == "reload" and (master := self.master_pid()):
+            processes.await_seen(master, signal.SIGHUP)
 
     def master_pid(self) -> int | None:
         """The pid of the running master, None when it isn't running."""

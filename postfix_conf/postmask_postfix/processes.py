@@ -10,10 +10,14 @@ STANDARDS
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+_ASLEEP = 3
+"""Looks in a row: between two pieces of its work a process may sleep for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,26 @@ def _fields(pid: int) -> list[str]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return text.rpartition(")")[2].split()
+
+
+def await_seen(pid: int, number: signal.Signals, seconds: float = 5.0) -> None:
+    """Until a process that lives by events has seen to a signal: it is pending no longer, and the process
+    sleeps again. Returns after that many seconds at the latest, or when there is no such process.
+    """
+    until = time.monotonic() + seconds
+    asleep = 0
+    while asleep < _ASLEEP and alive(pid) and time.monotonic() < until:
+        asleep = asleep + 1 if _fields(pid)[:1] == ["S"] and not _pending(pid, number) else 0
+        time.sleep(0.01)
+
+
+def _pending(pid: int, number: signal.Signals) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    masks = re.findall(r"(?m)^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$", status)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
 def alive(pid: int) -> bool:

@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -69,3 +71,43 @@ def test_the_tail_of_a_file(tmp_path):
     assert "empty" in processes.tail(log)
     log.write_text("".join(f"line {number}\n" for number in range(5000)))
     assert processes.tail(log, 2) == "line 4998\nline 4999"
+
+
+_HOLDS_IT_BACK = """
+import signal, sys, time
+signal.signal(signal.SIGHUP, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+print("ready", flush=True)
+sys.stdin.readline()
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+while True:
+    time.sleep(1000)
+"""
+
+
+def test_a_signal_is_waited_for_until_it_was_seen():
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDS_IT_BACK], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin
+        assert child.stdout
+        try:
+            child.stdout.readline()
+            child.send_signal(signal.SIGHUP)
+            began = time.monotonic()
+            processes.await_seen(child.pid, signal.SIGHUP, 0.3)
+            assert time.monotonic() - began >= 0.3
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            processes.await_seen(child.pid, signal.SIGHUP, 60.0)
+            assert not processes._pending(child.pid, signal.SIGHUP)
+        finally:
+            child.kill()
+
+
+def test_of_nobody_nothing_is_waited_for(sleeper):
+    sleeper.kill()
+    sleeper.wait()
+    began = time.monotonic()
+    processes.await_seen(sleeper.pid, signal.SIGHUP, 60.0)
+    assert time.monotonic() - began < 30.0
