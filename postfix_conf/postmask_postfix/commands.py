@@ -124,8 +124,8 @@ def reload(config_dir: Path) -> None:
     """
     run("postfix", "-c", str(config_dir), "reload")
     queue = values(config_dir, "queue_directory")["queue_directory"]
-    with contextlib.suppress(OSError, ValueError):
-        processes.await_seen(int(Path(queue, "pid/master.pid").read_text()), signal.SIGHUP)
+    if master := processes.master(Path(queue)):
+        processes.await_seen(master, signal.SIGHUP)
 
 
 @contextlib.contextmanager

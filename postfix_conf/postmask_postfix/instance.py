@@ -193,11 +193,7 @@ class Instance:
 
     def master_pid(self) -> int | None:
         """The pid of the running master, None when it isn't running."""
-        try:
-            pid = int((self.queue / "pid" / "master.pid").read_text().strip())
-        except (OSError, ValueError):
-            return None
-        return pid if processes.alive(pid) and processes.name(pid) == "master" else None
+        return processes.master(self.queue)
 
     def log_tail(self, lines: int = 15) -> str:
         """The last lines of the log."""

@@ -49,6 +49,15 @@ def _fields(pid: int) -> list[str]:
     return text.rpartition(")")[2].split()
 
 
+def master(queue: Path) -> int | None:
+    """The pid of the running master(8) of this queue directory, None when it isn't running."""
+    try:
+        pid = int((queue / "pid/master.pid").read_text().strip())
+    except (OSError, ValueError):
+        return None
+    return pid if alive(pid) and name(pid) == "master" else None
+
+
 def await_seen(pid: int, number: signal.Signals, seconds: float = 5.0) -> None:
     """Until a process that lives by events has seen to a signal: it is pending no longer, and the process
     sleeps again. Returns after that many seconds at the latest, or when there is no such process.
