@@ -31,7 +31,7 @@ from typing import Any
 from booted import Host
 from faults import message
 from postmask.store.replica.folder import Folder
-from provisioned import Lab, bare, directory
+from provisioned import NO_OTHER_ROLES, Lab, bare, directory
 
 ALIAS, MAILBOX = "shop@alias.test", "you@real.test"
 SENDER = "sender.test"
@@ -218,8 +218,7 @@ def exchangers(folder: Path, names: Sequence[str], databases: Sequence[str]) -> 
         "postmask_mx_database_url": "postgresql://postmask_node:nodes@{{ postmask_mx_database }}",
         "postmask_mx_database_owner_url": "postgresql://postmask:owners@{{ postmask_mx_database }}",
     }
-    # Tested by themselves; and there is no root of the DNS here that a resolver could ask.
-    variables |= {f"postmask_{role}_state": "absent" for role in ("dns", "spam", "backup")}
+    variables |= NO_OTHER_ROLES
     with bare(dict.fromkeys((*names, *databases, SENDER), _SUITE), folder) as lab:
         lab.hosts[SENDER].run("sh", "-c", _POSTFIX)
         world = lab.world

@@ -29,6 +29,9 @@ from trees import tree, wheel, wheelhouse
 from world import World, outside
 
 MX = "mx.host.test"
+NO_OTHER_ROLES = {f"postmask_{role}_state": "absent" for role in ("dns", "spam", "backup")}
+"""Variables. These are tested by themselves; and there is no root of the DNS here that a resolver could ask."""
+
 _PATIENCE = 300.0
 _RECORD = re.compile(r"(\S+)\. IN TXT (.*)")
 
@@ -116,11 +119,8 @@ def bare(suites: Mapping[str, str], folder: Path, *others: str) -> Iterator[Lab]
 
 @contextlib.contextmanager
 def single(suite: str, folder: Path) -> Iterator[Lab]:
-    """One bare host, MX, and an inventory for it. Without the roles that are tested by themselves; and there
-    is no root of the DNS here that a resolver could ask."""
-    variables = directory(suite, folder) | {
-        f"postmask_{role}_state": "absent" for role in ("dns", "spam", "backup")
-    }
+    """One bare host, MX, and an inventory for it."""
+    variables = directory(suite, folder) | NO_OTHER_ROLES
     with bare({MX: suite}, folder) as made:
         made.control.inventory({"postmask_mx": {"hosts": {MX: {}}, "vars": variables}}, made.hosts.values())
         yield made
