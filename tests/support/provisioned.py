@@ -30,7 +30,7 @@ from world import World, outside
 
 MX = "mx.host.test"
 NO_OTHER_ROLES = {f"postmask_{role}_state": "absent" for role in ("dns", "spam", "backup")}
-"""Variables. These are tested by themselves; and there is no root of the DNS here that a resolver could ask."""
+"""Variables. They are tested by themselves; and there is no root of the DNS that a resolver could ask."""
 
 _PATIENCE = 300.0
 _RECORD = re.compile(r"(\S+)\. IN TXT (.*)")
