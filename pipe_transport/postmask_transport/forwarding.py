@@ -49,7 +49,7 @@ _HARDNESS = (Kind.DELIVER, Kind.DEFER, Kind.HOLD, Kind.REJECT, Kind.DISCARD)
 
 def ledger_key(incoming: Incoming, recipient: str, mailbox: str) -> bytes:
     """SHA-256 of the message, the recipient and the mailbox: the same for every retry of one copy."""
-    parts = (incoming.digest, recipient.encode(), mailbox.encode())
+    parts = (incoming.identity, recipient.encode(), mailbox.encode())
     return hashlib.sha256(b"".join(len(part).to_bytes(4) + part for part in parts)).digest()
 
 

@@ -14,7 +14,7 @@ from postmask.keys import Keyring
 from postmask.message import evidence as sealed
 from postmask.message.evidence import Evidence, open_evidence
 from postmask.message.headers import Headers, split
-from postmask.message.identity import first_received_date, local_queue_id, message_digest
+from postmask.message.identity import first_received_date, local_queue_id, message_identity
 from postmask_transport.lmtp import Envelope
 
 _AUTOMATIC_PRECEDENCE = frozenset({"bulk", "list", "junk", "auto_reply"})
@@ -25,7 +25,7 @@ class Incoming:
     """A message on its way through the forwarder.
 
     envelope: with sender and client as the evidence has them. data: the whole message with CRLF line ends, as
-    Postfix's queue holds it. headers: without any evidence. digest: SHA-256, the same after a requeue.
+    Postfix's queue holds it. headers: without any evidence. identity: the same at each try of this message.
     received: when our Postfix got it, None if nobody says it. queue_id: "" likewise. authenticated: came by
     a SASL login or was submitted on this host. automatic: must not be answered (RFC 3834 §2). ending:
     Postfix would return it before long, to somebody who may not be bounced to.
@@ -35,7 +35,7 @@ class Incoming:
     data: bytes
     headers: Headers
     body: bytes
-    digest: bytes
+    identity: bytes
     received: int | None
     queue_id: str
     deadline: Deadline
@@ -73,14 +73,15 @@ class Reader:
             now=self.clock.now(),
             oldest=self.oldest,
         )
+        queue_id = envelope.client.queue_id or local_queue_id(headers)
         return Incoming(
             envelope=_completed(envelope, evidence) if evidence else envelope,
             data=data,
             headers=_without_evidence(headers),
             body=body,
-            digest=message_digest(data, self.postfix_uid),
+            identity=message_identity(data, headers, self.postfix_uid, queue_id),
             received=first_received_date(headers, self.postfix_uid),
-            queue_id=envelope.client.queue_id or local_queue_id(headers),
+            queue_id=queue_id,
             deadline=deadline,
             authenticated=bool(evidence.login) if evidence else is_authenticated(envelope),
             automatic=is_automatic(envelope, headers),

@@ -10,6 +10,7 @@ from faults import (
     await_flow,
     frozen,
     killed,
+    main_cf,
     message,
     postsuper,
     refused_at_reinjection,
@@ -35,6 +36,16 @@ def test_the_same_message_received_twice_is_two_messages(faulty: Service) -> Non
     for _ in range(2):
         faulty.send("bob@example.com", [owned.alias], content)
     assert await_flow(faulty, owned.mailbox, 2) == ["same", "same"]
+
+
+def test_so_it_is_where_received_fields_are_taken_out(faulty: Service) -> None:
+    owned = faulty.alias()
+    content = message(owned.alias, "same")
+    with main_cf(faulty, header_checks="regexp:{ {/^Received:/ IGNORE} }"):
+        for number in (1, 2):
+            # With a recipient that isn't ours nobody adds evidence, by which they would differ.
+            faulty.send("bob@example.com", [owned.alias, "else@elsewhere.test"], content)
+            assert await_flow(faulty, owned.mailbox, number) == ["same"] * number
 
 
 def test_half_delivered_requeued_held_and_released(faulty: Service) -> None:

@@ -1,12 +1,15 @@
-"""What makes two hand-overs the same message: its digest for the ledger, and its age.
+"""What makes two hand-overs the same message: its identity for the ledger, and its age.
 
 `postsuper -r` gives a message a new queue id and prepends "Received: by … (Postfix, from userid N)".
 A local submission carries such a field too. So leading fields of that form are left out only where N
 is Postfix's own user: a re-queued message keeps its digest, two equal submissions have two. It is also
 where the queue id of a message stands that has no client: lmtp(8) doesn't tell it.
 
+Where the site's header_checks take Received out, two equal messages have nothing to tell them apart but
+their queue ids: these belong to the identity then, and a re-queued message is another one.
+
 DIAGNOSTICS
-    None: every message has a digest. A date that can't be read is None.
+    None: every message has an identity. A date that can't be read is None.
 
 STANDARDS
     RFC 5321 §4.4 (Received), RFC 5322 §3.3 (dates).
@@ -33,6 +36,14 @@ _DELIVERY = re.compile(
 """What a delivery agent may prepend (RFC 5321 §4.4; pipe(8) flags R, O, D): the same at each try."""
 
 
+def message_identity(data: bytes, headers: Headers, postfix_uid: int, queue_id: str) -> bytes:
+    """32 octets. headers: those of the data. queue_id: "" where nobody tells it."""
+    digest = message_digest(data, postfix_uid)
+    if _first_received(headers, postfix_uid) is not None:
+        return digest
+    return hashlib.sha256(digest + queue_id.encode("utf-8", "surrogateescape")).digest()
+
+
 def message_digest(data: bytes, postfix_uid: int) -> bytes:
     """SHA-256 of the message as the queue holds it, without the fields that re-queueing prepended."""
     digest = hashlib.sha256()
@@ -53,10 +64,8 @@ def message_digest(data: bytes, postfix_uid: int) -> bytes:
 
 def first_received_date(headers: Headers, postfix_uid: int) -> int | None:
     """When our Postfix received the message, in seconds since the epoch; re-queueing doesn't count."""
-    for field in headers.get_all("received"):
-        if not _by_requeue(field, postfix_uid):
-            return dates.parse(field.value.rpartition(b";")[2])
-    return None
+    received = _first_received(headers, postfix_uid)
+    return dates.parse(received.value.rpartition(b";")[2]) if received else None
 
 
 def local_queue_id(headers: Headers) -> str:
@@ -64,6 +73,12 @@ def local_queue_id(headers: Headers) -> str:
     newest = headers.get("received")
     found = _WITHOUT_CLIENT.match(newest.raw) if newest else None
     return found[1].decode("ascii") if found else ""
+
+
+def _first_received(headers: Headers, postfix_uid: int) -> Field | None:
+    """Of when the message was received; re-queueing doesn't count."""
+    fields = headers.get_all("received")
+    return next((field for field in fields if not _by_requeue(field, postfix_uid)), None)
 
 
 def _by_requeue(field: Field, postfix_uid: int) -> bool:

@@ -1,4 +1,4 @@
-"""The digest: the same after a re-queue, different for two submissions."""
+"""The identity: the same after a re-queue, different for two submissions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import pytest
 from postmask.message.dates import format as format_date
 from postmask.message.dates import parse
 from postmask.message.headers import split
-from postmask.message.identity import first_received_date, local_queue_id, message_digest
+from postmask.message.identity import (
+    first_received_date,
+    local_queue_id,
+    message_digest,
+    message_identity,
+)
 
 _UID = 106
 _REQUEUED = (
@@ -63,6 +68,25 @@ def test_lookalikes_count(lookalike: bytes) -> None:
 def test_what_pipe_prepends_may_stand_before() -> None:
     flags = b"Return-Path: <b@x.y>\r\nX-Original-To: shop@alias.test\r\nDelivered-To: shop@alias.test\r\n"
     assert message_digest(flags + _REQUEUED + _MESSAGE, _UID) == message_digest(flags + _MESSAGE, _UID)
+
+
+@pytest.mark.parametrize("received", [_MESSAGE, _SUBMITTED + b"From: a@b.c\r\n\r\n"])
+def test_a_received_field_tells_messages_apart_without_the_queue_id(received: bytes) -> None:
+    one, other = (message_identity(data, split(data)[0], _UID, name) for data, name in _named(received))
+    assert one == other == message_digest(received, _UID)
+
+
+def test_without_one_the_queue_id_does() -> None:
+    plain = b"From: a@b.c\r\n\r\nbody\r\n"
+    found = [message_identity(data, split(data)[0], _UID, name) for data, name in _named(plain)]
+    assert len({*found, message_identity(plain, split(plain)[0], _UID, ""), message_digest(plain, _UID)}) == 4
+    again = message_identity(plain, split(plain)[0], _UID, "4One")
+    assert again == found[0]
+
+
+def _named(data: bytes) -> list[tuple[bytes, str]]:
+    """The same data under two queue ids, the second time re-queued."""
+    return [(data, "4One"), (_REQUEUED + data, "4Two")]
 
 
 def test_age_counts_from_the_first_received_that_is_left() -> None:
