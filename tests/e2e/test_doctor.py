@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,11 +91,8 @@ def test_a_program_that_hangs(
 ) -> None:
     """Its socket takes connections all the same."""
     monkeypatch.setattr(programs, "_SECONDS", 1.0)
-    site.send_signal(program, signal.SIGSTOP)
-    try:
+    with site.frozen(program):
         found = doctor(site)[1]["findings"]
-    finally:
-        site.send_signal(program, signal.SIGCONT)
     assert {finding["code"] for finding in found} == {"PM114"}
     assert {finding["where"] for finding in found} == told
     assert all("hangs" in finding["what"] for finding in found), found

@@ -135,12 +135,9 @@ def killed(service: Service, *programs: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def frozen(service: Service, program: str) -> Iterator[None]:
-    """A program of the lab stopped by SIGSTOP: its sockets are there, and nobody says a word."""
-    service.lab.send_signal(program, signal.SIGSTOP)
-    try:
+    """A program of the lab: its sockets are there, and nobody says a word."""
+    with service.lab.frozen(program):
         yield
-    finally:
-        service.lab.send_signal(program, signal.SIGCONT)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
+import freezing
 import replicas
 from postmask.cli.program import program
 from postmask.config import load
@@ -212,15 +213,24 @@ class Lab:
         self.run("postqueue", "-c", str(self.postfix), "-f")
 
     def send_signal(self, program: str, number: signal.Signals) -> None:
-        """To each process of a program; KILL returns when they are gone."""
+        """To each process of a program; KILL returns when they are gone, STOP when no thread runs."""
         pids = labs.status(self.directory)["pids"][program]
         assert pids, f"{program} isn't running"
         for pid in pids:
             # One of Postfix's may have ended by itself.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        if number is signal.SIGKILL:
+        if number is signal.SIGSTOP:
+            freezing.freeze(*pids)
+        elif number is signal.SIGKILL:
             self.wait_for(lambda: not any(map(processes.alive, pids)), f"the end of {program}")
+
+    @contextlib.contextmanager
+    def frozen(self, *programs: str) -> Iterator[None]:
+        """Within it the programs are frozen: their sockets are there, and nobody says a word."""
+        pids = labs.status(self.directory)["pids"]
+        with freezing.frozen(*(pid for program in programs for pid in pids[program])):
+            yield
 
     def up(self) -> None:
         """Restart what has died."""

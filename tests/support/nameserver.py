@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -28,6 +27,7 @@ from pathlib import Path
 
 import pytest
 
+from freezing import frozen, thaw
 from postmask_postfix.lab import postfix as lab
 
 _STRING = 255
@@ -119,11 +119,8 @@ class Nameserver:
     @contextlib.contextmanager
     def hung(self) -> Iterator[None]:
         """The server takes questions and never answers."""
-        self._process.send_signal(signal.SIGSTOP)
-        try:
+        with frozen(self._process.pid):
             yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
 
     @contextlib.contextmanager
     def failing(self, name: str) -> Iterator[None]:
@@ -137,7 +134,7 @@ class Nameserver:
     def close(self) -> None:
         """Stop it and remove its folder."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
+            thaw(self._process.pid)
             self._process.terminate()
             try:
                 self._process.wait(10)

@@ -11,7 +11,6 @@ import os
 import pwd
 import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -24,6 +23,7 @@ import psycopg2
 from psycopg2 import sql
 from sqlalchemy import make_url
 
+import freezing
 from postmask_postfix.lab.postfix import free_port
 
 _SETTINGS = {
@@ -106,18 +106,9 @@ class Cluster:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """All of the server's processes stopped by SIGSTOP: it keeps its connections and says nothing."""
-        pids = [self.pid]
-        os.kill(self.pid, signal.SIGSTOP)
-        # None is born from now on, nor does one end for good.
-        for pid in _children(self.pid):
-            os.kill(pid, signal.SIGSTOP)
-            pids.append(pid)
-        try:
+        # Once the first is frozen none is born, nor does one end for good.
+        with freezing.frozen(self.pid), freezing.frozen(*_children(self.pid)):
             yield
-        finally:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
 
     def command(self, statement: str) -> None:
         """One statement, as the superuser."""

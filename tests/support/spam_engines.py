@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import freezing
 import postmask_postfix
 from nameserver import free_port
 from postmask.clock import Deadline, SystemClock
@@ -65,15 +66,8 @@ class RunningEngine:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """It and its workers stopped by SIGSTOP."""
-        pids = [self.process.pid, *processes.children(self.process.pid)]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with freezing.frozen(self.process.pid, *processes.children(self.process.pid)):
             yield
-        finally:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.contextmanager

@@ -31,13 +31,8 @@ FILES = ("postmask.toml", "keys", "pipe", "postmask.db*", "directory", "spool.db
 
 def hung(site: Site) -> None:
     """Each of our programs is stopped."""
-    for program in IDLE:
-        site.send_signal(program, signal.SIGSTOP)
-    try:
+    with site.frozen(*IDLE):
         site.send_own("hung", HUNG_SECONDS + SLACK)
-    finally:
-        for program in IDLE:
-            site.send_signal(program, signal.SIGCONT)
 
 
 def without_database(site: Site, cluster: Cluster) -> None:

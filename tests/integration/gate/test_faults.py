@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from freezing import freeze, thaw
 from milter_lab import LISTENERS, MilterLab, wait_for
 from postmask.daemon import connect_unix
 
@@ -47,7 +48,7 @@ def test_dead_before_the_session(lab: MilterLab) -> None:
 
 def test_frozen_costs_the_host_no_more_than_the_milters_time_outs(lab: MilterLab) -> None:
     assert lab.program is not None
-    lab.program.send_signal(signal.SIGSTOP)
+    freeze(lab.program.pid)
     began = time.monotonic()
     with lab.smtp() as client:
         mail(client)
@@ -64,12 +65,12 @@ def test_frozen_in_the_middle_of_a_session(lab: MilterLab) -> None:
     with lab.smtp() as client:
         mail(client)
         assert codes(client, *OURS, FOREIGN) == [250, 550, 550, 250]
-        lab.program.send_signal(signal.SIGSTOP)
+        freeze(lab.program.pid)
         began = time.monotonic()
         assert codes(client, FOREIGN) == [250]
         assert time.monotonic() - began < 5
         assert codes(client, *OURS[:2], FOREIGN) == [451, 451, 250]
-        lab.program.send_signal(signal.SIGCONT)
+        thaw(lab.program.pid)
         wait_for(lambda: codes(client, OURS[0], FOREIGN) == [250, 250])
 
 
