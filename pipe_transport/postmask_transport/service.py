@@ -21,10 +21,13 @@ from postmask.auth.networks import own_networks
 from postmask.clock import Clock, SystemClock
 from postmask.config import Settings
 from postmask.directory.opening import open_directory
+from postmask.directory.records import Directory
+from postmask.keys import Keyring
 from postmask.rates import Rate
 from postmask.reinjection.submit import Reinjector
 from postmask.spam.opening import open_scanner
 from postmask.spam.publishing import Publisher
+from postmask.spam.scanner import Scanner
 from postmask.spool import Spool
 from postmask_transport.authors import Authors
 from postmask_transport.bounces import Bounces
@@ -87,56 +90,10 @@ def assemble(settings: Settings) -> Forwarder:
     mail_owner = _uid(settings.postfix.mail_owner, "postfix.mail_owner")
     spool = Spool(settings.spool.path, clock)
     directory = open_directory(settings, spool, clock)
-    reinject = _reinjector(settings, clock, settings.reinject.socket)
-    courier = Courier(spool, reinject, _reinjector(settings, clock, settings.reinject.hold_socket))
-    stationery = Stationery(
-        directory=directory,
-        keys=keyring,
-        clock=clock,
-        contacts=ContactBook(directory, keyring),
-        signer=DomainSigner(directory, keyring, clock),
-        mapped_addresses=settings.mail.mapped_addresses,
-        authserv_id=settings.mail.authserv_id,
-    )
-    networks = own_networks(settings.postfix.config_dir)
-    authors = Authors(directory, networks, TrustedForwarders(settings.mail.trusted_forwarders))
-    book = RuleBook(directory, rules_of(settings.spam))
     scanner = open_scanner(settings, clock)
-    engine = Engine(
-        directory=directory,
-        keys=keyring,
-        clock=clock,
-        courier=courier,
-        forwarding=Forwarding(stationery, authors, book),
-        replying=Replying(
-            stationery=stationery,
-            outgoing=Outgoing(stationery),
-            courier=courier,
-            spool=spool,
-            book=book,
-            rate=Rate(settings.forwarder.replies_per_hour, clock),
-            own_networks=networks,
-            notices_from=settings.mail.notices_from,
-        ),
-        bounces=Bounces(
-            directory=directory,
-            spool=spool,
-            keys=keyring,
-            clock=clock,
-            courier=courier,
-            notices_from=settings.mail.notices_from,
-        ),
-        patience=Patience(settings.postfix.config_dir, clock),
-        reader=Reader(keyring, clock, mail_owner, settings.mail.evidence_age),
-        examiner=Examiner(
-            Resolver(settings.dns.nameservers, settings.dns.timeout),
-            clock,
-            scan=scanner.scan if settings.spam.engines else None,
-            budget=settings.spam.budget,
-            most=settings.forwarder.max_connections,
-            host=settings.node.name,
-        ),
-    )
+    reinject = _reinjector(settings, clock, settings.reinject.socket)
+    shared = _Shared(settings, clock, keyring, spool, directory)
+    engine = shared.engine(reinject, scanner, Reader(keyring, clock, mail_owner, settings.mail.evidence_age))
     notices = NoticeSender(spool=spool, reinject=reinject, keys=keyring, clock=clock, directory=directory)
     server = Server(
         daemon.listen_unix(settings.sockets.forwarder, mode=0o666, backlog=_BACKLOG),
@@ -150,6 +107,75 @@ def assemble(settings: Settings) -> Forwarder:
     )
     figures = Publisher(settings.spam.directory, "forwarder", scanner, clock)
     return Forwarder(server, notices, figures, spool, settings.sockets.directory / "pipe" / "stamp")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the parts of the engine have in common, and how each is made of it."""
+
+    settings: Settings
+    clock: Clock
+    keys: Keyring
+    spool: Spool
+    directory: Directory
+
+    def engine(self, reinject: Reinjector, scanner: Scanner, reader: Reader) -> Engine:
+        settings, clock = self.settings, self.clock
+        courier = Courier(self.spool, reinject, _reinjector(settings, clock, settings.reinject.hold_socket))
+        stationery = self._stationery()
+        networks = own_networks(settings.postfix.config_dir)
+        book = RuleBook(self.directory, rules_of(settings.spam))
+        authors = Authors(self.directory, networks, TrustedForwarders(settings.mail.trusted_forwarders))
+        return Engine(
+            directory=self.directory,
+            keys=self.keys,
+            clock=clock,
+            courier=courier,
+            forwarding=Forwarding(stationery, authors, book),
+            replying=Replying(
+                stationery=stationery,
+                outgoing=Outgoing(stationery),
+                courier=courier,
+                spool=self.spool,
+                book=book,
+                rate=Rate(settings.forwarder.replies_per_hour, clock),
+                own_networks=networks,
+                notices_from=settings.mail.notices_from,
+            ),
+            bounces=Bounces(
+                directory=self.directory,
+                spool=self.spool,
+                keys=self.keys,
+                clock=clock,
+                courier=courier,
+                notices_from=settings.mail.notices_from,
+            ),
+            patience=Patience(settings.postfix.config_dir, clock),
+            reader=reader,
+            examiner=self._examiner(scanner),
+        )
+
+    def _stationery(self) -> Stationery:
+        return Stationery(
+            directory=self.directory,
+            keys=self.keys,
+            clock=self.clock,
+            contacts=ContactBook(self.directory, self.keys),
+            signer=DomainSigner(self.directory, self.keys, self.clock),
+            mapped_addresses=self.settings.mail.mapped_addresses,
+            authserv_id=self.settings.mail.authserv_id,
+        )
+
+    def _examiner(self, scanner: Scanner) -> Examiner:
+        settings = self.settings
+        return Examiner(
+            Resolver(settings.dns.nameservers, settings.dns.timeout),
+            self.clock,
+            scan=scanner.scan if settings.spam.engines else None,
+            budget=settings.spam.budget,
+            most=settings.forwarder.max_connections,
+            host=settings.node.name,
+        )
 
 
 def _reinjector(settings: Settings, clock: Clock, socket: Path) -> Reinjector:
