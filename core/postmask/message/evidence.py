@@ -20,7 +20,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from postmask.address import AddressError, parse_loose
@@ -176,15 +176,20 @@ def _to_json(evidence: Evidence) -> list[Any]:
         evidence.sender,
         [evidence.client, evidence.client_name, evidence.helo, evidence.login],
         [evidence.smtputf8, evidence.body],
-        spam and astuple(spam),
+        spam and _values(spam),
         found
         and [
-            astuple(found.spf),
-            astuple(found.helo),
-            [astuple(one) for one in found.dkim],
-            astuple(found.dmarc),
+            _values(found.spf),
+            _values(found.helo),
+            [_values(one) for one in found.dkim],
+            _values(found.dmarc),
         ],
     ]
+
+
+def _values(record: SpamNote | SpfResult | DkimResult | DmarcResult) -> list[Any]:
+    """In the order of its fields."""
+    return [getattr(record, field.name) for field in fields(record)]
 
 
 def _read(plain: bytes) -> Evidence | None:

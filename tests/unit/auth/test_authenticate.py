@@ -51,14 +51,21 @@ def test_all_results(site):
         Dmarc.PASS, domain="example.com", record_domain="example.com", by_spf=True, by_dkim=True
     )
     assert site.dns.asked == [
-        "_dmarc.example.com",
-        "_dmarc.com",
         "mail.example.com",
         "s1._domainkey.example.com",
         "mx.example.com",  # its SPF record
         "mx.example.com",  # its address
+        "_dmarc.example.com",
+        "_dmarc.com",
         "_dmarc.mail.example.com",
     ]
+
+
+def test_the_authors_own_domain_needs_no_tree_walk(site):
+    site.dns.txts["example.com"] = [b"v=spf1 ip4:192.0.2.1 -all"]
+    found = site.judges(stranger_signs(MESSAGE, rsa_key()), Peer("192.0.2.1", "h.test", "x@example.com"))
+    assert (found.dmarc.by_spf, found.dmarc.by_dkim) == (True, True)
+    assert site.dns.asked == ["example.com", "s1._domainkey.example.com", "h.test", "_dmarc.example.com"]
 
 
 def test_a_forged_author_fails(site):

@@ -57,9 +57,14 @@ class Judge:
         self._found: Lookup[str] | None = None
 
     def may_align(self, domain: str) -> bool:
-        """Whether an identifier of that domain might speak for the author: worth asking about first."""
+        """Whether an identifier of that domain might speak for the author: worth asking about first.
+
+        What lies under the author's domain needs no question, and most mail has nothing else.
+        """
+        if _is_within(domain, self._domain):
+            return True
         own = self._organisation()
-        return _is_within(domain, own.value if isinstance(own, Found) else self._domain)
+        return isinstance(own, Found) and _is_within(domain, own.value)
 
     def judge(self, spf: SpfResult, dkim: Sequence[DkimResult]) -> DmarcResult:
         """The result. spf: of the envelope sender (RFC 7208 §2.4), not of HELO."""
