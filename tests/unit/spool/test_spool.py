@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.synchronize
+import contextlib
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -186,23 +188,39 @@ def test_a_locked_spool_is_an_error_not_a_wait_for_ever(tmp_path: Path, clock: M
     spool.close()
 
 
+_PROGRAM = """
+import sys
+from pathlib import Path
+from postmask.clock import ManualClock
+from postmask.spool import Spool
+
+print("ready", flush=True)
+for path in sys.stdin:
+    Spool(Path(path.strip()), ManualClock()).close()
+    print("made", flush=True)
+"""
+
+
 def test_programs_that_start_at_once_make_one_file(tmp_path: Path) -> None:
     """SQLite refuses the change to WAL at once while another makes it."""
-    processes = multiprocessing.get_context("fork")
-    for number in range(10):
-        path = tmp_path / f"{number}.db"
-        together = processes.Barrier(4)
-        programs = [processes.Process(target=_open_and_close, args=(path, together)) for _ in range(4)]
-        for program in programs:
-            program.start()
-        for program in programs:
-            program.join()
-        assert [program.exitcode for program in programs] == [0] * 4
+    with contextlib.ExitStack() as running:
+        programs = [
+            running.enter_context(
+                subprocess.Popen([sys.executable, "-c", _PROGRAM], stdin=PIPE, stdout=PIPE, text=True)
+            )
+            for _ in range(4)
+        ]
+        assert [_said(program) for program in programs] == ["ready"] * 4
+        for number in range(60):
+            for program in programs:
+                assert program.stdin
+                print(tmp_path / f"{number}.db", file=program.stdin, flush=True)
+            assert [_said(program) for program in programs] == ["made"] * 4
 
 
-def _open_and_close(path: Path, together: multiprocessing.synchronize.Barrier) -> None:
-    together.wait(60)
-    Spool(path, ManualClock()).close()
+def _said(program: subprocess.Popen[str]) -> str:
+    assert program.stdout
+    return program.stdout.readline().strip()
 
 
 def test_a_notice_does_not_wait_for_a_clock_that_was_ahead(spool: Spool, clock: ManualClock) -> None:
