@@ -229,6 +229,7 @@ class Lab:
     def frozen(self, *programs: str) -> Iterator[None]:
         """Within it the programs are frozen: their sockets are there, and nobody says a word."""
         pids = labs.status(self.directory)["pids"]
+        assert all(pids[program] for program in programs), pids
         with freezing.frozen(*(pid for program in programs for pid in pids[program])):
             yield
 
