@@ -9,7 +9,7 @@ base32 in lower case and survive any change of case on their way.
 
 DIAGNOSTICS
     `read` never raises: what has the shape of ours and doesn't hold is BounceForged or ReverseForged,
-    what hasn't is None.
+    what can't be checked BounceUnread, what hasn't that shape None.
 
 STANDARDS
     RFC 4648 §6 (base32), RFC 5321 §4.5.3.1.1 (64 octets), RFC 2142 (postmaster, abuse).
@@ -108,6 +108,16 @@ class BounceForged:
 
 
 @dataclass(frozen=True, slots=True)
+class BounceUnread:
+    """What this program can't read and another might, one with more secrets or of a newer version.
+
+    reason: for the log.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reverse:
     """A reverse alias that one of our nodes has made. token: its 24 characters."""
 
@@ -119,7 +129,7 @@ class ReverseForged:
     """Has a reverse alias's shape, but none of our secrets has made it."""
 
 
-Reserved = Postmaster | BounceValid | BounceForged | Reverse | ReverseForged
+Reserved = Postmaster | BounceValid | BounceForged | BounceUnread | Reverse | ReverseForged
 
 
 def alias_id(keys: Keyring, address_key: str, attempt: int = 0) -> int:
@@ -139,7 +149,7 @@ def tombstone(keys: Keyring, address_key: str) -> bytes:
 
 
 def tombstones(keys: Keyring, address_key: str) -> tuple[bytes, ...]:
-    """The address's tombstones by every secret, newest first: what to look for."""
+    """The address's tombstones by every secret, the one that signs first: what to look for."""
     data = address_key.encode()
     return tuple(keys.mac(Purpose.TOMBSTONE, data, _TOMBSTONE_LENGTH, secret.id) for secret in keys.secrets)
 
@@ -174,8 +184,8 @@ def reverse_local_part(contact: Address, name: str | None, token: str) -> str:
 
 
 def bounce_local_part(keys: Keyring, bounce: Bounce) -> str:
-    """The 53 characters of a bounce address, signed by the newest secret."""
-    secret_id = keys.newest.id
+    """The 53 characters of a bounce address."""
+    secret_id = keys.signing.id
     body = _pack(bounce, secret_id)
     return _encode(body + keys.mac(Purpose.BOUNCE, body, _BOUNCE_MAC_LENGTH, secret_id))
 
@@ -208,11 +218,14 @@ def is_reserved(local: str) -> bool:
     return base in _ROLES or bool(_BOUNCE.fullmatch(local) or _REVERSE.fullmatch(local))
 
 
-def _read_bounce(keys: Keyring, local: str, today: int) -> BounceValid | BounceForged:
+def _read_bounce(keys: Keyring, local: str, today: int) -> BounceValid | BounceForged | BounceUnread:
     raw = _decode(local)
     body, mac = raw[:_BOUNCE_BODY_LENGTH], raw[_BOUNCE_BODY_LENGTH:]
     secret_id = body[0] & 0x0F
     if keys.by_id(secret_id) is None:
+        written = _unpack(body)
+        if written and today - BOUNCE_DAYS <= written.day <= today + AHEAD_DAYS:
+            return BounceUnread("made with a secret that this program does not have")
         return BounceForged("made with a secret that we do not have")
     if not hmac.compare_digest(keys.mac(Purpose.BOUNCE, body, _BOUNCE_MAC_LENGTH, secret_id), mac):
         return BounceForged("the MAC is wrong")
@@ -220,7 +233,7 @@ def _read_bounce(keys: Keyring, local: str, today: int) -> BounceValid | BounceF
         return BounceForged("the last character has bits that we never set")
     bounce = _unpack(body)
     if bounce is None:
-        return BounceForged("of a kind or version that we do not know")
+        return BounceUnread("of a kind or version that this program does not know")
     if bounce.day > today + AHEAD_DAYS:
         return BounceForged("dated ahead")
     if bounce.day < today - BOUNCE_DAYS:

@@ -33,7 +33,15 @@ from postmask.directory.records import (
     WhenDisabled,
 )
 from postmask.keys import Keyring
-from postmask.tokens import BounceForged, BounceValid, Postmaster, Reserved, Reverse, ReverseForged
+from postmask.tokens import (
+    BounceForged,
+    BounceUnread,
+    BounceValid,
+    Postmaster,
+    Reserved,
+    Reverse,
+    ReverseForged,
+)
 from postmask.verdict import Verdict, defer, deliver, discard, reject, unavailable
 
 UNKNOWN = reject("5.1.1", "no such address here", "unknown alias")
@@ -84,6 +92,8 @@ def _reserved(reserved: Reserved, facts: Facts) -> Verdict:
             return deliver("bounce address")
         case BounceForged(reason):
             return reject("5.1.1", "no such address here", f"bounce address: {reason}")
+        case BounceUnread(reason):
+            return unavailable(f"bounce address: {reason}")
         case ReverseForged():
             return reject("5.1.1", "no such address here", "reverse alias: the MAC is wrong")
         case Reverse():

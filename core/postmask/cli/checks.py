@@ -73,9 +73,9 @@ class Part:
 
 
 def _keys(runtime: Runtime) -> Iterator[Check]:
-    newest = runtime.keys.newest
+    signing = runtime.keys.signing
     count = len(runtime.keys.secrets)
-    yield Check("keys", True, f"{count} secret{'s' if count > 1 else ''}, the newest of {newest.created}")
+    yield Check("keys", True, f"{count} secret{'s' if count > 1 else ''}; that of {signing.created} signs")
 
 
 def _database(runtime: Runtime) -> Iterator[Check]:

@@ -17,7 +17,15 @@ from postmask.clock import DAY, Clock
 from postmask.directory.lookup import Absent, Found, Lookup, Unavailable
 from postmask.directory.records import Alias, Directory, MailboxState
 from postmask.keys import Keyring
-from postmask.tokens import BounceForged, BounceValid, Postmaster, Reserved, Reverse, ReverseForged
+from postmask.tokens import (
+    BounceForged,
+    BounceUnread,
+    BounceValid,
+    Postmaster,
+    Reserved,
+    Reverse,
+    ReverseForged,
+)
 from postmask.verdict import Kind, Verdict
 
 _FATE = {
@@ -102,6 +110,8 @@ def _of_reserved(reserved: Reserved, facts: Facts) -> str:
             return f"a bounce address of ours, for a {bounce.kind.name.lower()}"
         case BounceForged(reason):
             return f"has the form of a bounce address, but isn't a good one: {reason}"
+        case BounceUnread(reason):
+            return f"has the form of a bounce address, which can't be read here: {reason}"
         case ReverseForged():
             return "has the form of a reverse alias, but none of our secrets has made it"
         case Reverse():

@@ -36,7 +36,7 @@ _ELSE = (
     "its MX and address records in the DNS of each domain",
     'its role in Postgres, if it had one of its own: DROP OWNED BY "ROLE"; DROP ROLE "ROLE"',
     "its copy of the master secrets and of the directory; if it may be in strange hands: a new password for "
-    "the nodes' role, and postmask keys rotate",
+    "the nodes' role, and postmask keys rotate, then --sign",
     "what is in its queue and in its spool.db is there and nowhere else",
 )
 

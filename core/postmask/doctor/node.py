@@ -184,8 +184,8 @@ SECRETS_WAITING = warning(
     "PM130",
     "The programs of this node don't work with the master secrets that are in the file.",
     "A new secret is of no use yet; and what is wrong with the file shows only when they are started again.",
-    "Restart them: systemctl restart 'postmask-*'; after postmask keys rotate, on every node once all have "
-    "the file.",
+    "Restart them: systemctl restart 'postmask-*'; after postmask keys rotate on every node, then comes "
+    "postmask keys rotate --sign.",
 )
 
 CODES = declared(globals())

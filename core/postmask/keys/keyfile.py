@@ -1,8 +1,8 @@
 """The file of master secrets: read, made, rotated.
 
-Text, one secret a line: "id created base64"; "#" begins a comment. The last secret is the newest. The
-file belongs to root or to the user that the program runs as; its group may read it, others have no
-access. systemd's credentials meet that as they are.
+Text, one secret a line: "id created base64", and "waits" behind it where it doesn't sign yet; "#" begins a
+comment. The last secret is the newest. The file belongs to root or to the user that the program runs as;
+its group may read it, others have no access. systemd's credentials meet that as they are.
 
 DIAGNOSTICS
     KeyFileError names the file, what is wrong with it (missing, owner, mode, damaged line) and how
@@ -16,6 +16,7 @@ import binascii
 import datetime
 import os
 import pwd
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -25,11 +26,13 @@ from postmask.keys.keyring import HIGHEST_ID, SECRET_LENGTH, Keyring, Secret
 
 _FILE_LIMIT = 65_536
 
+_WAITING = re.compile(r"^(\s*\d+\s+\S+\s+\S+)[ \t]+waits\b", re.MULTILINE)
+
 _TOO_OPEN = 0o037
 """Mode bits that may not be set: the group may read, others may do nothing."""
 
 _HEADING = """\
-# Postmask's master secrets, one a line: id, date, secret. The last one signs, all of them verify.
+# Postmask's master secrets, one a line: id, date, secret. The last one that doesn't wait signs, all verify.
 # Whoever has this file can forge reverse aliases and bounce addresses and read the DKIM keys.
 # Back it up apart from the database, and never remove a line that addresses in use were made with.
 """
@@ -61,15 +64,32 @@ def init(path: Path, clock: Clock) -> Keyring:
 
 
 def rotate(path: Path, clock: Clock) -> Keyring:
-    """Add a secret, which signs from now on. Owner, group, mode and comments of the file stay.
-
-    The file is replaced at once and whole: whoever reads meanwhile sees the old or the new one.
-    Raises KeyFileError.
-    """
+    """Add a secret, which waits. Raises KeyFileError, also where one waits already."""
     text, status = _read(path)
     held = _secrets(path, text)
-    secret = _new_secret(_free_id(path, held), clock)
-    draft = _write_draft(path, f"{text.rstrip()}\n{_format(secret)}")
+    if waiting := [secret.id for secret in held if secret.waits]:
+        raise KeyFileError(f"{path}: secret {waiting[0]} waits already; next: postmask keys rotate --sign")
+    secret = _new_secret(_free_id(path, held), clock, waits=True)
+    _replace(path, f"{text.rstrip()}\n{_format(secret)}", status)
+    return Keyring([*held, secret])
+
+
+def sign(path: Path) -> Keyring:
+    """Let the secret that waits sign from now on. Raises KeyFileError, also where none waits."""
+    text, status = _read(path)
+    if not any(secret.waits for secret in _secrets(path, text)):
+        raise KeyFileError(f"{path}: no secret waits to sign; add one first: postmask keys rotate")
+    text = _WAITING.sub(r"\1", text)
+    _replace(path, text, status)
+    return Keyring(_secrets(path, text))
+
+
+def _replace(path: Path, text: str, status: os.stat_result) -> None:
+    """Put the text in place of the file, whose owner, group and mode stay.
+
+    At once and whole: whoever reads meanwhile sees the old or the new one. Raises KeyFileError.
+    """
+    draft = _write_draft(path, text)
     try:
         os.chown(draft, status.st_uid, status.st_gid)
         draft.chmod(stat.S_IMODE(status.st_mode))
@@ -80,7 +100,6 @@ def rotate(path: Path, clock: Clock) -> Keyring:
             f"{path}: can't be replaced: {error.strerror}; run it as the file's owner"
         ) from None
     _sync_folder(path.parent)
-    return Keyring([*held, secret])
 
 
 def _read(path: Path) -> tuple[str, os.stat_result]:
@@ -135,10 +154,10 @@ def _secrets(path: Path, text: str) -> list[Secret]:
         if any(secret.id == other.id for other in found):
             raise KeyFileError(f"{path}: line {number} has an id that an earlier line has; restore the file")
         found.append(secret)
-    if not found:
+    if all(secret.waits for secret in found):
         raise KeyFileError(
-            f"{path}: there is no secret in it; restore it from the backup, or, if there never was one, "
-            "remove it and run: postmask keys init"
+            f"{path}: there is no secret in it that signs; restore it from the backup, or, if there never "
+            "was one, remove it and run: postmask keys init"
         )
     return found
 
@@ -146,20 +165,23 @@ def _secrets(path: Path, text: str) -> list[Secret]:
 def _parse(words: list[str]) -> Secret | None:
     """A line's secret, None if it is damaged in any way."""
     try:
-        number, created, encoded = words
+        number, created, encoded, *waits = words
         datetime.date.fromisoformat(created)
-        return Secret(int(number), created, base64.b64decode(encoded, validate=True))
+        if waits not in ([], ["waits"]):
+            return None
+        return Secret(int(number), created, base64.b64decode(encoded, validate=True), bool(waits))
     except (ValueError, binascii.Error):
         return None
 
 
 def _format(secret: Secret) -> str:
-    return f"{secret.id} {secret.created} {base64.b64encode(secret.material).decode('ascii')}\n"
+    encoded = base64.b64encode(secret.material).decode("ascii")
+    return f"{secret.id} {secret.created} {encoded}{' waits' if secret.waits else ''}\n"
 
 
-def _new_secret(secret_id: int, clock: Clock) -> Secret:
+def _new_secret(secret_id: int, clock: Clock, *, waits: bool = False) -> Secret:
     created = datetime.datetime.fromtimestamp(clock.now(), datetime.UTC).date().isoformat()
-    return Secret(secret_id, created, secrets.token_bytes(SECRET_LENGTH))
+    return Secret(secret_id, created, secrets.token_bytes(SECRET_LENGTH), waits)
 
 
 def _free_id(path: Path, held: list[Secret]) -> int:

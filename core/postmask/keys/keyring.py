@@ -1,7 +1,8 @@
 """The master secrets, and what is done with them: sign, check, seal, open.
 
-Each use has a key of its own, HKDF(secret, purpose), derived once and kept in the Keyring. The newest
-secret signs and seals; all of them verify and open, so rotation strands nothing.
+Each use has a key of its own, HKDF(secret, purpose), derived once and kept in the Keyring. One
+secret signs and seals, the newest that isn't waiting; all of them verify and open. A new one waits until
+every program on every node has it: what it signed before would be refused by those that haven't.
 
 DIAGNOSTICS
     `check` answers False and `open` None for whatever was not made with one of our secrets, however
@@ -53,11 +54,15 @@ class Purpose(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """One master secret. id: 1 to 15. created: ISO date. material: 32 octets, never shown."""
+    """One master secret. id: 1 to 15. created: ISO date. material: 32 octets, never shown.
+
+    waits: it verifies, and doesn't sign yet.
+    """
 
     id: int
     created: str
     material: bytes = field(repr=False)
+    waits: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.id <= HIGHEST_ID:
@@ -70,43 +75,43 @@ class Keyring:
     """All secrets with the keys derived from them. Safe to share between threads."""
 
     def __init__(self, secrets: Sequence[Secret]) -> None:
-        """Oldest first. Raises ValueError without a secret or with two of one id."""
-        if not secrets:
-            raise ValueError("a keyring needs at least one secret")
+        """Oldest first. Raises ValueError without one that signs, or with two of one id."""
+        signing = [secret for secret in secrets if not secret.waits]
+        if not signing:
+            raise ValueError("a keyring needs at least one secret that signs")
         self._by_id = {secret.id: secret for secret in secrets}
         if len(self._by_id) != len(secrets):
             raise ValueError("two secrets have the same id")
-        self._newest_first = tuple(reversed(secrets))
+        self.signing = signing[-1]
+        self._signing_first = (
+            self.signing,
+            *(secret for secret in reversed(secrets) if secret is not self.signing),
+        )
         self._mac_keys: dict[tuple[Purpose, int], bytes] = {}
         self._ciphers: dict[tuple[Purpose, int], AESSIV] = {}
 
     @property
-    def newest(self) -> Secret:
-        """The secret that signs and seals."""
-        return self._newest_first[0]
-
-    @property
     def secrets(self) -> tuple[Secret, ...]:
-        """All secrets, newest first."""
-        return self._newest_first
+        """All secrets: the one that signs, then the others, newest first."""
+        return self._signing_first
 
     def by_id(self, id: int) -> Secret | None:  # noqa: A002 - it is the secret's field
         """The secret with this id."""
         return self._by_id.get(id)
 
     def mac(self, purpose: Purpose, data: bytes, length: int, secret_id: int | None = None) -> bytes:
-        """HMAC-SHA256 cut to `length` octets (5 to 32), by the newest secret or the one named.
+        """HMAC-SHA256 cut to `length` octets (5 to 32), by the secret that signs or the one named.
 
         Raises KeyError for an id that isn't in the ring, ValueError for the length.
         """
         if not SHORTEST_MAC <= length <= _LONGEST_MAC:
             raise ValueError(f"a MAC has {SHORTEST_MAC} to {_LONGEST_MAC} octets")
-        key = self._mac_key(purpose, self.newest.id if secret_id is None else secret_id)
+        key = self._mac_key(purpose, self.signing.id if secret_id is None else secret_id)
         return hmac.digest(key, data, "sha256")[:length]
 
     @property
     def fingerprint(self) -> str:
-        """The secrets by their ids and MACs of nothing, newest first: "2:5d1c… 1:9a3b…".
+        """The secrets by their ids and MACs of nothing, in their order: "2:5d1c… 1:9a3b…".
 
         Equal where the secrets and their order are, and no help to whoever wants to know one.
         """
@@ -119,18 +124,18 @@ class Keyring:
             return False
         return any(
             hmac.compare_digest(self.mac(purpose, data, len(mac), secret.id), mac)
-            for secret in self._newest_first
+            for secret in self._signing_first
         )
 
     def seal(self, purpose: Purpose, plain: bytes, *associated: bytes) -> bytes:
-        """AES-SIV with the newest secret: its id (1 octet), then the SIV (16), then the ciphertext.
+        """AES-SIV with the secret that signs: its id (1 octet), then the SIV (16), then the ciphertext.
 
         Deterministic: the same input gives the same result until the next rotation. The plain text
         may not be empty (ValueError).
         """
         if not plain:
             raise ValueError("there is nothing to seal")
-        secret_id = self.newest.id
+        secret_id = self.signing.id
         return bytes([secret_id]) + self._cipher(purpose, secret_id).encrypt(plain, list(associated))
 
     def open(self, purpose: Purpose, sealed: bytes, *associated: bytes) -> bytes | None:

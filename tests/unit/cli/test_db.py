@@ -83,26 +83,6 @@ def test_what_is_wrong_with_the_configuration(bare: Site) -> None:
     assert "forwarder.deadline" in told
 
 
-def test_keys(bare: Site) -> None:
-    file = bare.folder / "keys"
-    assert "exists" in bare.refusal(os.EX_CONFIG, "keys", "init")
-    before = file.read_text()
-    assert [secret["use"] for secret in bare.json("keys", "rotate")["secrets"]] == [
-        "signs and verifies",
-        "verifies",
-    ]
-    assert file.read_text().startswith(before)
-    for secret in (line.split()[-1] for line in file.read_text().splitlines() if not line.startswith("#")):
-        assert secret not in bare.text("keys", "show")
-    assert bare.json("keys", "show")[0]["id"] == 2
-
-
-def test_keys_that_others_can_read(bare: Site) -> None:
-    (bare.folder / "keys").chmod(0o644)
-    told = bare.refusal(os.EX_CONFIG, "keys", "show")
-    assert "chmod" in told
-
-
 def test_status_of_a_node_without_programs(site: Site) -> None:
     told = site.run("status", "--json")
     assert told.exit_code == os.EX_UNAVAILABLE

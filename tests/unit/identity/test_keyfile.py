@@ -45,7 +45,7 @@ def test_init_makes_a_private_file_that_loads(file: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     loaded = keys.load(file)
     assert loaded.secrets == made.secrets
-    assert (loaded.newest.id, loaded.newest.created) == (1, "2026-01-01")
+    assert (loaded.signing.id, loaded.signing.created) == (1, "2026-01-01")
     assert [path.name for path in file.parent.iterdir()] == ["keys"]
 
 
@@ -62,13 +62,23 @@ def test_init_without_folder(tmp_path: Path) -> None:
         keys.init(tmp_path / "none" / "keys", CLOCK)
 
 
+def rotate(file: Path) -> keys.Keyring:
+    """Both steps."""
+    keys.rotate(file, CLOCK)
+    return keys.sign(file)
+
+
 def test_rotation_adds_and_keeps(file: Path) -> None:
     before = keys.init(file, CLOCK)
     file.write_text(file.read_text() + "# a remark of the operator\n")
     file.chmod(0o640)
-    after = keys.rotate(file, CLOCK)
-    assert [secret.id for secret in after.secrets] == [2, 1]
+    added = keys.rotate(file, CLOCK)
+    assert [(secret.id, secret.waits) for secret in added.secrets] == [(1, False), (2, True)]
+    assert keys.load(file).secrets == added.secrets
+    after = keys.sign(file)
+    assert [(secret.id, secret.waits) for secret in after.secrets] == [(2, False), (1, False)]
     assert keys.load(file).secrets == after.secrets
+    assert added.check(Purpose.TOKEN, b"x", after.mac(Purpose.TOKEN, b"x", 10))
     assert after.check(Purpose.TOKEN, b"x", before.mac(Purpose.TOKEN, b"x", 10))
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert "# a remark of the operator\n" in file.read_text()
@@ -78,21 +88,31 @@ def test_rotation_adds_and_keeps(file: Path) -> None:
 def test_rotation_keeps_the_group(file: Path) -> None:
     keys.init(file, CLOCK)
     os.chown(file, 0, NOBODY)
-    keys.rotate(file, CLOCK)
+    rotate(file)
     assert file.stat().st_gid == NOBODY
+
+
+def test_rotation_goes_step_by_step(file: Path) -> None:
+    keys.init(file, CLOCK)
+    with pytest.raises(KeyFileError, match="no secret waits to sign; add one first: postmask keys rotate"):
+        keys.sign(file)
+    keys.rotate(file, CLOCK)
+    with pytest.raises(KeyFileError, match="secret 2 waits already; next: postmask keys rotate --sign"):
+        keys.rotate(file, CLOCK)
+    assert keys.sign(file).signing.id == 2
 
 
 def test_rotation_ends_at_fifteen_and_uses_freed_ids(file: Path) -> None:
     keys.init(file, CLOCK)
     for _ in range(14):
-        keys.rotate(file, CLOCK)
+        rotate(file)
     with pytest.raises(KeyFileError, match="holds 15 secrets"):
         keys.rotate(file, CLOCK)
     lines = [line for line in file.read_text().splitlines() if not line.startswith(("1 ", "2 "))]
     file.write_text("\n".join(lines))
-    assert keys.rotate(file, CLOCK).newest.id == 1
-    assert keys.rotate(file, CLOCK).newest.id == 2
-    assert keys.load(file).newest.id == 2
+    assert rotate(file).signing.id == 1
+    assert rotate(file).signing.id == 2
+    assert keys.load(file).signing.id == 2
 
 
 def test_missing(file: Path) -> None:
@@ -108,7 +128,7 @@ def test_too_open(file: Path, mode: int) -> None:
 @pytest.mark.parametrize("mode", [0o400, 0o440, 0o600, 0o640])
 def test_private_enough(file: Path, mode: int) -> None:
     write(file, f"1 2026-01-01 {A_SECRET}\n", mode)
-    assert keys.load(file).newest.material == b"a" * 32
+    assert keys.load(file).signing.material == b"a" * 32
 
 
 def test_somebody_elses(file: Path) -> None:
@@ -138,6 +158,7 @@ def test_no_plain_file(file: Path, make: object) -> None:
         f"1 2026-01-01 {A_SECRET}AAAA",
         f"1 2026-01-01 {A_SECRET[:-5]}*{A_SECRET[-4:]}",
         f"1 2026-01-01 {A_SECRET} more",
+        f"1 2026-01-01 {A_SECRET} waits more",
     ],
 )
 def test_damaged_line(file: Path, line: str) -> None:
@@ -152,7 +173,7 @@ def test_two_of_one_id(file: Path) -> None:
     assert "line 2 has an id that an earlier line has" in refusal(file)
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "# only remarks\n"])
+@pytest.mark.parametrize("text", ["", "\n\n", "# only remarks\n", f"1 2026-01-01 {A_SECRET} waits\n"])
 def test_no_secret(file: Path, text: str) -> None:
     write(file, text)
     assert refusal(file).startswith("there is no secret in it")
@@ -166,9 +187,9 @@ def test_something_else_altogether(file: Path, content: bytes) -> None:
 
 @given(
     st.binary(max_size=300)
-    | st.lists(st.sampled_from(["1", "2", "2026-01-01", A_SECRET, " ", "\n", "#"]), max_size=20).map(
-        lambda words: "".join(words).encode()
-    )
+    | st.lists(
+        st.sampled_from(["1", "2", "2026-01-01", A_SECRET, " waits", " ", "\n", "#"]), max_size=20
+    ).map(lambda words: "".join(words).encode())
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_content_is_a_keyring_or_an_error(file: Path, content: bytes) -> None:

@@ -1,6 +1,8 @@
-"""The keyring: newest signs, all verify, every purpose on its own."""
+"""The keyring: the newest that doesn't wait signs, all verify, every purpose on its own."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ RING = Keyring([OLD, NEW])
 
 
 def test_the_newest_signs_and_all_verify() -> None:
-    assert RING.newest is NEW
+    assert RING.signing is NEW
     assert RING.secrets == (NEW, OLD)
     old_mac = Keyring([OLD]).mac(Purpose.TOKEN, b"data", 10)
     assert RING.mac(Purpose.TOKEN, b"data", 10) != old_mac
@@ -22,6 +24,19 @@ def test_the_newest_signs_and_all_verify() -> None:
     assert RING.check(Purpose.TOKEN, b"data", old_mac)
     assert RING.check(Purpose.TOKEN, b"data", RING.mac(Purpose.TOKEN, b"data", 10))
     assert not Keyring([OLD]).check(Purpose.TOKEN, b"data", RING.mac(Purpose.TOKEN, b"data", 10))
+
+
+def test_one_that_waits_verifies_and_does_not_sign() -> None:
+    waiting = replace(NEW, waits=True)
+    ring = Keyring([OLD, waiting])
+    assert ring.signing is OLD
+    assert ring.secrets == (OLD, waiting)
+    assert ring.mac(Purpose.TOKEN, b"data", 10) == Keyring([OLD]).mac(Purpose.TOKEN, b"data", 10)
+    assert ring.check(Purpose.TOKEN, b"data", RING.mac(Purpose.TOKEN, b"data", 10))
+    assert ring.open(Purpose.TRACE, RING.seal(Purpose.TRACE, b"x")) == b"x"
+    assert RING.open(Purpose.TRACE, ring.seal(Purpose.TRACE, b"x")) == b"x"
+    with pytest.raises(ValueError, match="one secret that signs"):
+        Keyring([waiting])
 
 
 def test_every_purpose_has_its_own_key() -> None:
