@@ -11,7 +11,8 @@ DIAGNOSTICS
     Postfix refuses, for whatever reason, is deferred, never bounced, and its ledger row keeps the
     answer for `postmask status`. When nobody knows whether Postfix took a copy, its row stays pending:
     the next try may send a duplicate; its log line and its ledger row say so, and why. What Postfix would
-    soon return to a sender who may be forged is held instead of deferred.
+    soon return to a sender who may be forged is held instead of deferred. A try of which Postfix doesn't wait
+    for the end any more (it was restarted) goes on here: the next one waits for it, and sends what it didn't.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from postmask.log import line
@@ -34,6 +36,7 @@ _log = logging.getLogger(__name__)
 _NOT_SENT = "re-injection refused"
 """Begins the reason of a pending row whose copy Postfix surely doesn't have."""
 
+_LATER = "could not be passed on, try again later"
 _AGAIN = "sent again after "
 TAKEN_OVER = "taken over before Postfix returns it"
 """Begins the reason of what is held because it could not be passed on for too long."""
@@ -99,6 +102,29 @@ def _attributes(client: Client) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
+class _InHand:
+    """Keys of the copies that are being sent: no two tries have the same one. Shared by threads."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._keys: set[bytes] = set()
+
+    @contextmanager
+    def taking(self, keys: Set[bytes], seconds: float) -> Iterator[bool]:
+        """Have these keys for as long as the block; False: another try has some, and didn't end in time."""
+        with self._changed:
+            free = self._changed.wait_for(lambda: self._keys.isdisjoint(keys), seconds)
+            if free:
+                self._keys |= keys
+        try:
+            yield free
+        finally:
+            if free:
+                with self._changed:
+                    self._keys -= keys
+                    self._changed.notify_all()
+
+
 class Courier:
     """Sends consignments. Shared by threads."""
 
@@ -108,12 +134,20 @@ class Courier:
         self._hold = hold
         self._late: deque[tuple[LedgerRow, Sequence[Entry]]] = deque()
         self._recording = threading.Lock()
+        self._in_hand = _InHand()
 
     def send(self, incoming: Incoming, consignment: Consignment) -> Verdict:
         """Send what the ledger lacks.
 
         Raises SpoolError and ReplayUsedError, both before anything was sent.
         """
+        keys = {copy.row.key for copy in consignment.copies}
+        with self._in_hand.taking(keys, incoming.deadline.left()) as free:
+            if not free:
+                return defer("4.3.0", _LATER, "an earlier try is still under way")
+            return self._send_all(incoming, consignment)
+
+    def _send_all(self, incoming: Incoming, consignment: Consignment) -> Verdict:
         self.record_late()
         todo = list(self._lacking(consignment.copies))
         if not todo:
@@ -130,7 +164,7 @@ class Courier:
             elif sent.hold:
                 held.append(sent)
         if failures:
-            return defer("4.3.0", "could not be passed on, try again later", "; ".join(failures))
+            return defer("4.3.0", _LATER, "; ".join(failures))
         if taken := [copy.reason for copy in held if copy.reason.startswith(TAKEN_OVER)]:
             return hold("; ".join(taken))
         earlier = len(consignment.copies) - len(todo)

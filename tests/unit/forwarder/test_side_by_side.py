@@ -1,0 +1,73 @@
+"""Two tries of one message at once: Postfix was restarted while the forwarder was at work on the first."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from engine_rig import FOREIGN, PLAIN, Played, Rig
+from postmask.clock import Deadline
+from postmask.reinjection.submit import Outcome as Answer
+from postmask.verdict import Kind, Verdict
+from postmask_transport.lmtp import Envelope
+
+Step = Callable[[], object]
+
+
+def try_once(rig: Rig, seconds: float = 25.0, content: bytes = PLAIN) -> Verdict:
+    envelope = Envelope("bob@example.com", ("shop@alias.test",), smtputf8=False, body=None, client=FOREIGN)
+    (verdict,) = rig.engine.message(envelope, content, Deadline.after(rig.clock, seconds))
+    return verdict
+
+
+def before_the_first_answer(rig: Rig, monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
+    """Do something while Postfix has not yet answered to the first copy."""
+    steps = [step]
+
+    def submit(*arguments: object, **how: object) -> Answer:
+        if steps:
+            steps.pop()()
+        return Played.submit(rig.out, *arguments, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rig.out, "submit", submit)
+
+
+def test_the_second_sends_nothing_that_the_first_has_in_hand(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second: list[Verdict] = []
+    before_the_first_answer(rig, monkeypatch, lambda: second.append(try_once(rig, seconds=0.0)))
+    assert try_once(rig).kind is Kind.DELIVER
+    assert [(one.kind, one.reason) for one in second] == [(Kind.DEFER, "an earlier try is still under way")]
+    assert len(rig.out.sent) == 1
+
+
+def test_the_second_waits_for_the_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        at_work.set()
+        go_on.wait(60)
+
+    before_the_first_answer(rig, monkeypatch, wait)
+    with ThreadPoolExecutor(2) as tries:
+        first = tries.submit(try_once, rig)
+        assert at_work.wait(60)
+        second = tries.submit(try_once, rig)
+        go_on.set()
+        assert [one.result().kind for one in (first, second)] == [Kind.DELIVER, Kind.DELIVER]
+    assert len(rig.out.sent) == 1
+    assert rig.outcomes() == ["delivered"]
+
+
+def test_another_message_waits_for_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    other: list[Verdict] = []
+    before_the_first_answer(
+        rig, monkeypatch, lambda: other.append(try_once(rig, 0.0, PLAIN + b"more\r\n"))
+    )
+    assert try_once(rig).kind is Kind.DELIVER
+    assert [one.kind for one in other] == [Kind.DELIVER]
+    assert len(rig.out.sent) == 2
