@@ -37,10 +37,16 @@ def charset_text(data: bytes, charset: str) -> str:
     try:
         known = codecs.lookup(charset).name
         if known.replace("_", "-") not in _NOT_MAIL_CHARSETS:
-            return data.decode(_WIDER.get(known, known))
+            return _sound(data.decode(_WIDER.get(known, known)))
     except (LookupError, ValueError):
         pass  # unknown or wrongly declared: read below as if nothing had been declared
     return raw_text(data)
+
+
+def _sound(text: str) -> str:
+    """The text, if it can be written down: half a surrogate pair, which UTF-7 lets pass, is a ValueError."""
+    text.encode("utf-8")
+    return text
 
 
 def raw_text(data: bytes) -> str:

@@ -33,6 +33,8 @@ from postmask.message.words import decode, encode
         ("=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "日本"),
         ("=?utf-8?q?a b?=", "a b"),
         ("=?a\0b?q?x?=", "x"),
+        ("=?utf-7?q?caf+AOk-?=", "café"),
+        ("=?utf-7?q?half+2AA-?=", "half+2AA-"),
     ],
 )
 def test_decode(text: str, expected: str) -> None:
