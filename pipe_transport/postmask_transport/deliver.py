@@ -219,7 +219,10 @@ class Engine:
 
 
 def _lacks_a_mailbox(facts: Facts, verdict: Verdict | None) -> bool:
-    """Whether nothing but the state of an active alias's mailboxes keeps the mail waiting."""
+    """Whether nothing but the state of an active alias's mailboxes, of which there are some, keeps the mail
+    waiting."""
     if not isinstance(facts.alias, Found) or facts.alias.value.state is not AliasState.ACTIVE:
+        return False
+    if not facts.alias.value.mailboxes:
         return False
     return verdict is not None and verdict.kind is Kind.DEFER and verdict == of_alias(facts.alias.value)

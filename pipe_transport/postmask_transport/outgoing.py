@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from postmask.address import Address, parse_loose
+from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.sifting import SpamRules
 from postmask.directory.lookup import Found, Unavailable
 from postmask.directory.records import Alias, ReverseAlias
@@ -99,8 +99,11 @@ class _RealAddresses:
         return {key: contact for key, contact in found if contact is not None}
 
     def real(self, key: str) -> str | None:
-        """The real address behind a reverse alias that is quoted somewhere."""
-        contact = self._ask(parse_loose(key))
+        """The real address behind what is quoted and looks like a reverse alias; None: it is none."""
+        try:
+            contact = self._ask(parse_loose(key))
+        except AddressError:
+            return None
         return str(contact.address) if contact else None
 
     def _ask(self, address: Address) -> NamedAddress | None:

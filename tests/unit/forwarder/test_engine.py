@@ -181,6 +181,14 @@ def test_without_a_finished_copy_it_is_held_as_it_came(rig: Rig) -> None:
     assert len(rig.held.sent) == 1
 
 
+def test_an_alias_without_any_mailbox_is_held_as_it_came(rig: Rig) -> None:
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=())
+    content = old(rig)
+    assert rig.deliver(content=content).kind is Kind.HOLD
+    assert rig.held.sent == [("bob@example.com", "shop@alias.test", content)]
+    assert rig.outcomes() == ["held"]
+
+
 def test_a_reply_that_cannot_be_judged_for_so_long_is_held_as_unproven(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +340,12 @@ def test_a_first_contact_is_known_to_the_next_message_before_the_truth_has_it(ri
     assert [recipient for _, recipient, _ in rig.held.sent] == ["bob@example.com"]
 
 
+def test_a_name_that_nobody_could_write_down_keeps_no_mail_back(rig: Rig) -> None:
+    """Half a surrogate pair, in UTF-7."""
+    content = PLAIN.replace(b"Bob", b"=?utf-7?q?half+2AA-?=")
+    assert rig.deliver(content=content).kind is Kind.DELIVER
+
+
 def test_reverse_aliases_quoted_in_a_reply_are_replaced_in_every_domain_of_the_account(rig: Rig) -> None:
     """Those of another account say nothing about this one, and whom they stand for is nobody's to know."""
     rig.directory.with_domain("second.test").with_domain("neighbour.test")
@@ -347,3 +361,14 @@ def test_reverse_aliases_quoted_in_a_reply_are_replaced_in_every_domain_of_the_a
     assert rig.deliver(f"{known[7]}@alias.test", content, "me@real.test", LOGGED_IN).kind is Kind.DELIVER
     body = rig.out.sent[-1][2].partition(b"\r\n\r\n")[2]
     assert body.decode() == f"bob@example.com, {known[8]}@alias.test, {known[9]}@neighbour.test\r\n"
+
+
+@pytest.mark.parametrize("domain", ["a..b", "...", "-a.example.com", "alias.test"])
+def test_what_only_looks_like_a_reverse_alias_stays_in_a_reply(rig: Rig, domain: str) -> None:
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(login="me"),))
+    rig.deliver()
+    known = f"bob-at-example-com.{rig.spool.contact(7, 'bob@example.com').token}"  # type: ignore[union-attr]
+    text = f"see x.abcdefghijklmnopqrstuvwx@{domain}\r\n"
+    content = f"From: me@real.test\r\nTo: {known}@alias.test\r\n\r\n{text}".encode()
+    assert rig.deliver(f"{known}@alias.test", content, "me@real.test", LOGGED_IN).kind is Kind.DELIVER
+    assert rig.out.sent[-1][2].partition(b"\r\n\r\n")[2].decode() == text
