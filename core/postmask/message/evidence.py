@@ -47,6 +47,8 @@ _FORM = b"evidence 2"
 _KEY = FIELD.lower().encode("ascii")
 _PIECE = 56
 _MOST_FIELDS = 10
+"""The lowest ones: a milter adds its field below all others, and a sender may have put any number above."""
+
 _CLOCK_SLACK = 300
 """Seconds by which another node's clock may be ahead."""
 
@@ -116,7 +118,7 @@ def open_evidence(
 
     oldest: seconds after which it is stale. Of several the newest.
     """
-    sealed = [one for field in headers.get_all(_KEY.decode())[:_MOST_FIELDS] if (one := _decoded(field))]
+    sealed = [one for field in headers.get_all(_KEY.decode())[-_MOST_FIELDS:] if (one := _decoded(field))]
     if not sealed:
         return None
     bound = _bound(headers, body)

@@ -176,8 +176,14 @@ def test_of_several_the_newest_counts_wherever_it_stands():
         assert opened(message) == EVIDENCE
 
 
-def test_behind_many_forged_ones_it_is_not_looked_for():
-    assert opened(b"X-Postmask-Evidence: AAAA\r\n" * 10 + sealed()) is None
+def test_forged_ones_that_came_with_the_message_hide_nothing():
+    """The milter's own stands below them all."""
+    assert opened(b"X-Postmask-Evidence: AAAA\r\n" * 1000 + sealed()) == EVIDENCE
+
+
+def test_above_many_forged_ones_it_is_not_looked_for():
+    field = sealed().partition(b"Received:")[0]
+    assert opened(field + b"X-Postmask-Evidence: AAAA\r\n" * 10 + MESSAGE) is None
 
 
 def test_other_secrets_and_other_purposes():
