@@ -45,16 +45,24 @@ class Facts:
 
 
 def gather(
-    directory: Directory, keys: Keyring, today: int, recipient: Address, sender: str, *, drained: bool = False
+    directory: Directory,
+    keys: Keyring,
+    today: int,
+    recipient: Address,
+    sender: str,
+    *,
+    drained: bool = False,
+    below: bool = True,
 ) -> Facts:
     """Ask for what is needed to decide on one recipient.
 
     today: days since the epoch, for the age of bounce addresses. sender: the envelope sender as given,
-    "" for the null sender. drained: this node takes no mail for us now.
+    "" for the null sender. drained: this node takes no mail for us now. below: whether it matters that a
+    name lies below a domain of ours.
     """
     domain = directory.domain(recipient.domain)
     if isinstance(domain, Absent):
-        return Facts(domain, subdomain=_below_ours(directory, recipient.domain))
+        return Facts(domain, subdomain=below and _below_ours(directory, recipient.domain))
     if isinstance(domain, Unavailable):
         return Facts(domain)
     if drained:

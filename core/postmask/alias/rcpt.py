@@ -177,7 +177,8 @@ class Decider:
 
     def _decide(self, address: Address, sender: str, client: str, ours: bool) -> Verdict | None:
         today = int(self._clock.now()) // DAY
-        facts = gather(self._directory, self._keys, today, address, sender, drained=self._drained())
+        drained = self._drained()
+        facts = gather(self._directory, self._keys, today, address, sender, drained=drained, below=ours)
         if isinstance(facts.domain, Found):
             self._ours.add(facts.domain.value.name)
         elif isinstance(facts.domain, Unavailable):

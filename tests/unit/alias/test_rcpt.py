@@ -173,6 +173,12 @@ def test_the_hosts_own_mail_does_not_wait_for_our_database(directory: MemoryDire
     assert said(decider.decide("shop@sub.alias.test", SENDER, ours=True)) == "451 4.3.0"
 
 
+@pytest.mark.parametrize("recipient", ["x@mail.deep.example.org", "shop@sub.alias.test"])
+def test_of_the_hosts_own_mail_one_question_is_asked(directory: MemoryDirectory, recipient: str) -> None:
+    assert ask(directory, recipient) is None
+    assert directory.asked == ["domain"]
+
+
 @pytest.mark.parametrize(
     ("recipient", "answer"),
     [
