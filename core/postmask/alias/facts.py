@@ -97,8 +97,9 @@ def _below_ours(directory: Directory, name: str) -> bool:
 
 
 def _key(sender: str) -> str:
-    """The sender in normal form; what can't be parsed is compared as it came."""
+    """The sender in normal form; what can't be parsed is compared as it came, with "?" for octets that no
+    database could be asked for."""
     try:
         return parse_loose(sender).key
     except AddressError:
-        return sender.casefold()
+        return sender.casefold().encode("utf-8", "replace").decode("utf-8")

@@ -9,6 +9,7 @@ import pytest
 from directories import MemoryDirectory, alias, mailbox
 from postmask.alias.rcpt import Decider
 from postmask.clock import DAY, ManualClock
+from postmask.directory.lookup import ABSENT, Absent
 from postmask.directory.records import (
     AliasState,
     BlockAction,
@@ -171,6 +172,21 @@ def test_the_hosts_own_mail_does_not_wait_for_our_database(directory: MemoryDire
     assert said(decider.decide("shop@alias.test", SENDER)) == "451 4.3.0"
     assert decider.decide("shop@sub.alias.test", SENDER) is None
     assert said(decider.decide("shop@sub.alias.test", SENDER, ours=True)) == "451 4.3.0"
+
+
+def test_a_sender_in_no_charset_is_asked_about_as_text(
+    directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postfix takes such octets with smtputf8_enable = no; no database could be asked about them."""
+    asked: list[str] = []
+
+    def sender_rule(sender: str, *_: object) -> Absent:
+        asked.append(sender)
+        return ABSENT
+
+    monkeypatch.setattr(directory, "sender_rule", sender_rule)
+    assert said(ask(directory, "shop@alias.test", "Jos\udce9@example.com")) == "250 2.1.5"
+    assert asked == ["jos?@example.com"]
 
 
 @pytest.mark.parametrize("recipient", ["x@mail.deep.example.org", "shop@sub.alias.test"])
