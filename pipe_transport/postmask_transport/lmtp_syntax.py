@@ -20,7 +20,11 @@ UNAVAILABLE = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
 
 _ROUTE = re.compile(r"@[^:\"<>]*:")
 _MAILBOX = re.compile(r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s<>\"])+")
-_PATH = re.compile(rf"\s*<\s*((?:{_ROUTE.pattern})?(?:{_MAILBOX.pattern})?)\s*>(?:\s+(.*))?\s*", re.DOTALL)
+_PATH = re.compile(
+    rf"\s*<\s*((?:{_ROUTE.pattern})?(?:{_MAILBOX.pattern})?)\s*>(?:\s+(.*))?\s*", re.DOTALL | re.ASCII
+)
+"""Only ASCII's blanks part anything: Postfix takes a no-break space for a character like any other."""
+
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

@@ -40,7 +40,9 @@ _WE: Mapping[str, str] = MappingProxyType({})
 _IDLE_LIMIT = 60.0
 _MESSAGES_LIMIT = 90
 
-_ADDRESS = re.compile(r"(?:\"(?:[^\"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*\"|[^\s<>\"\x00-\x1f\x7f])*")
+_ADDRESS = re.compile(
+    r"(?:\"(?:[^\"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*\"|[^\s<>\"\x00-\x1f\x7f])*", re.ASCII
+)
 _QUEUED = re.compile(r"queued as ([0-9A-Za-z]+)")
 
 

@@ -23,6 +23,7 @@ from postmask_transport.lmtp_syntax import GrammarError, parse_attributes, parse
         ("FROM:<$(reboot)`x`;|&'-@example.com>", "$(reboot)`x`;|&'-@example.com", {}),
         ("FROM:<jürgen@exämple.com> SMTPUTF8", "jürgen@exämple.com", {"SMTPUTF8": None}),
         ("FROM:<-x@example.com>", "-x@example.com", {}),
+        ("FROM:<a\u00a0b\u3000c@example.com> SMTPUTF8", "a\u00a0b\u3000c@example.com", {"SMTPUTF8": None}),
     ],
 )
 def test_paths(argument: str, address: str, parameters: dict[str, str | None]) -> None:
