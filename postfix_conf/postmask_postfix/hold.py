@@ -13,7 +13,6 @@ STANDARDS
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from postmask.holding import Envelope
 from postmask_postfix import commands
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.lifetime import PARAMETERS, Lifetime
+from postmask_postfix.queue import entries
 
 _AT_ONCE = 200
 _FIELD = re.compile(r"([a-z_]+): *(.*)")
@@ -80,10 +80,9 @@ class HoldQueue:
 
     def _arrived(self) -> dict[str, float]:
         """Queue id → arrival of what is on hold."""
-        entries = map(json.loads, commands.run(*self._command("postqueue", "-j")).splitlines())
         return {
             entry["queue_id"]: float(entry["arrival_time"])
-            for entry in entries
+            for entry in entries(self._config_dir)
             if entry["queue_name"] == "hold"
         }
 

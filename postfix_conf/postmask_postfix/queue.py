@@ -10,9 +10,10 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from postmask.maillog.reckoning import Queued
 from postmask_postfix import commands, sync
@@ -33,10 +34,15 @@ class Backlog:
     held: int
 
 
+def entries(config_dir: Path) -> Iterator[dict[str, Any]]:
+    """What postqueue(1) says of each message."""
+    told = commands.run("postqueue", "-c", str(config_dir), "-j")
+    # Only LF parts them: an address may hold what Python takes for the end of a line as well.
+    return map(json.loads, filter(None, told.split("\n")))
+
+
 def queued(config_dir: Path) -> dict[str, Queued]:
     """What lies there now, by queue id."""
-    told = commands.run("postqueue", "-c", str(config_dir), "-j")
-    entries = map(json.loads, told.splitlines())
     return {
         entry["queue_id"]: Queued(
             entry["queue_id"],
@@ -46,7 +52,7 @@ def queued(config_dir: Path) -> dict[str, Queued]:
             float(entry["arrival_time"]),
             next(filter(None, (one.get("delay_reason", "") for one in entry["recipients"])), ""),
         )
-        for entry in entries
+        for entry in entries(config_dir)
     }
 
 
