@@ -128,8 +128,10 @@ Record: TypeAlias = (
 )  # fmt: skip
 
 _QUEUED = re.compile(r"([0-9A-Za-z]{6,40}): ")
-_LOCAL = r'(?:"(?:[^"\\]|\\.)*+"|[^"<>\s,]*+)'
-_ADDRESS = rf'({_LOCAL}(?:@[^"<>\s,]*+)?)'
+_PLAIN = r'[^"<>\x09-\x0d ,]*+'
+"""Without ASCII's blanks alone: others are characters of an address like any other."""
+_LOCAL = rf'(?:"(?:[^"\\]|\\.)*+"|{_PLAIN})'
+_ADDRESS = rf"({_LOCAL}(?:@{_PLAIN})?)"
 _DELIVERY = re.compile(
     rf"to=<{_ADDRESS}>, (?:orig_to=<{_ADDRESS}>, )?relay=([^\s,]+), (?:conn_use=\d+, )?"
     r"delay=[\d.]+, delays=[\d.]+/[\d.]+/[\d.]+/[\d.]+, dsn=(\d\.\d+\.\d+), "

@@ -106,6 +106,11 @@ SENT = "delay=1, delays=0.1/0/0.2/0.7, dsn=2.0.0, status=sent (250 ok)"
         ("pickup", 'ABC123: uid=0 from=<"a> orig_id=DEF456"@b>', Received("ABC123", "uid 0")),
         ("cleanup", "ABC123: message-id=<x>: removed", MessageId("ABC123", "<x>: removed")),
         ("qmgr", "ABC123: from=<>, size=1, nrcpt=1 (queue active)", Active("ABC123", "", 1)),
+        (
+            "qmgr",
+            "ABC123: from=<a\u00a0b\u2028c@example.com>, size=1, nrcpt=1 (queue active)",
+            Active("ABC123", "a\u00a0b\u2028c@example.com", 1),
+        ),
         ("qmgr", "ABC123: from=<a@b>, status=expired, returned to sender", Expired("ABC123")),
         ("qmgr", "ABC123: removed", Removed("ABC123", "qmgr")),
         ("postsuper", "ABC123: removed", Removed("ABC123", "postsuper")),
