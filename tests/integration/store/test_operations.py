@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from postmask.address import AddressError
 from postmask.directory.lookup import ABSENT, Found
 from postmask.directory.records import AliasState, MailboxState, WhenDisabled
-from postmask.store.admin import accounts, aliases, domains, mailboxes
+from postmask.store.admin import accounts, aliases, bulk, domains, mailboxes
 from postmask.store.errors import Duplicate, InUse, NotFound, Refused, WrongCode
 from truth import KEYS, Truth
 
@@ -276,6 +277,17 @@ def test_removing_a_mailbox(furnished: Truth) -> None:
         furnished.do(aliases.restore, "shop@alias.test")
     furnished.do(aliases.restore, "shop@alias.test", to=["ann@real.test"])
     assert looked_up(furnished, "shop@alias.test").mailboxes[0].address == "ann@real.test"
+
+
+def test_removing_a_mailbox_takes_no_statement_for_each_alias(furnished: Truth) -> None:
+    many = [f"a{number}@alias.test" for number in range(100)]
+    furnished.do(bulk.add, KEYS, many, to=["bob@real.test"], now=1.0)
+    statements: list[str] = []
+    with furnished.session() as session:
+        event.listen(session.connection(), "before_cursor_execute", lambda *told: statements.append(told[2]))
+        gone = mailboxes.remove(session, "bob@real.test", with_aliases=True, now=2.0)
+    assert gone == sorted([*many, "shop@alias.test"])
+    assert len(statements) < 20
 
 
 def test_making_an_alias(furnished: Truth) -> None:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from postmask import address as addresses
@@ -201,26 +201,35 @@ def remove(
     back), others go on without it. Raises NotFound, InUse (aliases deliver to it).
     """
     mailbox = find(session, address, account)
-    using = _aliases_of(session, mailbox)
+    mine = _delivering_to(mailbox)
+    using = _addresses(session, mine)
     if using and not with_aliases:
         raise InUse(
             f"{len(using)} alias{'es deliver' if len(using) > 1 else ' delivers'} to {mailbox.written}; "
             "change them first, or remove those that have no other mailbox with it: --with-aliases",
-            [alias.address for alias in using][:_LISTED],
+            using[:_LISTED],
         )
+    others = select(AliasMailbox).where(
+        AliasMailbox.alias_id == Alias.id, AliasMailbox.mailbox_id != mailbox.id
+    )
+    alone = and_(mine, ~others.exists())
+    gone = _addresses(session, alone)
+    # Statements, not rows one by one: a mailbox may have 100,000 aliases, and all other writers wait.
+    change = update(Alias).where(alone).values(state=AliasRowState.REMOVED.value, removed_at=now)
+    session.execute(change, execution_options={"synchronize_session": False})
     session.execute(delete(AliasMailbox).where(AliasMailbox.mailbox_id == mailbox.id))
     session.expire_all()
-    alone = [alias for alias in using if not alias.mailboxes]
-    for alias in alone:
-        alias.state, alias.removed_at = AliasRowState.REMOVED.value, now
     session.delete(mailbox)
     session.flush()
-    return [alias.address for alias in alone]
+    return gone
 
 
 def find(session: Session, address: str, account: str | None = None) -> Mailbox:
-    """The mailbox's row, in this account or in the only one that has it. Raises NotFound, Refused."""
-    parsed = addresses.parse(address)
+    """The mailbox's row, in this account or in the only one that has it.
+
+    address: as written or as shown. Raises AddressError, NotFound, Refused.
+    """
+    parsed = addresses.parse_loose(address)
     owner = accounts.find(session, account) if account is not None else None
     query = select(Mailbox).where(Mailbox.address == parsed.key)
     if owner is not None:
@@ -307,14 +316,14 @@ def _code_data(mailbox: Mailbox, code: str) -> bytes:
     return f"{mailbox.id} {mailbox.address} {plain}".encode()
 
 
-def _aliases_of(session: Session, mailbox: Mailbox) -> list[Alias]:
-    query = (
-        select(Alias)
-        .join(AliasMailbox, AliasMailbox.alias_id == Alias.id)
-        .where(AliasMailbox.mailbox_id == mailbox.id, Alias.state != AliasRowState.REMOVED)
-        .order_by(Alias.address)
-    )
-    return list(session.scalars(query))
+def _delivering_to(mailbox: Mailbox) -> ColumnElement[bool]:
+    """The condition for the aliases that deliver to a mailbox, removed ones not among them."""
+    links = select(AliasMailbox.alias_id).where(AliasMailbox.mailbox_id == mailbox.id)
+    return and_(Alias.id.in_(links), Alias.state != AliasRowState.REMOVED)
+
+
+def _addresses(session: Session, condition: ColumnElement[bool]) -> list[str]:
+    return list(session.scalars(select(Alias.address).where(condition).order_by(Alias.address)))
 
 
 def _view(session: Session, mailbox: Mailbox) -> MailboxView:
