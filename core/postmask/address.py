@@ -79,7 +79,8 @@ class Address:
 def parse(text: str) -> Address:
     """The address that the text is, nothing around it: strict RFC 5321 and 6531. Raises AddressError.
 
-    A trailing dot of the domain is dropped, as Postfix does. U-labels become A-labels.
+    A trailing dot of the domain is dropped, as Postfix does. U-labels become A-labels. A leading hyphen
+    is refused, as Postfix does (allow_min_user), to recipients and in re-injection.
     """
     local, domain = _split(text)
     if not local.startswith('"') and not _DOT_STRING.fullmatch(local):
@@ -87,6 +88,8 @@ def parse(text: str) -> Address:
             text, "the local part has a character or a dot where none may stand; quote it or correct it"
         )
     address = Address(_unquote(text, local), _domain(text, domain))
+    if address.local.startswith("-"):
+        raise _error(text, "begins with a hyphen, and Postfix takes no such address; choose another")
     if len(_quoted(address.local).encode()) > LOCAL_LIMIT:
         raise _error(text, f"the part before @ has more than {LOCAL_LIMIT} octets; use a shorter one")
     return _within_limit(text, address)

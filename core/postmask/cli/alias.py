@@ -98,7 +98,7 @@ def add(
             when_disabled=when_disabled or WhenDisabled.REJECT,
             now=runtime.clock.now(),
         )
-        rules = spampolicy.changed(runtime, session, Target(alias=made.address), spam)
+        rules = spampolicy.changed(runtime, session, Target(alias=address), spam)
     runtime.output.record({**fields(made), "spam": rules})
 
 

@@ -152,7 +152,7 @@ def edit(
 
     if senders and no_senders:
         raise click.UsageError("--sender and --no-senders contradict each other")
-    if not (new_address or verified or senders or no_senders) and login is None and allow_spf is None:
+    if not (verified or senders or no_senders) and (new_address, login, allow_spf) == (None, None, None):
         raise click.UsageError("say what to change: --address, --login, --sender, --allow-spf, …")
     with runtime.changing() as session:
         changed = mailboxes.edit(

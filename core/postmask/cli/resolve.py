@@ -34,13 +34,13 @@ def resolve(ctx: click.Context, runtime: Runtime, address: str, sender: str, exp
 
     Asks as this node's programs do. Exit status 75 if it can't be told now.
     """
-    from postmask.address import parse
+    from postmask.address import parse_loose
     from postmask.alias.sifting import rules_of
     from postmask.cli.explanation import explained
     from postmask.directory.opening import open_directory
     from postmask.spool import Spool
 
-    recipient = parse(address)
+    recipient = parse_loose(address)
     path = runtime.settings.spool.path
     with closing(Spool(path, runtime.clock)) if path.exists() else nullcontext() as spool:
         directory = open_directory(runtime.settings, spool, runtime.clock)

@@ -52,6 +52,12 @@ def test_several_mailboxes(site: Site) -> None:
     ]
 
 
+def test_a_quoted_local_part(site: Site) -> None:
+    made = site.json("alias", "add", '"Red Shoes"@alias.test', "--to", "me@real.test")
+    for form in (made["address"], '"red shoes"@alias.test', '"RED SHOES"@Alias.test'):
+        assert site.json("alias", "show", form) == made
+
+
 def test_random(site: Site) -> None:
     address = site.text("alias", "random", "--to", "me@real.test", "--note", "letters").strip()
     assert address.endswith("@alias.test")
@@ -100,6 +106,9 @@ def test_import(site: Site, tmp_path: Path) -> None:
     assert site.json("alias", "show", "a@alias.test")["note"] == "one, two"
     told = site.text("alias", "import", "-", "--to", "me@real.test", stdin="c@alias.test\nd@alias.test\n")
     assert told == "2 aliases added\n"
+    for mark, name in (("address\n", "e"), ("", "f")):
+        file.write_text(f"\ufeff{mark}{name}@alias.test\n", encoding="utf-8")
+        assert site.text("alias", "import", str(file), "--to", "me@real.test") == "1 alias added\n"
 
 
 def test_import_is_all_or_nothing(site: Site, tmp_path: Path) -> None:
@@ -113,7 +122,9 @@ def test_import_is_all_or_nothing(site: Site, tmp_path: Path) -> None:
     file.write_bytes(b"a@alias.test,me@real.test,caf\xe9\n")
     assert "UTF-8" in site.refusal(os.EX_DATAERR, "alias", "import", str(file))
     assert len(site.json("alias", "list")) == 1
-    site.refusal(os.EX_NOINPUT, "alias", "import", str(tmp_path / "missing.csv"))
+    missing = tmp_path / "missing.csv"
+    told = site.refusal(os.EX_NOINPUT, "alias", "import", str(missing))
+    assert told == f"postmask: {missing}: No such file or directory\n"
 
 
 def test_import_of_many(site: Site, tmp_path: Path) -> None:
@@ -156,6 +167,12 @@ def test_contact_rules(site: Site) -> None:
     site.refusal(os.EX_NOUSER, "contact", "allow", "shop@alias.test", "carol@other.test")
     site.refusal(os.EX_DATAERR, "contact", "add", *bob)
     site.refusal(os.EX_DATAERR, "contact", "add", "shop@alias.test", "x@alias.test")
+
+
+def test_blocks_of_what_is_no_sender(site: Site) -> None:
+    assert "@spam.test" in site.refusal(os.EX_DATAERR, "block", "add", "Spam.test")
+    for pattern in ("", "<>", "@"):
+        assert 'write "@' not in site.refusal(os.EX_DATAERR, "block", "add", pattern)
 
 
 def test_blocks(site: Site) -> None:

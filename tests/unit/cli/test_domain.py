@@ -102,6 +102,7 @@ def test_refusals(site: Site) -> None:
     told = site.refusal(os.EX_DATAERR, "domain", "add", "real.test", "--postmaster", "x@other.test")
     assert "mailbox me@real.test" in told
     site.refusal(os.EX_DATAERR, "domain", "add", "a..b", *POSTMASTER)
+    assert "IP address" in site.refusal(os.EX_DATAERR, "domain", "add", "192.0.2.1", *POSTMASTER)
     site.refusal(os.EX_NOUSER, "domain", "show", "other.test")
     site.refusal(os.EX_USAGE, "domain", "edit", "alias.test")
 

@@ -105,6 +105,7 @@ def test_edit(site: Site) -> None:
     changed = site.json("mailbox", "edit", "me@real.test", "--no-senders", "--no-allow-spf", "--login", "")
     assert (changed["login"], changed["senders"], changed["allow_spf"]) == (None, [], False)
     site.refusal(os.EX_USAGE, "mailbox", "edit", "me@real.test")
+    assert "no @" in site.refusal(os.EX_DATAERR, "mailbox", "edit", "me@real.test", "--address", "")
     site.refusal(os.EX_USAGE, "mailbox", "edit", "me@real.test", "--no-senders", "--sender", "a@b.test")
 
 
@@ -133,10 +134,20 @@ def test_remove(site: Site) -> None:
     assert site.json("mailbox", "list") == []
 
 
+def test_what_the_list_shows_can_be_given_back(site: Site) -> None:
+    site.text("mailbox", "add", '"a b"@real.test', "--verified")
+    listed = site.json("mailbox", "list")[0]["address"]
+    assert listed == "a b@real.test"
+    assert site.json("mailbox", "show", listed)["written"] == '"a b"@real.test'
+
+
 def test_refusals(site: Site) -> None:
     assert "own domains" in site.refusal(os.EX_DATAERR, "mailbox", "add", "box@alias.test", "--verified")
     assert "already" in site.refusal(os.EX_DATAERR, "mailbox", "add", "ME@real.test", "--verified")
     site.refusal(os.EX_DATAERR, "mailbox", "add", "no address", "--verified")
+    told = site.refusal(os.EX_DATAERR, "mailbox", "add", "m\x1b[31me@real.test", "--verified")
+    assert '"m\\x1b[31me@real.test"' in told
+    assert "hyphen" in site.refusal(os.EX_DATAERR, "mailbox", "add", "--verified", "--", "-me@real.test")
     site.refusal(os.EX_NOUSER, "mailbox", "show", "nobody@real.test")
     site.refusal(os.EX_USAGE, "mailbox", "verify", "me@real.test")
     site.refusal(os.EX_USAGE, "mailbox", "verify", "me@real.test", "code", "--resend")

@@ -30,6 +30,7 @@ def test_an_alias(site: Site) -> None:
     ("address", "status", "destinations"),
     [
         ("nobody@alias.test", "5.1.1", []),
+        ("no..body.@alias.test", "5.1.1", []),
         ("x@sub.alias.test", "5.1.2", []),
         ("PostMaster@alias.test", "2.1.5", ["chief@real.test"]),
         ("abuse+x@alias.test", "2.1.5", ["chief@real.test"]),

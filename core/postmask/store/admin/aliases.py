@@ -202,8 +202,11 @@ def restore(session: Session, address: str, *, to: Sequence[str] | None = None) 
 
 
 def find(session: Session, address: str, *, removed: bool = False) -> Alias:
-    """The alias's row. Raises AddressError, NotFound (also for a removed one, unless asked for)."""
-    parsed = addresses.parse(address)
+    """The alias's row, by its address as written or as shown.
+
+    Raises AddressError, NotFound (also for a removed one, unless asked for).
+    """
+    parsed = addresses.parse_loose(address)
     alias = session.scalars(select(Alias).where(Alias.address == parsed.key)).one_or_none()
     if alias is None:
         raise NotFound(f"there is no alias {parsed}; add it: postmask alias add {parsed} --to MAILBOX")

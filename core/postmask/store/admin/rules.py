@@ -86,7 +86,7 @@ def _pattern(text: str) -> str:
     if text.startswith("@"):
         return "@" + addresses.parse_domain(text[1:])
     if "@" not in text:
-        raise Refused(f'write "@{text}" to block the whole domain, or an address')
+        raise Refused(f'write "@{addresses.parse_domain(text)}" to block the whole domain, or an address')
     return addresses.parse_loose(text).key
 
 
