@@ -24,10 +24,11 @@ unassigned, and all separators but the plain space."""
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 
 
-def printable(text: str | bytes, limit: int = 200) -> str:
+def printable(text: str | bytes, limit: int = 200, *, sentence: bool = False) -> str:
     """The text on one line, escaped where needed, at most `limit` characters ("..." at the end if cut).
 
     Bytes are read as UTF-8; octets that aren't are shown as \\xNN.
+    sentence: one of ours, in which what came from elsewhere may be escaped already; its backslashes stay.
     """
     if isinstance(text, bytes):
         # An octet needs no more than four characters, a character needs no more than four octets.
@@ -37,7 +38,7 @@ def printable(text: str | bytes, limit: int = 200) -> str:
     shown: list[str] = []
     length = 0
     for character in text:
-        piece = _escaped(character)
+        piece = character if sentence and character == "\\" else _escaped(character)
         length += len(piece)
         if length > limit:
             return _cut(shown, limit)

@@ -30,11 +30,13 @@ def import_(runtime: Runtime, file: str, to: tuple[str, ...], dry_run: bool, acc
     """
     from postmask.store.admin import bulk
 
-    with click.open_file(file, encoding="utf-8") as lines, runtime.changing() as session:
+    # A spreadsheet's byte order mark may stand in front.
+    with click.open_file(file, encoding="utf-8-sig") as lines, runtime.changing() as session:
         count = bulk.add(session, runtime.keys, lines, to=to, account=account, now=runtime.clock.now())
         if dry_run:
             session.rollback()
     if runtime.output.json:
         return runtime.output.record({"added": 0 if dry_run else count, "aliases": count, "dry_run": dry_run})
-    runtime.output.say(f"{count} aliases could be added" if dry_run else f"{count} aliases added")
+    aliases = f"{count} alias{'' if count == 1 else 'es'}"
+    runtime.output.say(f"{aliases} could be added" if dry_run else f"{aliases} added")
     return None

@@ -51,6 +51,7 @@ STATUSES: Mapping[str, int] = MappingProxyType(
         "postmask.config.ConfigError": os.EX_CONFIG,
         "postmask.keys.KeyFileError": os.EX_CONFIG,
         "postmask.spool.entries.SpoolError": os.EX_IOERR,
+        "postmask.store.errors.NoFile": os.EX_NOINPUT,
         "postmask.store.errors.NotFound": os.EX_NOUSER,
         "postmask.store.errors.BeingMoved": os.EX_TEMPFAIL,
         "postmask.store.errors.StoreUnavailable": os.EX_UNAVAILABLE,
@@ -92,9 +93,9 @@ def report(error: BaseException) -> int:
         _say(f"a fault of Postmask's own: {type(error).__name__}: {error}")
         _say("run the command again with POSTMASK_DEBUG=1 set to see where, and report it")
         return status
-    _say(*str(error).splitlines())
+    _say(*_worded(error).splitlines())
     for detail in getattr(error, "details", getattr(error, "dependents", ())):
-        click.echo(f"    {printable(detail, _LINE)}", err=True)
+        click.echo(f"    {printable(detail, _LINE, sentence=True)}", err=True)
     return status
 
 
@@ -120,7 +121,14 @@ def status_of(error: BaseException) -> int:
             return os.EX_SOFTWARE
 
 
+def _worded(error: BaseException) -> str:
+    """The message; of what the system says about a file, the file first, and no number."""
+    if isinstance(error, OSError) and error.strerror is not None and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def _say(*lines: str) -> None:
     for number, line in enumerate(lines):
         lead = "postmask: " if number == 0 else "    "
-        click.echo(lead + printable(line, _LINE), err=True)
+        click.echo(lead + printable(line, _LINE, sentence=True), err=True)

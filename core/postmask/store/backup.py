@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 from postmask.store import schema
 from postmask.store.engine import sqlite_path
-from postmask.store.errors import NotFound, StoreError, StoreUnavailable
+from postmask.store.errors import NoFile, StoreError, StoreUnavailable
 
 _PATIENCE = 30.0
 
@@ -58,7 +58,7 @@ def restore(url: str, path: Path) -> int:
     """Put a copy in place of the database, brought up to date; returns the new generation."""
     target = _file_of(url)
     if not path.exists():
-        raise NotFound(f"there is no file {path}")
+        raise NoFile(f"there is no file {path}")
     with _aside(target) as temporary:
         _copy(path, temporary)
         _check(temporary)

@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from postmask.store import roles, schema, servers
 from postmask.store.backup import new_file
 from postmask.store.engine import as_store_error, make_engine, parse_url
-from postmask.store.errors import NotFound, StoreError, StoreUnavailable
+from postmask.store.errors import NoFile, StoreError, StoreUnavailable
 from postmask.store.models import Generation
 
 _SECRETS = ("password", "sslpassword")
@@ -50,7 +50,7 @@ def restore(url: str, path: Path, node: tuple[str, str] | None) -> int:
     node: the nodes' role and its password; None: they use the owner's.
     """
     if not path.exists():
-        raise NotFound(f"there is no file {path}")
+        raise NoFile(f"there is no file {path}")
     _demand_ours(path)
     before = _generation(url)
     options = ("--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges")

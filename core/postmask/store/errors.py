@@ -24,6 +24,10 @@ class NotFound(StoreError):
     """It isn't there."""
 
 
+class NoFile(NotFound):
+    """There is no such file."""
+
+
 class Refused(StoreError):
     """It is against a rule."""
 

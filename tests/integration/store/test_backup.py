@@ -16,7 +16,7 @@ from postmask.directory.lookup import ABSENT, Found
 from postmask.store import schema
 from postmask.store.admin import aliases
 from postmask.store.backup import backup, restore
-from postmask.store.errors import NotFound, StoreError
+from postmask.store.errors import NoFile, StoreError
 from truth import KEYS, Truth, made
 
 
@@ -114,7 +114,7 @@ def test_what_is_no_copy_of_ours(truth: Truth, tmp_path: Path) -> None:
     for name in ("text", "other.db", "newer.db", "torn.db", "empty"):
         with pytest.raises(StoreError):
             restore(truth.url, tmp_path / name)
-    with pytest.raises(NotFound):
+    with pytest.raises(NoFile):
         restore(truth.url, tmp_path / "none")
     assert schema.status(truth.url) == before
     assert isinstance(truth.directory().alias("shop@alias.test"), Found)

@@ -20,7 +20,7 @@ MANY = 100_000
 
 def test_with_a_header(furnished: Truth) -> None:
     text = (
-        "\ufeffNote,Address,to,when_disabled,name\r\n"
+        "Note,Address,to,when_disabled,name\r\n"
         '"shoes, ""red""",A1@alias.test,bob@real.test; ann@real.test bob@real.test,discard,Me\r\n'
         "\r\n"
         ",a2@alias.test,,,\r\n"
@@ -103,8 +103,9 @@ def test_nothing_is_nothing(furnished: Truth) -> None:
 def test_the_accounts_own_mailboxes_only(furnished: Truth) -> None:
     furnished.do(accounts.add, "eve", now=1.0)
     furnished.do(mailboxes.add, KEYS, "eve@real.test", account="eve", now=1.0)
-    with pytest.raises(BadRows, match="no mailbox bob"):
+    with pytest.raises(BadRows) as caught:
         furnished.do(bulk.add, KEYS, ["a1@alias.test,bob@real.test"], account="eve", now=1.0)
+    assert "no mailbox bob" in caught.value.details[0]
     assert furnished.do(bulk.add, KEYS, ["a1@alias.test,eve@real.test"], account="eve", now=1.0) == 1
 
 

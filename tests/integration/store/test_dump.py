@@ -15,7 +15,7 @@ from postmask.directory.lookup import ABSENT, Found, Unavailable
 from postmask.store import schema
 from postmask.store.admin import aliases
 from postmask.store.dump import backup, restore
-from postmask.store.errors import NotFound, StoreError, StoreUnavailable
+from postmask.store.errors import NoFile, StoreError, StoreUnavailable
 from truth import KEYS, Truth, made
 
 
@@ -103,7 +103,7 @@ def test_what_is_no_dump_of_ours(truth: Truth, empty: str, tmp_path: Path) -> No
     for name in ("text", "none", "other", "torn", "newer"):
         with pytest.raises(StoreError):
             restore(truth.url, tmp_path / name, None)
-    with pytest.raises(NotFound):
+    with pytest.raises(NoFile):
         restore(truth.url, tmp_path / "nowhere", None)
     after = schema.status(truth.url)
     assert (after.generation, after.revision) == (before.generation, before.revision)

@@ -54,7 +54,7 @@ def test_backup_and_restore(site: Site) -> None:
     assert len(site.json("alias", "list")) == 2
     assert site.json("db", "restore", str(copy), "--yes")["generation"] == 2
     assert [alias["address"] for alias in site.json("alias", "list")] == ["shop@alias.test"]
-    site.refusal(os.EX_NOUSER, "db", "restore", str(site.folder / "none"), "--yes")
+    site.refusal(os.EX_NOINPUT, "db", "restore", str(site.folder / "none"), "--yes")
 
 
 def test_config_check_and_show(bare: Site) -> None:

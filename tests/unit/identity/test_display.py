@@ -33,6 +33,11 @@ def test_escapes(text: str | bytes, shown: str) -> None:
     assert printable(text) == shown
 
 
+def test_in_a_sentence_of_ours_what_is_escaped_stays_as_it_is() -> None:
+    sentence = '"' + printable("a\\b\x1bc") + '" is none, \u202e'
+    assert printable(sentence, sentence=True) == r'"a\\b\x1bc" is none, \u202e'
+
+
 @pytest.mark.parametrize(
     ("text", "limit", "shown"),
     [

@@ -44,7 +44,7 @@ class BadRows(Refused):
     """Lines that can't be taken. faults: what is wrong, a line each."""
 
     def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("nothing was added: " + "; ".join(faults[:1]))
+        super().__init__("nothing was added; what is wrong:")
         self.details = tuple(faults)
 
 
@@ -101,7 +101,7 @@ class _Rows:
         columns: Sequence[str] = COLUMNS
         try:
             for number, cells in enumerate(reader):
-                if number == 0 and cells and _name(cells[0]) in COLUMNS:
+                if number == 0 and cells and cells[0].strip().lower() in COLUMNS:
                     columns = _header(cells)
                 elif any(cell.strip() for cell in cells):
                     self._take(reader.line_num, columns, cells)
@@ -158,13 +158,8 @@ class _Rows:
         return known
 
 
-def _name(cell: str) -> str:
-    """A column's name; a spreadsheet's byte order mark may stand before the first."""
-    return cell.strip().lstrip("\ufeff").lower()
-
-
 def _header(cells: Sequence[str]) -> Sequence[str]:
-    names = [_name(cell) for cell in cells]
+    names = [cell.strip().lower() for cell in cells]
     if not {"address"} <= set(names) <= set(COLUMNS) or len(set(names)) < len(names):
         raise Refused(
             f"the first line may name these columns, each once, address among them: {', '.join(COLUMNS)}"
