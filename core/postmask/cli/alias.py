@@ -8,7 +8,7 @@ import click
 
 from postmask.cli import spampolicy
 from postmask.cli.alias_import import import_
-from postmask.cli.command import Noun, account_option, choice
+from postmask.cli.command import Count, Noun, account_option, choice
 from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
 from postmask.cli.spampolicy import spam_edit_options, spam_options
@@ -166,10 +166,8 @@ def random(
     type=choice(AliasRowState, "all"),
     help="Those in a state; default: all but removed ones.",
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
-@click.option(
-    "--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out the first so many."
-)
+@click.option("--limit", type=Count(min=1), metavar="N", help="At most so many.")
+@click.option("--offset", type=Count(min=0), default=0, metavar="N", help="Leave out the first so many.")
 @account_option
 @click.pass_obj
 def list_(runtime: Runtime, /, **wanted: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,9 @@ from typing import Any
 import click
 
 from postmask.cli.runtime import Runtime
+
+_OCTET = re.compile("[\udc80-\udcff]")
+"""An argument's octet that isn't UTF-8, as Python passes it on (PEP 383)."""
 
 
 class _WithCommonOptions(click.Command):
@@ -19,6 +24,17 @@ class _WithCommonOptions(click.Command):
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
         self.params += _common_options()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuses texts that aren't UTF-8, which no database takes; names of files may be anything."""
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            if isinstance(parameter.type, click.types.StringParamType):
+                value = ctx.params.get(parameter.name or "")
+                texts = value if isinstance(value, tuple) else (value,)
+                if any(isinstance(text, str) and _OCTET.search(text) for text in texts):
+                    raise click.BadParameter("isn't UTF-8", ctx, parameter)
+        return rest
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The examples, each on one line that can be copied."""
@@ -41,6 +57,14 @@ class Noun(_WithCommonOptions, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The verbs."""
         return list(self.commands)
+
+
+class Count(click.IntRange):
+    """An option's type: how many. What is more than any database counts is as much as it does."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        return min(super().convert(value, param, ctx), sys.maxsize)
 
 
 account_option = click.option(

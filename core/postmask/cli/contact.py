@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmask.cli.command import Noun, account_option, choice
+from postmask.cli.command import Count, Noun, account_option, choice
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
 from postmask.directory.records import BlockAction, ContactRule
@@ -42,7 +42,7 @@ def contact() -> None:
 @click.argument("alias", required=False)
 @click.option("--rule", type=choice(ContactRule), help="Those of which this was said.")
 @click.option("--search", metavar="TEXT", help="Those with this text in address or name.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@click.option("--limit", type=Count(min=1), metavar="N", help="At most so many.")
 @account_option
 @click.pass_obj
 def list_(

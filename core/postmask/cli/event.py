@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from postmask.cli.command import Noun, account_option, choice
+from postmask.cli.command import Count, Noun, account_option, choice
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
 from postmask.cli.since import seconds_of
@@ -34,7 +34,7 @@ _since_option = click.option(
 )
 _limit_option = click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=100,
     show_default=True,
     metavar="N",

@@ -123,8 +123,8 @@ def status_of(error: BaseException) -> int:
 
 def _worded(error: BaseException) -> str:
     """The message; of what the system says about a file, the file first, and no number."""
-    if isinstance(error, OSError) and error.strerror is not None and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     return str(error)
 
 

@@ -63,6 +63,7 @@ def test_ids_are_those_of_single_aliases(furnished: Truth) -> None:
         ("x@alias.test,bob@real.test,n,m,odd", "use reject"),
         ("x@alias.test,bob@real.test,n,m,reject,more", "more cells"),
         ('x@alias.test,"bob@real.test', "line 2"),
+        ("x@alias.test,bob@real.test,no\0te", "U+0000"),
         ("x\0@alias.test,bob@real.test", "line 2"),
     ],
 )

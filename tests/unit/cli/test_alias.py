@@ -66,6 +66,27 @@ def test_random(site: Site) -> None:
     assert other["address"] != address
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("alias", "list", "--search", "\udcff"),
+        ("alias", "edit", "shop@alias.test", "--note", "caf\udce9"),
+        ("alias", "edit", "shop@alias.test", "--to", "\udcff@real.test"),
+        ("account", "show", "\udcff"),
+        ("mailbox", "verify", "me@real.test", "\udcff"),
+    ],
+)
+def test_what_isnt_utf_8_is_no_fault_of_ours(site: Site, words: tuple[str, ...]) -> None:
+    assert "isn't UTF-8" in site.refusal(os.EX_USAGE, *words)
+
+
+def test_more_than_a_database_counts_is_all(site: Site) -> None:
+    assert len(site.json("alias", "list", "--limit", "9" * 30)) == 1
+    assert site.json("alias", "list", "--offset", "9" * 30) == []
+    assert site.json("contact", "list", "--limit", "9" * 30) == []
+    assert site.json("event", "list", "--limit", "9" * 30, "--since", "7d") == []
+
+
 def test_states(site: Site) -> None:
     assert site.json("alias", "disable", "shop@alias.test", "--when-disabled", "defer")["state"] == "disabled"
     assert site.json("alias", "list", "--state", "disabled")[0]["when_disabled"] == "defer"

@@ -164,6 +164,21 @@ def test_an_unforeseen_exception_is_one_line_and_70(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "a.csv"), "a.csv: No such file or directory"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("odd"), "odd"),
+    ],
+)
+def test_what_the_system_says_is_said_without_its_number(
+    error: OSError, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure.report(error)
+    assert capsys.readouterr().err == f"postmask: {line}\n"
+
+
+@pytest.mark.parametrize(
     "words", [["--json", "keys", "show"], ["keys", "--json", "show"], ["keys", "show", "--json"]]
 )
 def test_json_at_every_place(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,8 @@ class _Rows:
         try:
             if len(cells) > len(columns):
                 raise Refused("more cells than columns; put what has commas in it into quotes")
+            if any("\0" in cell for cell in cells):
+                raise Refused("has the character U+0000, which Postgres can't keep; remove it")
             row = {name: cell.strip() for name, cell in zip(columns, cells, strict=False)}
             parsed = self._address(row.get("address", ""))
             targets = self._mailboxes(row.get("to") or self._to)
