@@ -33,10 +33,24 @@ _RECORD_COLUMNS = (
     Column("name", "NAME"),
     Column("value", "VALUE", 60),
 )
+
+
+def _names(
+    ctx: click.Context,  # noqa: ARG001 - click's signature
+    parameter: click.Parameter,  # noqa: ARG001 - click's signature
+    values: tuple[str, ...],
+) -> tuple[str, ...]:
+    """What an MX record can name, before anything is changed. Raises AddressError."""
+    from postmask.address import parse_domain
+
+    return tuple(map(parse_domain, values))
+
+
 _mx_option = click.option(
     "--mx",
     "exchangers",
     multiple=True,
+    callback=_names,
     metavar="HOST",
     help="A mail exchanger of the domain, several times if need be; default: this host's Postfix.",
 )

@@ -122,6 +122,12 @@ def test_remove(site: Site) -> None:
     assert site.json("alias", "list") == []
 
 
+@pytest.mark.parametrize("host", ["", "bad host", "mx\x1b[31m.test", "[192.0.2.1]"])
+def test_what_is_no_mail_exchanger(bare: Site, host: str) -> None:
+    bare.refusal(os.EX_DATAERR, "domain", "add", "alias.test", *POSTMASTER, "--mx", host)
+    assert bare.json("domain", "list") == []
+
+
 def test_without_keys_nothing_is_added(bare: Site) -> None:
     (bare.folder / "keys").unlink()
     assert str(bare.folder / "keys") in bare.refusal(os.EX_CONFIG, "domain", "add", "alias.test", *POSTMASTER)
