@@ -130,8 +130,12 @@ def is_owner(evidence: ReplyEvidence) -> bool:
 
 
 def mark(signature: bytes, reverse_alias: str) -> str:
-    """What is remembered of a used signature: 64 hexadecimal digits."""
-    return hashlib.sha256(signature + b"\0" + reverse_alias.encode()).hexdigest()
+    """What is remembered of a used signature: 64 hexadecimal digits.
+
+    The hint in the reverse alias doesn't count: whoever replays a message may write another.
+    """
+    token = reverse_alias.partition("@")[0].rpartition(".")[2]
+    return hashlib.sha256(signature + b"\0" + token.encode()).hexdigest()
 
 
 def _own_mailboxes(evidence: ReplyEvidence) -> list[Mailbox]:
