@@ -28,7 +28,8 @@ class Trace:
 
     queue_id:      of the message as it was received.
     sender:        its envelope sender, "" for the null sender.
-    authenticated: whether SPF or DKIM vouched for that sender: only then may it be sent a DSN.
+    authenticated: whether it came by a login, or was submitted on this host: only then is that sender told of
+                   a bounce.
     at:            seconds since the epoch.
     alias_id:      the alias it was for.
     """
