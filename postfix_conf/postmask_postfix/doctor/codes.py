@@ -179,7 +179,8 @@ DOMAINS = error(
     "PM229",
     "Postfix doesn't know exactly our domains.",
     "Mail for those that it lacks is refused as relaying; for those too many, our programs refuse it.",
-    "Run postmask postfix sync as root; see that its path unit is up: systemctl status postmask-sync.path.",
+    "Run postmask postfix sync as root; see that its path unit is up: systemctl status "
+    "postmask-postfix-sync.path.",
 )
 ROUTE = error(
     "PM230",
