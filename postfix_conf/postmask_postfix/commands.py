@@ -84,32 +84,6 @@ def pairs(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in lines}
 
 
-def answers(config_dir: Path, table: str, keys: list[str]) -> dict[str, str]:
-    """What a table says to each of the keys that it knows. Raises PostfixError when it can't be asked."""
-    asked = _postmap(config_dir, "-q", "-", table, stdin="\n".join([*keys, ""]))
-    # Status 1 without a word means that none was found. A site's main.cf may make every command say
-    # something, so words alone are no failure.
-    if asked.returncode not in (0, 1) or (asked.returncode and "fatal:" in asked.stderr):
-        raise PostfixError(f"Postfix can't ask {table}: {asked.stderr.strip()}")
-    found = (line.partition("\t") for line in asked.stdout.splitlines())
-    return {key: value for key, _, value in found}
-
-
-def keys(config_dir: Path, table: str) -> list[str]:
-    """All keys of a table of a kind that can be read out. Raises PostfixError when it can't."""
-    told = _postmap(config_dir, "-s", table)
-    if told.returncode:
-        raise PostfixError(f"Postfix can't read {table}: {told.stderr.strip()}")
-    return [line.partition("\t")[0] for line in told.stdout.splitlines()]
-
-
-def _postmap(config_dir: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    # Where Postfix's daemons are at home: a socket may be named relative to it.
-    queue = Path(values(config_dir, "queue_directory")["queue_directory"])
-    command = ["postmap", "-c", str(config_dir), *arguments]
-    return finished(command, stdin, queue if queue.is_dir() else None)
-
-
 def is_running(config_dir: Path) -> bool:
     """Whether this Postfix runs."""
     return finished(["postfix", "-c", str(config_dir), "status"]).returncode == 0

@@ -2,7 +2,7 @@
 
 An internationalised domain is matched in both its forms, A-labels and U-labels, because Postfix
 looks up whichever the client used (RFC 6531 §3.7). The alternation is split over several parameters
-when it gets long: a single argument of 128 KB is more than `postconf -e` can be given.
+when it gets long: a single argument of 128 KB is more than a command can be given.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@
 
 Only our own parameters are changed (postmask_domains…, postmask_host_domains, postmask_generation); the maps
 and restrictions that refer to them were written when Postmask was attached. Every new value is asked with
-`postmap -q` before `postconf -e` writes it, for one faulty table makes Postfix defer all mail of the
-host. It returns when Postfix works by the new values: the re-injection listener, which only root and
-our programs reach, greets with their generation. If it doesn't, the old values are put back.
+`postmap -q` before main.cf is written, for one faulty table makes Postfix defer all mail of the
+host. main.cf keeps its owner and mode, and may be a link. It returns when Postfix works by the new values:
+the re-injection listener, which only root and our programs reach, greets with their generation. If it
+doesn't, the old values are put back.
 
 DIAGNOSTICS
     NotAttached: this Postfix knows nothing of Postmask. SyncError: a value doesn't do what it should.
@@ -19,11 +20,10 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from postmask_postfix import commands, generation, host_domains
-from postmask_postfix.attachment import change
+from postmask_postfix import commands, generation, host_domains, tables
+from postmask_postfix.attachment import change, plan
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.domains import NOTHING, alternations, parameters
-from postmask_postfix.instance import cool
 from postmask_postfix.settings import DOMAINS, GENERATION, HOST_DOMAINS, SYNCED
 
 _PROBE = "postmask-probe"
@@ -86,7 +86,7 @@ def sync_domains(config_dir: Path, domains: Iterable[str], patience: float = 20.
         if before == wanted and (not running or generation.in_force(config_dir, wanted[GENERATION])):
             return False
         _ask(config_dir, alternations(names), names)
-        _write(config_dir, wanted, before)
+        _write(config_dir, wanted)
         if running:
             _take_up(config_dir, wanted, before, patience)
         return True
@@ -107,20 +107,15 @@ def _ask(config_dir: Path, parts: tuple[str, ...], names: list[str]) -> None:
     keys = [f"{_PROBE}@{name}" for name in names]
     found: list[str] = []
     for part in parts:
-        found += commands.answers(config_dir, f"regexp:{{ {{/@({part})$$/ ours}} }}", [*keys, *_FOREIGN])
+        found += tables.answers(config_dir, f"regexp:{{ {{/@({part})$$/ ours}} }}", [*keys, *_FOREIGN])
     if sorted(found) != sorted(keys):
         odd = ", ".join(sorted(set(found) ^ set(keys))[:3])
         raise SyncError(f"Postfix would not take exactly our domains for ours (see {odd})")
 
 
-def _write(config_dir: Path, wanted: Mapping[str, str], before: Mapping[str, str]) -> None:
-    """Set our parameters, all in one rename of main.cf; then drop those that aren't used any more."""
-    settings = (f"{name} = {value}" for name, value in wanted.items())
-    commands.run("postconf", "-c", str(config_dir), "-e", *settings)
-    unused = [name for name in before if name not in wanted]
-    if unused:
-        commands.run("postconf", "-c", str(config_dir), "-X", *unused)
-    cool(config_dir / "main.cf")
+def _write(config_dir: Path, settings: Mapping[str, str]) -> None:
+    """Have exactly these of our parameters, all in one rename of main.cf."""
+    change.replace(config_dir / "main.cf", plan.told(change.read(config_dir).main, settings))
 
 
 def _take_up(config_dir: Path, wanted: Mapping[str, str], before: Mapping[str, str], patience: float) -> None:
@@ -129,6 +124,6 @@ def _take_up(config_dir: Path, wanted: Mapping[str, str], before: Mapping[str, s
         commands.reload(config_dir)
         generation.await_force(config_dir, wanted[GENERATION], patience)
     except PostfixError:
-        _write(config_dir, before, wanted)
+        _write(config_dir, before)
         commands.reload(config_dir)
         raise

@@ -6,14 +6,21 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from postmask_postfix import commands
 
 _READ_OUT = ("btree", "dbm", "hash", "inline", "lmdb", "sdbm", "texthash")
 """The kinds of tables that say all that they hold."""
+_IN_LINES = ("cidr", "pcre", "regexp")
+"""The kinds whose patterns stand in a file one a line, and in braces in a parameter."""
+_LONGEST = 100_000
+"""Octets; Linux lets no argument have more than 128 KB."""
 _TABLE = re.compile(r"[a-z]+:.")
 
 
@@ -51,8 +58,50 @@ def listed(config_dir: Path, list_elements: Iterable[str]) -> set[str] | None:
         table = element.removeprefix("proxy:")
         if table.partition(":")[0] not in _READ_OUT:
             return None
-        names |= {key.lower() for key in commands.keys(config_dir, table)}
+        names |= {key.lower() for key in keys(config_dir, table)}
     return names
+
+
+def answers(config_dir: Path, table: str, keys: list[str]) -> dict[str, str]:
+    """What a table says to each of the keys that it knows. Raises PostfixError when it can't be asked."""
+    asked = _postmap(config_dir, "-q", "-", table=table, stdin="\n".join([*keys, ""]))
+    # Status 1 without a word means that none was found. A site's main.cf may make every command say
+    # something, so words alone are no failure.
+    if asked.returncode not in (0, 1) or (asked.returncode and "fatal:" in asked.stderr):
+        raise commands.PostfixError(f"Postfix can't ask {table}: {asked.stderr.strip()}")
+    found = (line.partition("\t") for line in asked.stdout.splitlines())
+    return {key: value for key, _, value in found}
+
+
+def keys(config_dir: Path, table: str) -> list[str]:
+    """All keys of a table of a kind that can be read out. Raises PostfixError when it can't."""
+    told = _postmap(config_dir, "-s", table=table)
+    if told.returncode:
+        raise commands.PostfixError(f"Postfix can't read {table}: {told.stderr.strip()}")
+    return [line.partition("\t")[0] for line in told.stdout.splitlines()]
+
+
+def _postmap(config_dir: Path, *words: str, table: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    # Where Postfix's daemons are at home: a socket may be named relative to it.
+    queue = Path(commands.values(config_dir, "queue_directory")["queue_directory"])
+    with _argument(table) as name:
+        command = ["postmap", "-c", str(config_dir), *words, name]
+        return commands.finished(command, stdin, queue if queue.is_dir() else None)
+
+
+@contextlib.contextmanager
+def _argument(table: str) -> Iterator[str]:
+    """The table as a command can be given it: in a file where it is too long for an argument."""
+    kind, _, patterns = table.partition(":")
+    if len(table.encode(errors="surrogateescape")) <= _LONGEST or kind not in _IN_LINES:
+        yield table
+        return
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="postmask-table-", encoding="utf-8", errors="surrogateescape"
+    ) as file:
+        file.writelines(f"{line[1:-1].strip()}\n" for line in elements(patterns.strip()[1:-1]))
+        file.flush()
+        yield f"{kind}:{file.name}"
 
 
 def known(config_dir: Path, value: str, keys: Iterable[str]) -> dict[str, str]:
@@ -65,8 +114,8 @@ def known(config_dir: Path, value: str, keys: Iterable[str]) -> dict[str, str]:
         if _TABLE.match(element):
             # Without its proxy, which answers only while Postfix runs.
             table = element.removeprefix("proxy:")
-            answers = commands.answers(config_dir, table, [key for key in asked if asked[key] not in found])
-            found |= {asked[key]: answer for key, answer in answers.items() if key in asked and answer}
+            told = answers(config_dir, table, [key for key in asked if asked[key] not in found])
+            found |= {asked[key]: answer for key, answer in told.items() if key in asked and answer}
         else:
             found |= {asked[name]: element for name in _names_of(element) & set(asked)}
     return found

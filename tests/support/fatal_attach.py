@@ -70,8 +70,6 @@ def main(step: int, verb: str, config_dir: Path, sockets: Path) -> None:
     elif verb == "detach":
         detach.detach(config_dir)
     else:
-        before(sync, "_write")
-        before(sync, "cool")
         sync.sync_domains(config_dir, ["sync.test"])
 
 

@@ -1,6 +1,7 @@
 """From a Postfix's configuration to the same with Postmask attached, and back. Pure.
 
     attached(current, wanted)        main.cf and master.cf as they are to be
+    told(main, domains)              a main.cf with another set of our domains
     detached(current, record)        the same without us, and what was left
 
 Only what is ours is written, and only where it has to be; all other bytes stay as they are. A service that
@@ -98,10 +99,10 @@ def attached(current: Configuration, wanted: Wanted) -> Configuration:
 def _main(text: str, master: str, wanted: Wanted) -> str:
     found = files.main_cf(text)
     known = {entry.name: files.value(entry) for entry in found if entry.name}
-    rendered = render.main_cf(wanted.context, {**wanted.defaults, **known}) | dict(wanted.domains)
+    rendered = render.main_cf(wanted.context, {**wanted.defaults, **known})
     for parameter in _named_by_services(master):
         rendered |= render.holder(parameter, wanted.context)
-    surplus = {name for name in known if is_ours(name) and name not in rendered}
+    surplus = {name for name in known if is_ours(name) and name not in rendered and not _is_synced(name)}
     found = tuple(entry for entry in found if entry.name not in surplus)
     shared = {parameter.name: parameter for parameter in render.LISTS}
     new = []
@@ -114,6 +115,21 @@ def _main(text: str, master: str, wanted: Wanted) -> str:
             found = files.replaced(found, entry, merged)
         elif files.value(entry) != " ".join(value.split()):
             found = files.replaced(found, entry, Entry(name, f"{name} = {value}\n"))
+    return told(_with_ours(found, new), wanted.domains)
+
+
+def told(main: str, domains: Mapping[str, str]) -> str:
+    """A main.cf with exactly these parameters for our domains."""
+    found = tuple(
+        entry for entry in files.main_cf(main) if not _is_synced(entry.name) or entry.name in domains
+    )
+    new = []
+    for name, value in domains.items():
+        there = files.last(found, name)
+        if there is None:
+            new.append(Entry(name, f"{name} = {value}\n"))
+        elif files.value(there) != value:
+            found = files.replaced(found, there, Entry(name, f"{name} = {value}\n"))
     return _with_ours(found, new)
 
 

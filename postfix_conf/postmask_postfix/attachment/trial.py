@@ -64,7 +64,7 @@ def _ask_ours(copy: Path, context: SettingsContext, domains: Sequence[str]) -> N
 
 def _ask(copy: Path, value: str, keys: list[str], answer: str) -> None:
     (table,) = tables.elements(value)
-    said = commands.answers(copy, table, [*keys, _FOREIGN])
+    said = tables.answers(copy, table, [*keys, _FOREIGN])
     if said != dict.fromkeys(keys, answer):
         odd = next(key for key in [*keys, _FOREIGN] if said.get(key) != (answer if key in keys else None))
         raise PostfixError(

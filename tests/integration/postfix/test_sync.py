@@ -70,6 +70,25 @@ def test_nothing_else_in_main_cf_is_touched(bare):
     assert others() == before
 
 
+def test_main_cf_keeps_owner_and_mode_and_may_be_a_link(bare, tmp_path):
+    main = bare.postfix / "main.cf"
+    kept = tmp_path / "main.cf"
+    shutil.copy(main, kept)
+    kept.chmod(0o640)
+    shutil.chown(kept, "root", "mail")
+    main.unlink()
+    main.symlink_to(kept)
+    try:
+        sync_domains(bare.postfix, ["alias.test", "linked.test"])
+        assert main.is_symlink()
+        assert (kept.stat().st_mode & 0o777, kept.group()) == (0o640, "mail")
+        assert r"linked\.test" in kept.read_text()
+    finally:
+        main.unlink()
+        shutil.copy(kept, main)
+        sync_domains(bare.postfix, ["alias.test"])
+
+
 def test_a_name_that_is_no_domain_changes_nothing(bare):
     before = main_cf(bare)
     with pytest.raises(ValueError, match="domain name"):
@@ -99,7 +118,8 @@ def test_values_that_postfix_does_not_take_up_are_put_back(bare, monkeypatch):
 
 
 def test_a_call_that_died_before_the_reload_is_made_good_by_the_next(bare):
-    sync._write(bare.postfix, {"postmask_domains": r"alias\.test|late\.test", "postmask_generation": "x"}, {})
+    settings = sync.present_settings(bare.postfix) | {"postmask_domains": r"alias\.test|late\.test"}
+    sync._write(bare.postfix, settings | {"postmask_generation": "x"})
     assert sync_domains(bare.postfix, ["alias.test"])
     assert comes_in(bare, "x@alias.test")
     assert not comes_in(bare, "x@late.test")
