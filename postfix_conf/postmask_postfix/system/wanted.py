@@ -103,7 +103,7 @@ def wanted(settings: Settings, database: Path | None, programs: PurePath, postfi
         "config": str(settings.file),
         "credential": f"{settings.keys.file.name}:{settings.keys.file}",
         "sockets": str(sockets),
-        "domains": str(settings.replica.directory / "domains"),
+        "untold": str(settings.replica.directory / "domains.untold"),
         "postfix": str(settings.postfix.config_dir),
     }
     return Wanted(

@@ -71,7 +71,16 @@ def test_the_sockets_are_where_the_programs_expect_them() -> None:
 def test_folders_of_the_settings_may_be_written_to() -> None:
     units = of('[spool]\npath = "/srv/a/spool.db"\n[replica]\ndirectory = "/srv/a/replica"\n').units
     assert "ReadWritePaths=/srv/a /var/lib/postmask\n" in units["postmask-agent.service"]
-    assert "PathChanged=/srv/a/replica/domains\n" in units["postmask-postfix-sync.path"]
+    assert "PathExists=/srv/a/replica/domains.untold\n" in units["postmask-postfix-sync.path"]
+
+
+def test_the_mark_is_gone_before_anything_is_told() -> None:
+    """What is added while Postfix is being told leaves it again, and systemd looks when the service ends."""
+    units = of('[replica]\ndirectory = "/srv/replica"\n').units
+    lines = units["postmask-postfix-sync.service"].splitlines()
+    begun = [line.partition("=")[2].split()[0] for line in lines if line.startswith("Exec")]
+    assert "ExecCondition=/bin/rm -f /srv/replica/domains.untold" in lines
+    assert begun[:2] == ["/bin/rm", "/bin/sh"]
 
 
 @pytest.mark.parametrize("path", ["/srv/a b", "/srv/%h", "/srv/$HOME", "/srv/a\nUser=root"])

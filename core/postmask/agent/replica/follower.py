@@ -4,7 +4,7 @@ Woken by Postgres at each change, and looking by itself every few seconds, it br
 replica up to date. A full copy is made aside, and then pointed to, when there is no replica, when it
 is damaged, when the truth is another one than that which was copied (restored, moved, promoted,
 upgraded), and once a day in any case. When the set of domains has changed it writes the folder's file
-of domains anew, by which root knows that Postfix has to be told.
+of domains anew, and then and when it begins the mark by which root knows that Postfix has to be told.
 
 DIAGNOSTICS
     Nothing here stops the agent, or is in a message's way: what goes wrong is said in the log once per
@@ -167,7 +167,7 @@ class Follower:
             return
         names = self._replica.domains()
         try:
-            written = self._folder.write_domains(names)
+            written = self._folder.write_domains(names, anew=self._told is None)
         except OSError as error:
             line(_log, logging.ERROR, "replica.domains", reason=str(error))
             return

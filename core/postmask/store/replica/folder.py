@@ -4,8 +4,9 @@
     directory.<number>.db    a replica; the current one, the last one, perhaps one in the making
     damaged.<number>         a reader's word that this file is damaged
     state.json               the agent's word on how current all of it is
-    domains                  our domains, a name a line: written only when their set changes, so that
-                             root's systemd can watch it and tell Postfix
+    domains                  our domains, a name a line: written only when their set changes
+    domains.untold           a mark: Postfix is to be told of them. Root's systemd waits for it, and takes it
+                             away before the truth is asked what there is to tell
 
 A new replica is a new file, and the pointer is exchanged atomically: renaming one WAL database over
 another would let SQLite replay the old log onto the new file.
@@ -105,13 +106,20 @@ class Folder:
         """The complaint was looked into."""
         self._complaint(path).unlink(missing_ok=True)
 
-    def write_domains(self, names: Sequence[str]) -> bool:
-        """Write our domains, sorted, unless the file says the same already; whether it was written."""
+    def write_domains(self, names: Sequence[str], *, anew: bool) -> bool:
+        """Write our domains, sorted, unless the file says the same already; whether it was written.
+
+        Then, and where it is to be told anew, the mark is left: first, lest it be forgotten.
+        """
         path = self.path / "domains"
+        untold = self.path / "domains.untold"
         text = "".join(f"{name}\n" for name in names)
         with contextlib.suppress(OSError, ValueError):
             if path.read_text(encoding="ascii") == text:
+                if anew:
+                    untold.touch()
                 return False
+        untold.touch()
         self._replace(path, text, lasting=True)
         return True
 
