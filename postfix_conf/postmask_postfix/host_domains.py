@@ -7,7 +7,7 @@ Where a list of the host's can't be read out (regexp:, SQL, LDAP), nobody can sa
 everything below our domains is left to the host, which refuses what it doesn't know itself.
 
 DIAGNOSTICS
-    PostfixError when a file that a list names can't be read.
+    PostfixError when a file that a list names can't be read, or a table can't be asked.
 
 STANDARDS
     postconf(5) parent_domain_matches_subdomains: what lies below a relay domain is the host's, too.
@@ -40,6 +40,17 @@ def below(config_dir: Path, domains: Iterable[str]) -> str:
             return _ALL
         found.append({one.lstrip(".") for one in names})
     return alternation(set(domains), set().union(*found), found[-1])
+
+
+def own(config_dir: Path, domains: Collection[str]) -> dict[str, str]:
+    """Those of some domains that are the host's own, with the parameter that says so."""
+    if not domains:
+        return {}
+    values = commands.values(config_dir, *OWN_DOMAINS)
+    found: dict[str, str] = {}
+    for name in OWN_DOMAINS:
+        found = dict.fromkeys(tables.known(config_dir, values[name], domains), name) | found
+    return found
 
 
 def alternation(ours: Collection[str], listed: Collection[str], relayed: Collection[str]) -> str:

@@ -11,13 +11,14 @@ doesn't, the old values are put back.
 
 DIAGNOSTICS
     NotAttached: this Postfix knows nothing of Postmask. SyncError: a value doesn't do what it should.
+    HostsOwn: a domain that would become ours is the host's own; all the others are told.
     PostfixError: a Postfix command failed, or Postfix doesn't take it up. Nothing is changed then.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from postmask_postfix import commands, generation, host_domains, tables
@@ -38,6 +39,10 @@ class NotAttached(SyncError):  # noqa: N818 (a state rather than an error)
     """Postmask isn't attached to this Postfix."""
 
 
+class HostsOwn(SyncError):  # noqa: N818 (says whose it is)
+    """A domain is the host's own, and stays so: Postmask on another node can't know that."""
+
+
 def attached(config_dir: Path) -> bool:
     """Whether Postmask is attached to the Postfix with this configuration directory."""
     return DOMAINS in present_settings(config_dir)
@@ -48,9 +53,17 @@ def ours(config_dir: Path) -> re.Pattern[str]:
 
     Raises NotAttached, PostfixError.
     """
+    return _pattern(_attached_settings(config_dir))
+
+
+def _attached_settings(config_dir: Path) -> dict[str, str]:
     known = present_settings(config_dir)
     if DOMAINS not in known:
         raise NotAttached(f"Postmask isn't attached to the Postfix in {config_dir}")
+    return known
+
+
+def _pattern(known: Mapping[str, str]) -> re.Pattern[str]:
     parts = [value for name, value in known.items() if name.startswith(f"{DOMAINS}_")]
     return re.compile(f"@(?:{'|'.join(parts or [known[DOMAINS]])})$", re.IGNORECASE)
 
@@ -70,26 +83,36 @@ def wanted_on(config_dir: Path, domains: Iterable[str]) -> dict[str, str]:
     return wanted_settings(names, host_domains.below(config_dir, names))
 
 
-def sync_domains(config_dir: Path, domains: Iterable[str], patience: float = 20.0) -> bool:
+def sync_domains(config_dir: Path, domains: Collection[str], patience: float = 20.0) -> bool:
     """Make exactly these domains (lower-case A-labels) ours in Postfix; needs root.
 
     Returns whether anything was changed. patience: seconds that a running Postfix gets to take it up.
     """
-    names = sorted(set(domains))
     with commands.lock(config_dir):
         change.recover(config_dir)
-        before = present_settings(config_dir)
-        if DOMAINS not in before:
-            raise NotAttached(f"Postmask isn't attached to the Postfix in {config_dir}")
-        wanted = wanted_on(config_dir, names)
-        running = commands.is_running(config_dir)
-        if before == wanted and (not running or generation.in_force(config_dir, wanted[GENERATION])):
-            return False
-        _ask(config_dir, alternations(names), names)
-        _write(config_dir, wanted)
-        if running:
-            _take_up(config_dir, wanted, before, patience)
-        return True
+        before = _attached_settings(config_dir)
+        is_ours = _pattern(before).search
+        own = host_domains.own(config_dir, [name for name in domains if not is_ours(f"@{name}")])
+        changed = _tell(config_dir, sorted({*domains} - {*own}), before, patience)
+    for name, parameter in own.items():
+        raise HostsOwn(
+            f"{name} is one of the host's own domains ({parameter}) and stays so, the others are told: take "
+            "it out there, or remove it from Postmask"
+        )
+    return changed
+
+
+def _tell(config_dir: Path, names: list[str], before: Mapping[str, str], patience: float) -> bool:
+    """Whether anything had to be changed."""
+    wanted = wanted_on(config_dir, names)
+    running = commands.is_running(config_dir)
+    if before == wanted and (not running or generation.in_force(config_dir, wanted[GENERATION])):
+        return False
+    _ask(config_dir, alternations(names), names)
+    _write(config_dir, wanted)
+    if running:
+        _take_up(config_dir, wanted, before, patience)
+    return True
 
 
 def present_settings(config_dir: Path) -> dict[str, str]:

@@ -108,7 +108,9 @@ def sync(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
     """Tell Postfix which domains are ours, and wait until it works by that. Needs root.
 
     `postmask domain add` and `domain remove` do this themselves when root runs them. Each value is
-    tried on Postfix's own tools before it is written; if anything fails the old settings stay.
+    tried on Postfix's own tools before it is written; if anything fails the old settings stay. A domain that
+    is new to this Postfix and one of the host's own, added on another node, is left to the host: exit
+    status 69.
     """
     from postmask_postfix.sync import sync_domains
 

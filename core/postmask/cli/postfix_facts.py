@@ -9,8 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from postmask_postfix import commands, tables
-from postmask_postfix.attachment.site import OWN_DOMAINS
+from postmask_postfix import commands, host_domains
 
 
 def installed(config_dir: Path) -> bool:
@@ -20,7 +19,4 @@ def installed(config_dir: Path) -> bool:
 
 def own_domain(config_dir: Path, domain: str) -> str | None:
     """The parameter by which this domain is the host's own; None if it isn't."""
-    if not installed(config_dir):
-        return None
-    values = commands.values(config_dir, *OWN_DOMAINS)
-    return next((name for name in OWN_DOMAINS if tables.known(config_dir, values[name], [domain])), None)
+    return host_domains.own(config_dir, [domain]).get(domain) if installed(config_dir) else None

@@ -8,7 +8,7 @@ import pytest
 
 from postmask_postfix import generation, sync
 from postmask_postfix.commands import PostfixError
-from postmask_postfix.sync import NotAttached, SyncError, attached, sync_domains
+from postmask_postfix.sync import HostsOwn, NotAttached, SyncError, attached, sync_domains
 
 
 def comes_in(running, recipient):
@@ -139,6 +139,22 @@ def test_a_postfix_that_postmask_is_not_attached_to(tmp_path):
     assert not attached(tmp_path)
     with pytest.raises(NotAttached):
         sync_domains(tmp_path, ["alias.test"])
+
+
+def test_a_domain_of_the_host_s_own_stays_so_and_the_others_are_told(bare):
+    """Another node, where it was added, doesn't know that this one has mailboxes in it."""
+    own = ["postconf", "-c", bare.postfix, "-e", "mydestination = mailboxes.test"]
+    subprocess.run(own, check=True)
+    with pytest.raises(HostsOwn, match=r"mailboxes\.test .*mydestination"):
+        sync_domains(bare.postfix, ["alias.test", "fresh.test", "mailboxes.test"])
+    assert comes_in(bare, "x@fresh.test")
+    assert not comes_in(bare, "x@mailboxes.test")
+    # One that is ours already stays ours, whatever the site writes.
+    subprocess.run([*own[:-1], "mydestination = mailboxes.test, fresh.test"], check=True)
+    sync_domains(bare.postfix, ["alias.test", "fresh.test"])
+    assert comes_in(bare, "x@fresh.test")
+    subprocess.run([*own[:-1], "mydestination ="], check=True)
+    sync_domains(bare.postfix, ["alias.test"])
 
 
 def test_a_missing_folder(tmp_path):
