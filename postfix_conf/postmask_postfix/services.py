@@ -138,16 +138,18 @@ SERVICES = (
     Service(
         "postmask-reinject",
         private=False,
-        processes="20",
+        processes="0",
         command="smtpd",
-        why="Where the forwarder hands in what it made. A Unix socket: any local user reaches a TCP port.",
+        why="Where the forwarder hands in what it made. A Unix socket: any local user reaches a TCP port. No"
+        " limit but the forwarder's own: a connection that it keeps has a process to itself, and who comes"
+        " then must not wait for that.",
         since="3.7",
         options=_REINJECT_OPTIONS,
     ),
     Service(
         "postmask-hold",
         private=False,
-        processes="20",
+        processes="0",
         command="smtpd",
         why="The same for finished copies that are to be held: a release sends them without judging again.",
         since="3.7",

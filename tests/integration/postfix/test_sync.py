@@ -1,11 +1,13 @@
 """Domains told to a running Postfix."""
 
+import contextlib
 import shutil
 import subprocess
 import time
 
 import pytest
 
+from postmask.daemon import connect_unix
 from postmask_postfix import generation, sync
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.sync import HostsOwn, NotAttached, SyncError, attached, sync_domains
@@ -86,7 +88,6 @@ def test_main_cf_keeps_owner_and_mode_and_may_be_a_link(bare, tmp_path):
     finally:
         main.unlink()
         shutil.copy(kept, main)
-        sync_domains(bare.postfix, ["alias.test"])
 
 
 def test_a_name_that_is_no_domain_changes_nothing(bare):
@@ -94,6 +95,18 @@ def test_a_name_that_is_no_domain_changes_nothing(bare):
     with pytest.raises(ValueError, match="domain name"):
         sync_domains(bare.postfix, ["alias.test", "a.test)$/ discard:} {/."])
     assert main_cf(bare) == before
+
+
+def test_kept_connections_are_in_nobody_s_way(bare):
+    """The forwarder may keep up to a hundred (reinject.connections)."""
+    with contextlib.ExitStack() as ends:
+        for _ in range(21):
+            kept = ends.enter_context(
+                connect_unix(bare.postfix.parent / "queue/public/postmask-reinject", 30.0)
+            )
+            assert kept.recv(1024).startswith(b"220 ")
+        sync_domains(bare.postfix, ["alias.test", "kept.test"])
+        assert comes_in(bare, "x@kept.test")
 
 
 def test_a_value_that_does_not_match_as_it_should_is_never_written(bare, monkeypatch):
@@ -154,7 +167,6 @@ def test_a_domain_of_the_host_s_own_stays_so_and_the_others_are_told(bare):
     sync_domains(bare.postfix, ["alias.test", "fresh.test"])
     assert comes_in(bare, "x@fresh.test")
     subprocess.run([*own[:-1], "mydestination ="], check=True)
-    sync_domains(bare.postfix, ["alias.test"])
 
 
 def test_a_missing_folder(tmp_path):
