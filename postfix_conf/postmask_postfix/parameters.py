@@ -97,6 +97,13 @@ PARAMETERS = (
         "2.5",
     ),
     Parameter(
+        "postmask_transport_rate_delay",
+        "0s",
+        Merge.SET,
+        "As above, where the host-wide delay is that of a whole transport.",
+        "3.1",
+    ),
+    Parameter(
         "postmask_time_limit",
         "60s",
         Merge.SET,
@@ -131,5 +138,12 @@ PARAMETERS = (
         Merge.SET,
         "A host-wide delay would serialise all our mail.",
         "2.5",
+    ),
+    Parameter(
+        "postmask-lmtp_transport_rate_delay",
+        "0s",
+        Merge.SET,
+        "As above, where the host-wide delay is that of a whole transport.",
+        "3.1",
     ),
 )

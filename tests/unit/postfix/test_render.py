@@ -126,6 +126,13 @@ def test_one_rendering_serves_every_postfix_that_is_supported():
         assert since <= LEAST == (3, 7)
 
 
+@pytest.mark.parametrize("door", ["postmask", "postmask-lmtp"])
+def test_no_host_wide_delay_holds_our_doors_up(door):
+    values = {parameter.name: parameter.value for parameter in PARAMETERS}
+    for delay in ("destination_rate_delay", "transport_rate_delay"):
+        assert values[f"{door}_{delay}"] == "0s"
+
+
 def test_the_hold_listener_is_the_re_injection_listener_but_for_the_hold():
     by_name = {service.name: service for service in SERVICES}
     reinject, hold = by_name["postmask-reinject"].options, by_name["postmask-hold"].options
