@@ -31,11 +31,22 @@ def install(folder: Path) -> None:
             folder.mkdir(parents=True)
             folder.chmod(0o755)
         if not is_current(folder):
-            shutil.copyfile(_source(), target)
+            _put(target)
         target.chmod(0o644)
         subprocess.run([PYTHON, "-I", "-m", "py_compile", str(target)], check=False)
     except OSError as error:
         raise ClientError(f"{error.filename or target}: {error.strerror}") from error
+
+
+def _put(target: Path) -> None:
+    """In one rename: clients are started meanwhile, and a full disk must leave the old one whole."""
+    aside = target.with_name(f".{target.name}.new")
+    try:
+        shutil.copyfile(_source(), aside)
+        aside.chmod(0o644)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def is_current(folder: Path) -> bool:
