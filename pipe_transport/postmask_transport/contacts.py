@@ -30,8 +30,8 @@ class Mapped:
     """What is known of the addresses in a message.
 
     reverse: address key → reverse alias. tokens: address key → the token in it.
-    fresh:   contacts that were met for the first time. blocked, allowed: keys of those of whom the owner has
-             said so.
+    fresh:   contacts that were met for the first time, or that the truth may not know yet. blocked,
+             allowed: keys of those of whom the owner has said so.
     """
 
     reverse: dict[str, Address]
@@ -59,11 +59,10 @@ class ContactBook:
             if key in reverse:
                 continue
             contact = self.find(alias.id, key)
-            if contact is None:
-                token = reverse_token(self._keys, alias.id, key)
+            token = contact.token if contact else reverse_token(self._keys, alias.id, key)
+            if contact is None or not contact.told:
                 fresh.append(LocalContact(token, alias.id, key, named.name, str(named.address)))
-            else:
-                token = contact.token
+            if contact is not None:
                 ruled[contact.rule].add(key)
             tokens[key] = token
             local = reverse_local_part(named.address, named.name, token)

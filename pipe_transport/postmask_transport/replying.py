@@ -93,7 +93,8 @@ class Replying:
             return None
         known = self._with.contacts.find(alias.id, contact.key)
         token = known.token if known else reverse_token(self._with.keys, alias.id, contact.key)
-        fresh = () if known else (LocalContact(token, alias.id, contact.key, None, str(contact)),)
+        told = known is not None and known.told
+        fresh = () if told else (LocalContact(token, alias.id, contact.key, None, str(contact)),)
         reverse = ReverseAlias(token, alias, contact.key, None, str(contact))
         return self._act(incoming, recipient, reverse, fresh, proof, examined)
 

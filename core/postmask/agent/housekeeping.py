@@ -1,5 +1,5 @@
-"""What the agent does now and then: say that its node is alive, and how it is; hear what it is told; and
-forget what is past its time.
+"""What the agent does now and then: say that its node is alive, and how it is; hear what it is told; remind
+a restored truth of contacts that it lacks; and forget what is past its time.
 
 It also notices when the machine's clock jumps, says so, and says anew when its node was last alive.
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from postmask.agent.contacts import Reminder
 from postmask.agent.nodestate import LISTEN_EVERY, NodeState
 from postmask.clock import Clock
 from postmask.log import line
@@ -64,6 +65,7 @@ class Housekeeping:
         self._alive = _Duty("seen", SEEN_EVERY, self._seen)
         self._duties = (
             self._alive,
+            _Duty("contacts", SEEN_EVERY, Reminder(spool, engine, clock).look),
             _Duty("node", LISTEN_EVERY, state.attend, state.has_changed),
             _Duty("spool.forget", FORGET_EVERY, lambda: spool.purge(LEDGER_KEPT)),
             _Duty("truth.forget", FORGET_EVERY, self._forget),

@@ -84,4 +84,4 @@ class LocalDirectory:
             return Unavailable(str(error))
         if local is None:
             return found
-        return Found(Contact(alias_id, local.address, local.name, ContactRule.NONE, local.token))
+        return Found(Contact(alias_id, local.address, local.name, ContactRule.NONE, local.token, told=False))

@@ -117,13 +117,17 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Somebody who wrote to an alias, or is written to through it. token: the current reverse alias's."""
+    """Somebody who wrote to an alias, or is written to through it. token: the current reverse alias's.
+
+    told: False where this node alone knows it, as far as anybody can say.
+    """
 
     alias_id: int
     address: str
     name: str | None
     rule: ContactRule
     token: str
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,11 @@ class LocalContact:
     name: str | None
     written: str
 
+    def entry(self, at: float) -> Entry:
+        """What the truth is told of it."""
+        told: dict[str, Json] = {"alias_id": self.alias_id, "address": self.written}
+        return Entry.new("contact", **told, name=self.name, token=self.token, at=at)
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayMark:

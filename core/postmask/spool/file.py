@@ -22,7 +22,6 @@ from postmask.clock import Clock
 from postmask.spool.entries import (
     NOTICE_WAIT,
     Entry,
-    Json,
     LedgerRow,
     LocalContact,
     Notice,
@@ -58,6 +57,7 @@ CREATE TABLE IF NOT EXISTS notice (
     subject TEXT NOT NULL, text TEXT NOT NULL, at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
     next_at REAL NOT NULL, sent_at REAL
 );
+CREATE TABLE IF NOT EXISTS told (generation INTEGER NOT NULL);
 """
 _LEDGER = (
     "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at FROM ledger"
@@ -65,6 +65,9 @@ _LEDGER = (
 _BUSY_MS = 5_000
 _BUSY_TRIES, _BUSY_PAUSE = 50, 0.02
 _REPLAY_KEPT = 6 * 86_400.0
+_TOLD_AGAIN = 3_600.0
+"""Seconds; after a restore of an older copy, or when its alias was purged and made again, the truth has
+forgotten a contact that it was told of."""
 _HELD_KEPT = 30 * 86_400.0
 """As long as it may be on hold; without its row nobody would know what it is."""
 
@@ -180,6 +183,29 @@ class Spool:
             (alias_id, address),
         )
         return LocalContact(*rows[0]) if rows else None
+
+    def contacts(self, after: str, limit: int) -> list[LocalContact]:
+        """Those first met on this node, in the order of their tokens, behind this one."""
+        rows = self._readers.fetch(
+            "SELECT token, alias_id, address, name, written FROM contact WHERE token > ?"
+            " ORDER BY token LIMIT ?",
+            (after, limit),
+        )
+        return [LocalContact(*row) for row in rows]
+
+    def told_generation(self) -> int | None:
+        """Of the truth that was last told of all contacts."""
+        rows = self._readers.fetch("SELECT generation FROM told", ())
+        return int(rows[0][0]) if rows else None
+
+    def set_told_generation(self, generation: int) -> None:
+        """The truth of this generation knows of all contacts, or will by the outbox."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM told")
+            connection.execute("INSERT INTO told VALUES (?)", (generation,))
+
+        self._writer.write(change, self._timeout)
 
     # ---- replay marks ---------------------------------------------------------------------------
 
@@ -364,14 +390,14 @@ def _claim(connection: sqlite3.Connection, mark: ReplayMark, now: float) -> None
 
 
 def _keep_contact(connection: sqlite3.Connection, contact: LocalContact, now: float) -> None:
-    """Keep a new contact here, and tell the truth of it once."""
-    made = connection.execute(
-        "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (contact.token, contact.alias_id, contact.address, contact.name, contact.written, now),
+    """Keep a new contact here, and tell the truth of it: once, unless it is still unknown there later."""
+    told = connection.execute(
+        "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (token) DO UPDATE SET at = excluded.at"
+        " WHERE at NOT BETWEEN excluded.at - ? AND excluded.at",
+        (contact.token, contact.alias_id, contact.address, contact.name, contact.written, now, _TOLD_AGAIN),
     )
-    if made.rowcount:
-        told: dict[str, Json] = {"alias_id": contact.alias_id, "address": contact.written}
-        _put(connection, [Entry.new("contact", **told, name=contact.name, token=contact.token, at=now)])
+    if told.rowcount:
+        _put(connection, [contact.entry(now)])
 
 
 def _put(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:

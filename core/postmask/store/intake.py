@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, case, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from postmask.spool import Entry
+from postmask.spool import Entry, LocalContact
 from postmask.store import entries as reading
 from postmask.store import schema
 from postmask.store.batches import batched
@@ -76,6 +76,14 @@ def seen(connection: Connection, node: str, at: float) -> None:
     statement = _insert(connection, _table(Node)).values(values)
     fresh = {"last_seen": statement.excluded.last_seen, "schema": statement.excluded.schema}
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=fresh))
+
+
+def unknown(connection: Connection, contacts: Sequence[LocalContact]) -> list[LocalContact]:
+    """Those of a node's contacts that the truth doesn't know, as far as it has their aliases."""
+    given = [contact.token for contact in contacts]
+    known = set(connection.scalars(select(ReverseAlias.token).where(ReverseAlias.token.in_(given))))
+    present = _present(connection, {contact.alias_id for contact in contacts})
+    return [one for one in contacts if one.token not in known and one.alias_id in present]
 
 
 def _contacts(connection: Connection, told: Sequence[tuple[Entry, Values]]) -> list[LeftOut]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from postmask.agent.contacts import Reminder
+from postmask.clock import ManualClock
 from postmask.directory.lookup import Found
 from postmask.directory.records import MailboxState
-from postmask.spool import Entry
+from postmask.spool import Entry, LocalContact, Spool
 from postmask.store import intake
 from postmask.store.admin import aliases, domains, events, mailboxes
-from postmask.store.models import Bounce, Contact, Counter, Event, ReplayMark, ReverseAlias
+from postmask.store.models import Bounce, Contact, Counter, Event, Generation, ReplayMark, ReverseAlias
 from postmask.tokens import reverse_token
 from truth import KEYS, Truth
 
@@ -93,6 +97,40 @@ def test_a_large_batch(furnished: Truth) -> None:
     assert count(furnished, Event) == count(furnished, Contact) == count(furnished, ReverseAlias) == 450
     shown: Any = furnished.do(aliases.get, SHOP)
     assert shown.counters == {"forwarded": 450}
+
+
+def test_a_restored_truth_is_reminded_of_what_it_lacks(furnished: Truth, tmp_path: Path) -> None:
+    """Not of what it has, nor of an alias that is gone; once a generation."""
+    clock = ManualClock()
+    alias_id = alias_of(furnished).id
+    met = [
+        LocalContact(
+            reverse_token(KEYS, alias, f"c{n}@firm.test"), alias, f"c{n}@firm.test", None, f"c{n}@firm.test"
+        )
+        for n, alias in enumerate([alias_id] * 450 + [1])
+    ]
+    with contextlib.closing(Spool(tmp_path / "spool.db", clock)) as spool:
+        spool.begin([], met)
+        reminder = Reminder(spool, furnished.engine, clock)
+        carried = [entry for _, entry in spool.outbox(999)]
+        spool.sent(number for number, _ in spool.outbox(999))
+        apply(furnished, *carried[:300])
+
+        reminder.look()
+        told = [entry for _, entry in spool.outbox(999)]
+        assert {entry.payload["token"] for entry in told} == {one.token for one in met[300:450]}
+        assert apply(furnished, *told) == ()
+        assert count(furnished, ReverseAlias) == 450
+        spool.sent(number for number, _ in spool.outbox(999))
+
+        with furnished.engine.begin() as connection:
+            connection.execute(delete(Contact).where(Contact.address == "c7@firm.test"))
+        reminder.look()
+        assert spool.outbox(9) == []
+        with furnished.engine.begin() as connection:
+            connection.execute(update(Generation).values(number=Generation.number + 1))
+        reminder.look()
+        assert [entry.payload["address"] for _, entry in spool.outbox(9)] == ["c7@firm.test"]
 
 
 def test_a_contact_met_by_two_nodes(furnished: Truth) -> None:

@@ -306,6 +306,20 @@ def test_a_blocked_author_is_discarded_whatever_the_envelope_says(rig: Rig) -> N
     assert rig.deliver(sender="bounce@list.example").kind is Kind.DISCARD
 
 
+def test_a_contact_that_the_truth_has_forgotten_is_told_again(rig: Rig) -> None:
+    """By a restore of an older copy, or when its alias was purged and made again."""
+    rig.deliver()
+    for number, entry in rig.spool.outbox(9):
+        if entry.kind == "contact":
+            rig.spool.sent([number])
+    rig.deliver(content=PLAIN + b"at once: it may be on its way still\r\n")
+    assert [entry.kind for _, entry in rig.spool.outbox(9) if entry.kind == "contact"] == []
+    rig.clock.advance(7_200)
+    rig.deliver(content=PLAIN + b"two hours later\r\n")
+    (told,) = (entry for _, entry in rig.spool.outbox(9) if entry.kind == "contact")
+    assert told.payload["token"] == reverse_token(KEYS, 7, "bob@example.com")
+
+
 def test_a_paused_mailbox_gets_its_copy_held(rig: Rig) -> None:
     boxes = (mailbox("a@real.test", id=1), mailbox("b@real.test", id=2, state=MailboxState.PAUSED))
     rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)

@@ -1,0 +1,57 @@
+"""Contacts that the truth has forgotten, told to it anew.
+
+A restore brings back what was there when the copy was made. The nodes have met contacts since, and told of
+them: those reverse aliases are out in the world, and must stay good on every node. So when the truth's
+generation is another one, what it lacks of this node's contacts goes into the outbox again.
+
+DIAGNOSTICS
+    StoreError: the truth can't be asked now. SpoolError: likewise the spool. The next call begins anew,
+    and telling twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import Engine
+
+from postmask.clock import Clock
+from postmask.log import line
+from postmask.spool import Spool
+from postmask.store import intake, schema
+from postmask.store.session import transaction
+
+_log = logging.getLogger(__name__)
+
+_PIECE = 200
+
+
+class Reminder:
+    """Of one spool and one truth."""
+
+    def __init__(self, spool: Spool, engine: Engine, clock: Clock) -> None:
+        self._spool = spool
+        self._engine = engine
+        self._clock = clock
+
+    def look(self) -> None:
+        """Tell it what it lacks, if it is another one than before."""
+        with transaction(self._engine, read_only=True) as session:
+            generation = schema.generation(session.connection())
+        if generation == self._spool.told_generation():
+            return
+        count = self._tell()
+        if count:
+            line(_log, logging.WARNING, "contacts.told-anew", count=count, generation=generation)
+        self._spool.set_told_generation(generation)
+
+    def _tell(self) -> int:
+        """How many it lacked."""
+        count, last = 0, ""
+        while contacts := self._spool.contacts(last, _PIECE):
+            last = contacts[-1].token
+            with transaction(self._engine, read_only=True) as session:
+                lacked = intake.unknown(session.connection(), contacts)
+            self._spool.put(contact.entry(self._clock.now()) for contact in lacked)
+            count += len(lacked)
+        return count
