@@ -88,6 +88,13 @@ class Dns(Protocol):
 class _Answers(dns.resolver.LRUCache):
     """What was answered lately, in bounds."""
 
+    def get(self, key: Any) -> dns.resolver.Answer | None:
+        """What is kept; nothing that was put there when the clock was ahead, for it would never expire."""
+        found: dns.resolver.Answer | None = super().get(key)
+        if found is None or found.expiration > time.time() + LONGEST:
+            return None
+        return found
+
     def put(self, key: Any, value: dns.resolver.Answer) -> None:
         """Keep an answer, if it may be kept."""
         if _may_be_kept(value):

@@ -179,6 +179,19 @@ def test_nothing_is_kept_for_long(lasting, monkeypatch):
     assert lasting.txt("corrected.example.com") is ABSENT
 
 
+def test_nothing_outlives_a_clock_that_is_set_back(lasting, monkeypatch):
+    """Neither that something is there nor that it isn't."""
+    lasting.server.txt("gone.example.com", "x")
+    assert lasting.txt("gone.example.com") == Found((b"x",))
+    assert lasting.txt("come.example.com") is ABSENT
+    lasting.server.remove("gone.example.com")
+    lasting.server.txt("come.example.com", "x")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    assert lasting.txt("gone.example.com") is ABSENT
+    assert lasting.txt("come.example.com") == Found((b"x",))
+
+
 def test_what_is_huge_is_not_kept(lasting):
     for number in range(20):
         lasting.server.txt("huge.example.com", f"{number:03}" * 80)
