@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from postmask.directory.lookup import Found, Lookup
 from postmask.directory.records import Alias
 from postmask.store.admin import aliases
 from postmask.store.engine import parse_url
+from postmask.store.replica import file
 from postmask.store.replica.file import ReplicaDamagedError, ReplicaFile
 from replica_node import ReplicaNode, node_url, wait_for
 from truth import KEYS, Truth
@@ -232,3 +234,22 @@ def test_no_place_on_the_disk_for_a_copy(truth: Truth, tmp_path: Path) -> None:
         (tmp_path / "file").unlink()
         (tmp_path / "file").mkdir()
         node.await_current(truth)
+
+
+def test_a_slow_disk_keeps_no_transaction_waiting(
+    truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres ends one in which a node is idle (store.roles): a large copy could never be finished."""
+    url = node_url(truth)
+    said(truth, f"ALTER ROLE {parse_url(url).username} SET idle_in_transaction_session_timeout = '1s'")
+    finish = file._finish
+
+    def slowly(path: Path) -> None:
+        time.sleep(2.0)
+        finish(path)
+
+    monkeypatch.setattr(file, "_finish", slowly)
+    with ReplicaNode(url, tmp_path / "directory") as node:
+        node.follow()
+        node.await_current(truth, 60.0)
+        assert node.number() == 1

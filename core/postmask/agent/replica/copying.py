@@ -87,8 +87,7 @@ class Copying:
         path = self._folder.next()
         with Feed(self._engine) as feed:
             identity = feed.standing().identity
-            with feed.snapshot() as snapshot:
-                file.make(path, snapshot, identity, self._clock.now(), self._go_on)
+            file.make(path, feed.snapshot(), identity, self._clock.now(), self._go_on)
         return path
 
     def _go_on(self) -> None:

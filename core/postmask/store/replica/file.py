@@ -16,6 +16,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -136,10 +137,16 @@ class ReplicaFile:
 
 
 def make(
-    path: Path, snapshot: Snapshot, identity: Identity, at: float, go_on: Callable[[], None] = lambda: None
+    path: Path,
+    snapshot: AbstractContextManager[Snapshot],
+    identity: Identity,
+    at: float,
+    go_on: Callable[[], None] = lambda: None,
 ) -> None:
     """Copy a whole snapshot into a new file. go_on: called between pieces, may raise to give up.
 
+    snapshot: entered here, and left as soon as all rows are read: the truth doesn't wait for our disk, and
+    ends a transaction in which it is not asked anything for long.
     A file that was left by an earlier attempt is replaced. On any error none is left.
     """
     remove(path)
@@ -169,17 +176,19 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def _fill(
     connection: sqlite3.Connection,
-    snapshot: Snapshot,
+    snapshot: AbstractContextManager[Snapshot],
     identity: Identity,
     at: float,
     go_on: Callable[[], None],
 ) -> None:
     connection.execute("BEGIN")
-    for table in COPIED:
-        connection.execute(table.creation)
-        for rows in snapshot.rows(table):
-            connection.executemany(table.insertion, rows)
-            go_on()
+    with snapshot as opened:
+        number = opened.number()
+        for table in COPIED:
+            connection.execute(table.creation)
+            for rows in opened.rows(table):
+                connection.executemany(table.insertion, rows)
+                go_on()
     for table in COPIED:
         for statement in table.indexing:
             connection.execute(statement)
@@ -187,7 +196,7 @@ def _fill(
     connection.execute(
         "CREATE TABLE replica (identity TEXT NOT NULL, change INTEGER NOT NULL, copied_at REAL NOT NULL)"
     )
-    standing = (json.dumps(asdict(identity)), snapshot.number(), at)
+    standing = (json.dumps(asdict(identity)), number, at)
     connection.execute("INSERT INTO replica VALUES (?, ?, ?)", standing)
     connection.execute("COMMIT")
 
