@@ -4,7 +4,8 @@ All other settings are read once, when a program starts. The database may be mov
 and they go with it.
 
 DIAGNOSTICS
-    A file that can't be read or used is logged, once for each of its versions, and changes nothing.
+    A file that can't be read or used is logged, once for each reason, and changes nothing. It is read again
+    at the next look: what kept it from being read (no free descriptor, say) may be over.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ class DatabaseWatch:
         self._url = settings.database.url
         self._stamp: tuple[int, int, int] | None = None
         self._other: Settings | None = None
+        self._trouble = ""
 
     def look(self) -> Settings | None:
         """The settings as they are now, if they name another database; else None."""
         stamp = _stamp(self._file)
         if stamp is not None and stamp != self._stamp:
-            self._stamp = stamp
             self._other = self._read()
+            self._stamp = None if self._trouble else stamp
         return self._other
 
     def settle(self, settings: Settings) -> None:
@@ -45,8 +47,11 @@ class DatabaseWatch:
         try:
             settings = load(self._file)
         except ConfigError as error:
-            line(_log, logging.ERROR, "config.unusable", reason=str(error))
+            if str(error) != self._trouble:
+                line(_log, logging.ERROR, "config.unusable", reason=str(error))
+            self._trouble = str(error)
             return self._other
+        self._trouble = ""
         return None if settings.database.url == self._url else settings
 
 

@@ -98,7 +98,8 @@ class Replica:
         if stamp != self._stamp:
             path = self._folder.current()
             before, self._open = self._open, self._opened(path) if path else None
-            self._stamp = stamp
+            # One that is there and can't be read just now (no descriptor is free, say) is looked at again.
+            self._stamp = stamp if path else None
             if before is not None:
                 before.directory.close()
             if self._open is not None and self._meanwhile is not None:

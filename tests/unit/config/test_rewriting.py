@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tomllib
 from pathlib import Path
@@ -129,3 +130,24 @@ def test_another_database_is_noticed(tmp_path: Path) -> None:
     assert watch.look() is not None
     file.unlink()
     assert watch.look() is not None
+
+
+def test_a_file_that_could_not_be_read_once_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else the database that it names would never be taken up."""
+    file = tmp_path / "postmask.toml"
+    file.write_text('[database]\nurl = "sqlite:////a/b"\n')
+    watch = DatabaseWatch(load(file, {}))
+    rewrite(file, "database", {"url": "sqlite:////a/c"})
+
+    def exhausted(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", exhausted)
+        assert [watch.look(), watch.look()] == [None, None]
+    assert len(caplog.records) == 1
+    found = watch.look()
+    assert found is not None
+    assert found.database.url == "sqlite:////a/c"

@@ -69,6 +69,11 @@ class Follower:
                     self._connected()
             except (StoreError, OSError, sqlite3.Error) as error:
                 self._unwell(error)
+            except Exception as error:  # noqa: BLE001  logged just below
+                # Nobody foresaw it. Without this thread the replica would grow old, and nobody say so.
+                if str(error) != self._trouble:
+                    _log.exception("replica")
+                self._unwell(error)
             finally:
                 self._owner = False
                 self._close()

@@ -23,7 +23,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from postmask.store.errors import StoreUnavailable
@@ -130,7 +130,8 @@ class Folder:
     def read_state(self) -> State | None:
         """What the agent said last."""
         try:
-            return State(**json.loads((self.path / "state.json").read_text(encoding="utf-8")))
+            state = State(**json.loads((self.path / "state.json").read_text(encoding="utf-8")))
+            return replace(state, copied_at=float(state.copied_at), synced_at=float(state.synced_at))
         except (OSError, ValueError, TypeError):
             return None
 
