@@ -340,6 +340,11 @@ class Spool:
             )
             connection.execute("DELETE FROM replay WHERE at < ?", (now - _REPLAY_KEPT,))
             connection.execute("DELETE FROM notice WHERE at < ?", (now - ledger_kept,))
+            connection.execute(
+                "DELETE FROM outbox WHERE error IS NOT NULL"
+                " AND CAST(coalesce(json_extract(payload, '$.at'), 0) AS REAL) < ?",
+                (now - ledger_kept,),
+            )
 
         self._writer.write(change, self._timeout)
 

@@ -235,7 +235,11 @@ def test_a_notice_does_not_wait_for_a_clock_that_was_ahead(spool: Spool, clock: 
 
 
 def test_everything_is_forgotten_in_its_time(spool: Spool, clock: ManualClock) -> None:
-    """Ledger, marks and notices after six days; contacts, and what the truth isn't told yet, stay."""
+    """Ledger, marks, notices and what the truth refused after six days; contacts, and what it isn't told yet,
+    stay."""
+    spool.put([Entry.new("contact", at=clock.now()), Entry.new("novelty")])
+    for number, _ in spool.outbox(2):
+        spool.set_aside(number, "no such alias")
     spool.finish([row(outcome=Outcome.DELIVERED)], [Entry.new("event", at=clock.now())])
     spool.begin([row(b"m" * 32)], marks=[ReplayMark("mark", b"m" * 32, "token")])
     spool.begin([], contacts=[LocalContact("t" * 24, 7, "bob@example.com", None, "bob@example.com")])
@@ -245,11 +249,12 @@ def test_everything_is_forgotten_in_its_time(spool: Spool, clock: ManualClock) -
     assert len(spool.ledger()) == 2
     assert spool.replay_mark("mark") == b"m" * 32
     assert len(spool.due_notices(10)) == 1
+    assert spool.outbox_state() == (3, 1)
     clock.advance(2)
     spool.purge(LEDGER_KEPT)
     assert spool.ledger() == []
     assert spool.replay_mark("mark") is None
     assert spool.due_notices(10) == []
     assert spool.notices_since("me@real.test", "code", 0.0) == 0
-    assert spool.outbox_state()[0] == 3
+    assert spool.outbox_state() == (3, 0)
     assert spool.contact_by_token("t" * 24) is not None
