@@ -4,7 +4,7 @@ Their envelope sender is a bounce address; how many there may be is the business
 
 DIAGNOSTICS
     What Postfix refuses, or can't take now, is tried again, after longer and longer waits, for as long
-    as the spool keeps it.
+    as the spool keeps it. So is what can't be made into a message; it keeps no other waiting.
 """
 
 from __future__ import annotations
@@ -73,7 +73,13 @@ class NoticeSender:
         for notice in self._spool.due_notices(_AT_ONCE):
             if self._stop.is_set():
                 return
-            self._send(notice)
+            try:
+                self._send(notice)
+            except SpoolError:
+                raise
+            except Exception as error:  # noqa: BLE001  whatever is wrong with one, the others go out
+                line(_log, logging.ERROR, "notice", kind=notice.kind, id=notice.id, error=repr(error))
+                self._spool.notice_failed(notice.id, NOTICE_WAIT)
 
     def _send(self, notice: Notice) -> None:
         domain = notice.sender.rpartition("@")[2]

@@ -1,0 +1,53 @@
+"""The thread that sends notices: one that can't be sent keeps no other waiting."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from engine_rig import KEYS, Rig
+from postmask.reinjection.submit import Outcome, Submitted
+from postmask.spool import NOTICE_WAIT
+from postmask_transport.notices import NoticeSender
+
+
+class Choosy:
+    """A re-injection to which one recipient is the caller's fault."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.done = threading.Event()
+
+    def submit(self, _sender: str, recipients: list[str], _data: bytes, **_how: object) -> Outcome:
+        if "\x01" in recipients[0]:
+            raise ValueError("an address that can't be in a command")
+        self.sent.append(recipients[0])
+        self.done.set()
+        return Submitted("Q")
+
+
+def test_a_notice_that_cannot_be_sent_keeps_no_other_waiting(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whom a bounce is told to is a stranger's choice: by his envelope sender."""
+    out = Choosy()
+    for address in ("odd\x01@example.com", "me@real.test"):
+        rig.spool.queue_notice("postmask@alias.test", address, "bounce", "Undelivered", "text")
+    sender = NoticeSender(
+        spool=rig.spool,
+        reinject=out,  # type: ignore[arg-type]  played
+        keys=KEYS,
+        clock=rig.clock,
+        directory=rig.directory,
+        interval=0.01,
+    )
+    sender.start()
+    assert out.done.wait(30.0)
+    sender.stop()
+    assert out.sent == ["me@real.test"]
+    assert rig.spool.due_notices(9) == []
+    assert any("can't be in a command" in record.getMessage() for record in caplog.records)
+    rig.clock.advance(NOTICE_WAIT)
+    (again,) = rig.spool.due_notices(9)
+    assert again.tries == 1
