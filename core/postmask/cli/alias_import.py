@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import click
 
 from postmask.cli.command import Command, account_option
@@ -30,8 +32,11 @@ def import_(runtime: Runtime, file: str, to: tuple[str, ...], dry_run: bool, acc
     """
     from postmask.store.admin import bulk
 
-    # A spreadsheet's byte order mark may stand in front.
-    with click.open_file(file, encoding="utf-8-sig") as lines, runtime.changing() as session:
+    with click.open_file(file, "rb") as given:
+        # All of it before the database is changed: whoever types it would keep all others waiting.
+        # A spreadsheet's byte order mark may stand in front.
+        lines = io.TextIOWrapper(io.BytesIO(given.read()), encoding="utf-8-sig")
+    with runtime.changing() as session:
         count = bulk.add(session, runtime.keys, lines, to=to, account=account, now=runtime.clock.now())
         if dry_run:
             session.rollback()

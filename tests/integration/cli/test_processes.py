@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -185,6 +187,8 @@ def test_interrupted_is_130_and_leaves_nothing(tmp_path: Path) -> None:
         until = time.monotonic() + 120
         while "pipe_read" not in Path(f"/proc/{run.pid}/wchan").read_text() and time.monotonic() < until:
             time.sleep(0.02)
+        with contextlib.closing(sqlite3.connect(tmp_path / "postmask.db", timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")  # what it waits for keeps nobody else from changing something
         run.send_signal(signal.SIGINT)
         told = run.communicate(timeout=120)[1]
     assert run.returncode == 130
