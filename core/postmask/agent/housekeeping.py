@@ -82,10 +82,18 @@ class Housekeeping:
                 duty.do()
                 duty.trouble = ""
             except (StoreError, SpoolError, OSError) as error:
-                duty.due = self._clock.monotonic() + max(duty.every, RETRY)
-                if str(error) != duty.trouble:
-                    line(_log, logging.ERROR, "housekeeping", duty=duty.name, reason=str(error))
-                duty.trouble = str(error)
+                self._put_off(duty, str(error))
+            except Exception as error:  # noqa: BLE001  whatever it is: the other duties go on
+                reason = f"{type(error).__name__}: {error}"
+                if reason != duty.trouble:
+                    _log.exception("housekeeping")
+                self._put_off(duty, reason)
+
+    def _put_off(self, duty: _Duty, reason: str) -> None:
+        duty.due = self._clock.monotonic() + max(duty.every, RETRY)
+        if reason != duty.trouble:
+            line(_log, logging.ERROR, "housekeeping", duty=duty.name, reason=reason)
+        duty.trouble = reason
 
     def _look_at_the_clock(self) -> None:
         offset = self._clock.now() - self._clock.monotonic()

@@ -49,8 +49,12 @@ class Rounds:
                 self._well()
                 wait = 0.0 if more else IDLE
             except (StoreError, SpoolError) as error:
-                self._unwell(str(error))
-                wait = min(_LONGEST_WAIT, max(1.0, wait * 2))
+                wait = self._unwell(str(error), wait)
+            except Exception as error:  # noqa: BLE001  whatever it is: the replica is followed, the house kept
+                reason = f"{type(error).__name__}: {error}"
+                if reason != self._trouble:
+                    _log.exception("outbox")
+                wait = self._unwell(reason, wait)
             self._housekeeping.do()
             if wait:
                 self._stop.wait(wait)
@@ -60,7 +64,9 @@ class Rounds:
             line(_log, logging.WARNING, "outbox.flows", after=self._trouble)
         self._trouble = ""
 
-    def _unwell(self, reason: str) -> None:
+    def _unwell(self, reason: str, waited: float) -> float:
+        """Seconds until the next try."""
         if reason != self._trouble:
             line(_log, logging.ERROR, "outbox.waits", reason=reason)
         self._trouble = reason
+        return min(_LONGEST_WAIT, max(1.0, waited * 2))

@@ -1,0 +1,68 @@
+"""What the agent does when something goes wrong that nobody foresaw."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from postmask.agent.housekeeping import Housekeeping
+from postmask.agent.rounds import Rounds
+from postmask.clock import ManualClock
+from postmask.daemon import Stop
+from postmask.spool import LEDGER_KEPT, Outcome, Spool
+from postmask.spool.entries import LedgerRow
+from postmask.store.engine import Use, make_engine
+
+
+class Broken:
+    """Raises what no agent expects."""
+
+    def __init__(self, stop: Stop | None = None) -> None:
+        self.calls = 0
+        self._stop = stop
+
+    def carry(self) -> bool:
+        self.attend()
+        return False
+
+    def attend(self) -> None:
+        self.calls += 1
+        if self._stop and self.calls == 2:
+            self._stop.request()
+        raise ValueError("odd")
+
+    def has_changed(self) -> bool:
+        return False
+
+
+class Kept:
+    """A house."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def do(self) -> None:
+        self.calls += 1
+
+
+def test_the_house_is_kept_whatever_becomes_of_the_outbox(caplog: pytest.LogCaptureFixture) -> None:
+    stop, house = Stop(), Kept()
+    carrier = Broken(stop)
+    Rounds(carrier, house, stop).run()  # type: ignore[arg-type]  a played house
+    assert (carrier.calls, house.calls) == (2, 2)
+    assert len(caplog.records) == 2, "each once: the fault, and that the outbox waits"
+
+
+def test_a_broken_duty_keeps_no_other_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock, state = ManualClock(), Broken()
+    engine = make_engine(f"sqlite:///{tmp_path}/missing.db", Use.INTAKE)
+    with contextlib.closing(Spool(tmp_path / "spool.db", clock)) as spool:
+        spool.finish([LedgerRow(b"k" * 32, "a@alias.test", "Q", Outcome.DELIVERED)])
+        clock.advance(LEDGER_KEPT + 1)
+        house = Housekeeping(spool, engine, "mx1", 14, clock, state)  # type: ignore[arg-type]  a played state
+        house.do()
+        assert state.calls == 1
+        assert spool.ledger() == []
+    assert any("ValueError: odd" in record.getMessage() for record in caplog.records)
