@@ -179,6 +179,7 @@ def _replica(runtime: Runtime) -> Iterator[Check]:
 
 
 def _spool(runtime: Runtime) -> Iterator[Check]:
+    from postmask.cli.unsent import unsent
     from postmask.spool import Spool
 
     path = runtime.settings.spool.path
@@ -188,21 +189,18 @@ def _spool(runtime: Runtime) -> Iterator[Check]:
         return
     with closing(Spool(path, runtime.clock)) as spool:
         waiting, aside = spool.outbox_state()
-        stuck = spool.pending(older_than=_STUCK)
-        troubled = spool.troubled(_SHOWN)
-    yield Check("spool", True, f"{waiting} entries wait to be taken to the database")
+        copies = unsent(runtime, spool)
+    wait = "entry waits" if waiting == 1 else "entries wait"
+    yield Check("spool", True, f"{waiting} {wait} to be taken to the database")
     if aside:
-        what = f"the database refuses {aside} entries; see the log of postmask-agent"
+        entries = "entry" if aside == 1 else "entries"
+        what = f"the database refuses {aside} {entries}; see the log of postmask-agent"
         yield Check("spool", False, what, codes.OUTBOX_REFUSED)
-    if stuck:
-        yield Check(
-            "spool",
-            False,
-            f"{stuck} copies wait to be sent for more than {_STUCK / 60:.0f} minutes; "
-            "see the log of postmask-forwarder",
-            codes.COPIES_STUCK,
-        )
-    for row in troubled:
+    if stuck := sum(row.at < runtime.clock.now() - _STUCK for row in copies):
+        wait = "copy has" if stuck == 1 else "copies have"
+        what = f"{stuck} {wait} waited to be sent for more than {_STUCK / 60:.0f} minutes"
+        yield Check("spool", False, f"{what}; see the log of postmask-forwarder", codes.COPIES_STUCK)
+    for row in [row for row in copies if row.reason][:_SHOWN]:
         what = f"{row.queue_id} to {row.recipient}, at {moment(row.at)}: {row.reason}"
         yield Check("copy", False, what, codes.COPY_TROUBLED, row.queue_id)
 
@@ -278,7 +276,8 @@ def _queue(runtime: Runtime) -> Iterator[Check]:
         return
     times = lifetime.Lifetime.of(commands.values(directory, *lifetime.PARAMETERS))
     oldest = min(waiting, key=lambda message: message.arrived + times.whole(message.sender))
-    what = f"{len(waiting)} messages wait for postmask-forwarder, the oldest since {moment(oldest.arrived)}"
+    wait = "message waits" if len(waiting) == 1 else "messages wait"
+    what = f"{len(waiting)} {wait} for postmask-forwarder, the oldest since {moment(oldest.arrived)}"
     if runtime.clock.now() - oldest.arrived < times.ending(oldest.sender):
         yield Check("queue", True, what)
         return

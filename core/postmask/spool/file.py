@@ -309,17 +309,9 @@ class Spool:
 
     # ---- housekeeping ---------------------------------------------------------------------------
 
-    def pending(self, older_than: float) -> int:
-        """Ledger rows whose copy has been on its way for more than that many seconds."""
-        rows = self._readers.fetch(
-            "SELECT count(*) FROM ledger WHERE outcome = 'pending' AND at < ?",
-            (self._clock.now() - older_than,),
-        )
-        return int(rows[0][0])
-
-    def troubled(self, limit: int) -> list[LedgerRow]:
-        """Copies whose last attempt failed, each with the reason, the newest first."""
-        return self._rows("WHERE outcome = 'pending' AND reason <> '' ORDER BY at DESC LIMIT ?", limit)
+    def unsent(self) -> list[LedgerRow]:
+        """Copies that aren't known to be sent, the newest first; with the reason, if the last try failed."""
+        return self._rows("WHERE outcome = 'pending' ORDER BY at DESC")
 
     def ledger(self) -> list[LedgerRow]:
         """All of it."""

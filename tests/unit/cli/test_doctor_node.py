@@ -145,6 +145,7 @@ def refused_entry(node: Node) -> None:
 def stuck_copy(node: Node) -> None:
     with node.spool() as spool:
         spool.begin([LedgerRow(b"key", "shop@alias.test", "4ABCDEF")])
+    node.queued["4ABCDEF"] = Queued("4ABCDEF", "deferred", ("shop@alias.test",), "bob@example.com", NOW)
     node.site.clock.advance(600)
 
 
@@ -208,6 +209,9 @@ CASES: list[tuple[Code, str, Callable[[Node], object]]] = [
 ]
 
 
+NO_QUEUE = (codes.QUEUE, codes.COPIES_STUCK, codes.COPY_TROUBLED)
+
+
 def found(node: Node) -> list[tuple[str, str]]:
     """Codes and places. What can't be looked at for the fault's sake (PM001) is left out."""
     done = node.site.run("doctor", "--only", "node", "--json")
@@ -231,6 +235,17 @@ def test_each_fault_is_found_alone(
     places = found(node)
     assert {one for one, _ in places} == {code.id}
     assert where in [place for _, place in places]
+
+
+def test_a_copy_whose_message_left_the_queue_is_no_trouble(node: Node) -> None:
+    """Where the queue can't be asked nobody knows that it did."""
+    troubled_copy(node)
+    node.site.clock.advance(600)
+    assert found(node) == []
+    node.patch.setattr(queue, "queued", fails)
+    assert {code for code, _ in found(node)} == {one.id for one in NO_QUEUE}
+    with node.spool() as spool:
+        assert len(spool.unsent()) == 1
 
 
 def test_every_code_has_a_fault_here() -> None:
