@@ -24,7 +24,7 @@ from postmask.auth.networks import Network, is_own
 from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven
 from postmask.clock import DAY
 from postmask.directory.lookup import Absent, Found, Unavailable
-from postmask.directory.records import Alias, MailboxState, ReverseAlias
+from postmask.directory.records import Alias, AliasState, MailboxState, ReverseAlias
 from postmask.rates import Rate
 from postmask.spool import LedgerRow, LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
 from postmask.tokens import reverse_token
@@ -74,6 +74,8 @@ class Replying:
             return unavailable(found.reason)
         if isinstance(found, Absent):
             return defer("4.2.1", "not known here yet, try again later", "reverse alias: not known here yet")
+        if found.value.alias.state is AliasState.DISABLED:
+            return self._disabled(incoming, recipient, found.value)
         proof = self._proof(incoming, recipient, found.value.alias, examined)
         return self._act(incoming, recipient, found.value, (), proof, examined)
 
@@ -214,25 +216,49 @@ class Replying:
         fresh: Sequence[LocalContact],
         reason: str,
     ) -> Verdict:
+        kept = self._kept_back(
+            incoming,
+            recipient,
+            reverse,
+            fresh,
+            refusal=reject("5.7.1", "this login may not reply through this address", f"reply: {reason}"),
+            held=hold(f"reply not proven: {reason}"),
+        )
+        if kept.kind is Kind.HOLD:
+            self._tell_owner(
+                reverse.alias, "unproven", f"it isn't proven to be yours, and was held: {reason}."
+            )
+        return kept
+
+    def _disabled(self, incoming: Incoming, recipient: Address, reverse: ReverseAlias) -> Verdict:
+        """What RCPT refuses, by a way on which nobody asked there. Whoever it is, nothing goes out."""
+        reason = "reply: the alias is disabled"
+        refusal = reject("5.2.1", "this address is disabled", reason)
+        return self._kept_back(incoming, recipient, reverse, (), refusal=refusal, held=hold(reason))
+
+    def _kept_back(
+        self,
+        incoming: Incoming,
+        recipient: Address,
+        reverse: ReverseAlias,
+        fresh: Sequence[LocalContact],
+        *,
+        refusal: Verdict,
+        held: Verdict,
+    ) -> Verdict:
+        """Refused to whoever had logged in; else the finished copy is held."""
         if incoming.envelope.client.login and incoming.may_bounce:
-            event = self._with.event("refused", reverse.alias, incoming, reason=reason)
+            event = self._with.event("refused", reverse.alias, incoming, reason=refusal.reason)
             row = LedgerRow(
                 ledger_key(incoming, recipient.key, ""), recipient.key, incoming.queue_id, Outcome.REFUSED
             )
             self._courier.conclude(row, [event])
-            return reject("5.7.1", "this login may not reply through this address", f"reply: {reason}")
+            return refusal
         copy = self._outgoing.copy(incoming, recipient, reverse, 0, self._book.rules(reverse.alias))
-        held = replace(copy, hold=True, reason=f"not proven: {reason}")
-        event = self._with.event(
-            "held", reverse.alias, incoming, contact=reverse.contact, reason=f"reply not proven: {reason}"
-        )
-        verdict = self._courier.send(incoming, Consignment([held], fresh, event=event))
-        if verdict.accepted:
-            self._tell_owner(
-                reverse.alias, "unproven", f"it isn't proven to be yours, and was held: {reason}."
-            )
-            return hold(f"reply not proven: {reason}")
-        return verdict
+        copy = replace(copy, hold=True, reason=held.reason)
+        event = self._with.event("held", reverse.alias, incoming, contact=reverse.contact, reason=held.reason)
+        verdict = self._courier.send(incoming, Consignment([copy], fresh, event=event))
+        return held if verdict.accepted else verdict
 
     def _tell_owner(self, alias: Alias, kind: str, what: str) -> None:
         """A notice to the first usable mailbox, a few a day."""

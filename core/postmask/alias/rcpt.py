@@ -107,6 +107,8 @@ def _reverse(facts: Facts) -> Verdict:
         return unavailable(facts.reverse.reason)
     if isinstance(facts.reverse, Absent):
         return defer("4.2.1", "not known here yet, try again later", "reverse alias: not known here yet")
+    if facts.reverse.value.alias.state is AliasState.DISABLED:
+        return reject("5.2.1", "this address is disabled", "reverse alias of a disabled alias")
     return deliver("reverse alias")
 
 

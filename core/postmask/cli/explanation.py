@@ -121,7 +121,8 @@ def _of_reserved(reserved: Reserved, facts: Facts) -> str:
 def _of_reverse(facts: Facts) -> str:
     match facts.reverse:
         case Found(reverse):
-            return f"the reverse alias by which {reverse.alias.address} writes to {reverse.contact}"
+            disabled = ", which is disabled" if reverse.alias.state == "disabled" else ""
+            return f"the reverse alias by which {reverse.alias.address}{disabled} writes to {reverse.contact}"
         case Unavailable(reason):
             return f"a reverse alias of ours that can't be looked up: {reason}"
         case _:

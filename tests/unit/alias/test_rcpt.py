@@ -143,6 +143,17 @@ def test_a_reverse_alias_is_settled_by_its_mac_first(directory: MemoryDirectory)
     assert said(ask(directory, f"Other-Hint.{token.upper()}@alias.test")) == "250 2.1.5"
 
 
+@pytest.mark.parametrize("wanted", WhenDisabled)
+def test_the_reverse_aliases_of_a_disabled_alias_are_refused(
+    directory: MemoryDirectory, wanted: WhenDisabled
+) -> None:
+    """Whatever it answers itself: who writes is the owner, and is to know."""
+    token = reverse_token(KEYS, 7, SENDER)
+    behind = alias(state=AliasState.DISABLED, when_disabled=wanted)
+    directory.reverse_aliases[token] = ReverseAlias(token, behind, SENDER, None)
+    assert said(ask(directory, f"bob.{token}@alias.test")) == "550 5.2.1"
+
+
 @pytest.mark.parametrize(
     ("age", "answer"),
     [(0, "250 2.1.5"), (30, "250 2.1.5"), (31, "550 5.1.1"), (-2, "250 2.1.5"), (-3, "550 5.1.1")],

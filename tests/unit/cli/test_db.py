@@ -103,7 +103,7 @@ def test_status_shows_copies_that_postfix_refused(site: Site) -> None:
     shown = site.run("status").stdout
     assert "4dX to shop@alias.test" in shown
     assert "552 5.3.4 too big" in shown
-    assert "refuses 1 entries" in shown
+    assert "refuses 1 entry" in shown
 
 
 def test_what_root_makes_belongs_to_the_folders_owner(tmp_path: Path) -> None:

@@ -386,3 +386,21 @@ def test_what_only_looks_like_a_reverse_alias_stays_in_a_reply(rig: Rig, domain:
     content = f"From: me@real.test\r\nTo: {known}@alias.test\r\n\r\n{text}".encode()
     assert rig.deliver(f"{known}@alias.test", content, "me@real.test", LOGGED_IN).kind is Kind.DELIVER
     assert rig.out.sent[-1][2].partition(b"\r\n\r\n")[2].decode() == text
+
+
+@pytest.mark.parametrize(
+    ("client", "kind", "event"),
+    [(LOGGED_IN, Kind.REJECT, "refused"), (FOREIGN, Kind.HOLD, "held")],
+)
+def test_a_disabled_alias_writes_to_nobody(rig: Rig, client: Client, kind: Kind, event: str) -> None:
+    """Nor do those of a disabled account, which read as disabled."""
+    mailboxes = (mailbox(login="me"),)
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=mailboxes)
+    rig.deliver()
+    known = f"bob-at-example-com.{rig.spool.contact(7, 'bob@example.com').token}@alias.test"  # type: ignore[union-attr]
+    rig.directory.aliases["shop@alias.test"] = alias(state=AliasState.DISABLED, mailboxes=mailboxes)
+    content = f"From: me@real.test\r\nTo: {known}\r\n\r\nbody\r\n".encode()
+    verdict = rig.deliver(known, content, "me@real.test", client)
+    assert (verdict.kind, verdict.reason) == (kind, "reply: the alias is disabled")
+    assert len(rig.out.sent) == 1
+    assert rig.events() == ["forwarded", event]

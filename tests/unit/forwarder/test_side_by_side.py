@@ -65,9 +65,7 @@ def test_the_second_waits_for_the_first(rig: Rig, monkeypatch: pytest.MonkeyPatc
 
 def test_another_message_waits_for_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     other: list[Verdict] = []
-    before_the_first_answer(
-        rig, monkeypatch, lambda: other.append(try_once(rig, 0.0, PLAIN + b"more\r\n"))
-    )
+    before_the_first_answer(rig, monkeypatch, lambda: other.append(try_once(rig, 0.0, PLAIN + b"more\r\n")))
     assert try_once(rig).kind is Kind.DELIVER
     assert [one.kind for one in other] == [Kind.DELIVER]
     assert len(rig.out.sent) == 2
