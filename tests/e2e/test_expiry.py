@@ -133,7 +133,7 @@ def test_status_says_what_is_about_to_be_returned(faulty: Service) -> None:
         queue_id = faulty.send(FORGED, [owned.alias], message(owned.alias)).queue_id
         told = _queue_after(faulty, now + 4.8 * DAY)
         assert told.ok
-        assert told.what.startswith("1 messages wait for postmask-forwarder, the oldest since 20")
+        assert told.what.startswith("1 message waits for postmask-forwarder, the oldest since 20")
         told = _queue_after(faulty, now + 5 * DAY + 60)
         assert not told.ok
         assert f"Postfix returns {queue_id} to its sender after" in told.what
