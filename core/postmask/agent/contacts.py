@@ -1,8 +1,8 @@
 """Contacts that the truth has forgotten, told to it anew.
 
 A restore brings back what was there when the copy was made. The nodes have met contacts since, and told of
-them: those reverse aliases are out in the world, and must stay good on every node. So when the truth's
-generation is another one, what it lacks of this node's contacts goes into the outbox again.
+them: those reverse aliases are out in the world, and must stay good on every node. So when the truth is
+another one, what it lacks of this node's contacts goes into the outbox again.
 
 DIAGNOSTICS
     StoreError: the truth can't be asked now. SpoolError: likewise the spool. The next call begins anew,
@@ -18,7 +18,8 @@ from sqlalchemy import Engine
 from postmask.clock import Clock
 from postmask.log import line
 from postmask.spool import Spool
-from postmask.store import intake, schema
+from postmask.store import intake
+from postmask.store.incarnation import incarnation
 from postmask.store.session import transaction
 
 _log = logging.getLogger(__name__)
@@ -37,13 +38,13 @@ class Reminder:
     def look(self) -> None:
         """Tell it what it lacks, if it is another one than before."""
         with transaction(self._engine, read_only=True) as session:
-            generation = schema.generation(session.connection())
-        if generation == self._spool.told_generation():
+            truth = incarnation(session.connection())
+        if truth == self._spool.told_truth():
             return
         count = self._tell()
         if count:
-            line(_log, logging.WARNING, "contacts.told-anew", count=count, generation=generation)
-        self._spool.set_told_generation(generation)
+            line(_log, logging.WARNING, "contacts.told-anew", count=count, truth=truth)
+        self._spool.set_told_truth(truth)
 
     def _tell(self) -> int:
         """How many it lacked."""

@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS notice (
     subject TEXT NOT NULL, text TEXT NOT NULL, at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
     next_at REAL NOT NULL, sent_at REAL
 );
-CREATE TABLE IF NOT EXISTS told (generation INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS told_truth (truth TEXT NOT NULL);
 """
 _LEDGER = (
     "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at FROM ledger"
@@ -193,17 +193,17 @@ class Spool:
         )
         return [LocalContact(*row) for row in rows]
 
-    def told_generation(self) -> int | None:
-        """Of the truth that was last told of all contacts."""
-        rows = self._readers.fetch("SELECT generation FROM told", ())
-        return int(rows[0][0]) if rows else None
+    def told_truth(self) -> str | None:
+        """Which truth was last told of all contacts."""
+        rows = self._readers.fetch("SELECT truth FROM told_truth", ())
+        return str(rows[0][0]) if rows else None
 
-    def set_told_generation(self, generation: int) -> None:
-        """The truth of this generation knows of all contacts, or will by the outbox."""
+    def set_told_truth(self, truth: str) -> None:
+        """This truth knows of all contacts, or will by the outbox."""
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM told")
-            connection.execute("INSERT INTO told VALUES (?)", (generation,))
+            connection.execute("DELETE FROM told_truth")
+            connection.execute("INSERT INTO told_truth VALUES (?)", (truth,))
 
         self._writer.write(change, self._timeout)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +12,18 @@ import pytest
 from sqlalchemy import text
 
 from postgres import Cluster
+from postmask.agent.contacts import Reminder
+from postmask.agent.outbox import OutboxCarrier
+from postmask.clock import ManualClock
 from postmask.directory.lookup import ABSENT, Found, Unavailable
+from postmask.spool import LocalContact, Spool
 from postmask.store import schema
 from postmask.store.admin import aliases
 from postmask.store.dump import backup, restore
+from postmask.store.engine import Use, make_engine
 from postmask.store.errors import NoFile, StoreError, StoreUnavailable
-from truth import KEYS, Truth, made
+from postmask.tokens import reverse_token
+from truth import KEYS, Truth, made, opened
 
 
 @pytest.fixture
@@ -70,6 +77,35 @@ def test_into_an_empty_database(truth: Truth, empty: str, tmp_path: Path) -> Non
         restored.do(aliases.add, KEYS, "later@alias.test", ["bob@real.test"], now=1.0)
         with restored.session() as session:
             assert session.scalar(text(newest)) > before
+
+
+def test_what_a_node_has_met_since_comes_back(truth: Truth, empty: str, tmp_path: Path) -> None:
+    """Into a new database, which is given the number of the one that is lost."""
+    backup(truth.url, tmp_path / "dump")
+    lost = node_of(truth.url, truth.url.rpartition("/")[2])
+    new = node_of(empty, empty.rpartition("/")[2])
+    assert restore(truth.url, tmp_path / "dump", lost[0]) == 2
+    alias = truth.directory().alias("shop@alias.test")
+    assert isinstance(alias, Found)
+    token = reverse_token(KEYS, alias.value.id, "bob@firm.test")
+    with contextlib.closing(Spool(tmp_path / "spool.db", truth.clock)) as spool:
+        spool.begin([], [LocalContact(token, alias.value.id, "bob@firm.test", None, "bob@firm.test")])
+        remind(spool, lost[1])
+        assert isinstance(truth.directory().reverse_alias(token), Found)
+        assert restore(empty, tmp_path / "dump", new[0]) == 2
+        with opened(empty) as restored:
+            assert restored.directory(new[1]).reverse_alias(token) == ABSENT
+            remind(spool, new[1])
+            assert isinstance(restored.directory(new[1]).reverse_alias(token), Found)
+            assert spool.outbox_state() == (0, 0)
+
+
+def remind(spool: Spool, url: str) -> None:
+    """What the agent of a node does in a minute, in the nodes' role."""
+    engine = make_engine(url, Use.INTAKE)
+    Reminder(spool, engine, ManualClock()).look()
+    OutboxCarrier(spool, engine, "mx1").carry()
+    engine.dispose()
 
 
 def test_until_the_nodes_are_admitted_nothing_is_absent(

@@ -30,6 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from postmask.store import fitness, waiting, whereabouts
 from postmask.store.engine import as_store_error
 from postmask.store.errors import StoreError, StoreUnavailable
+from postmask.store.incarnation import IDENTITY
 from postmask.store.replica.tables import COPIED, Copied
 
 CHANNEL = "postmask_change"
@@ -37,16 +38,10 @@ CHANNEL = "postmask_change"
 _STATEMENT_SECONDS = 20.0
 _PIECE = 20_000
 
-_WHO = """
-SELECT (SELECT system_identifier FROM pg_control_system()),
-       CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
-            ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer END,
-       (SELECT oid FROM pg_database WHERE datname = current_database()),
-       'alias'::regclass::oid,
-       generation.number, change_number.last_value, to_jsonb(generation)
+_WHO = f"""
+SELECT {IDENTITY}, generation.number, change_number.last_value, to_jsonb(generation)
 FROM generation, change_number
 """
-"""A promoted standby's timeline stands in its log's names at once, in its control file only later."""
 
 _PRESENT = "SELECT name FROM unnest(ARRAY[{}]) AS name WHERE to_regclass(name) IS NOT NULL".format(
     ", ".join(f"'{copied.name}'" for copied in COPIED)

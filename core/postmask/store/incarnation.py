@@ -1,0 +1,37 @@
+"""Which truth this is: another one once it was restored, moved, made anew, or its standby promoted.
+
+What a node told the one before may be missing in it: whatever came after the copy, or hadn't reached the
+standby. The generation alone doesn't say so of a Postgres that was lost: restored onto a new server, it may
+have the number of the one that is gone.
+
+DIAGNOSTICS
+    SQLAlchemyError: the database can't be asked, or isn't one of ours.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from postmask.store import schema
+
+IDENTITY = """
+(SELECT system_identifier FROM pg_control_system()),
+CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+     ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer END,
+(SELECT oid FROM pg_database WHERE datname = current_database()),
+'alias'::regclass::oid
+"""
+"""What Postgres says: system, timeline, database, table.
+
+A promoted standby's timeline stands in its log's names at once, in its control file only later.
+"""
+
+_QUESTION = f"SELECT {IDENTITY}"
+
+
+def incarnation(connection: Connection) -> str:
+    """The same as long as it is the same truth."""
+    generation = schema.generation(connection)
+    if connection.dialect.name == "sqlite":
+        return f"sqlite:{generation}"
+    return ":".join(map(str, ("postgresql", *connection.exec_driver_sql(_QUESTION).one(), generation)))
