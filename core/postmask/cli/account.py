@@ -98,7 +98,10 @@ def edit(runtime: Runtime, name: str, new_name: str | None, spam: Values) -> Non
 @click.option("--undo", is_flag=True, help="Enable the account again.")
 @click.pass_obj
 def disable(runtime: Runtime, name: str, undo: bool) -> None:
-    """Make all aliases of an account answer as disabled ones do. Nothing is lost."""
+    """Make all aliases of an account answer as disabled ones do, which nobody writes through either.
+
+    Nothing is lost.
+    """
     from postmask.store.admin import accounts
 
     with runtime.changing() as session:

@@ -264,7 +264,7 @@ def enable(runtime: Runtime, address: str) -> None:
 @_when_disabled_option
 @click.pass_obj
 def disable(runtime: Runtime, address: str, when_disabled: str | None) -> None:
-    """Take no mail for an alias from now on."""
+    """Take no mail for an alias from now on, nor replies through it."""
     from postmask.store.admin import aliases
 
     with runtime.changing() as session:
