@@ -134,7 +134,7 @@ _LOCAL = rf'(?:"(?:[^"\\]|\\.)*+"|{_PLAIN})'
 _ADDRESS = rf"({_LOCAL}(?:@{_PLAIN})?)"
 _DELIVERY = re.compile(
     rf"to=<{_ADDRESS}>, (?:orig_to=<{_ADDRESS}>, )?relay=([^\s,]+), (?:conn_use=\d+, )?"
-    r"delay=[\d.]+, delays=[\d.]+/[\d.]+/[\d.]+/[\d.]+, dsn=(\d\.\d+\.\d+), "
+    r"delay=[\d.]+, delays=[\d.]+/[\d.]+/[\d.]+/[\d.]+, (?:tls=[^\s,]+, )?dsn=(\d\.\d+\.\d+), "
     r"status=(sent|deferred|bounced|undeliverable|deliverable) \((.*)\)",
     re.DOTALL,
 )

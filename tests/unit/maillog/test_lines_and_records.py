@@ -153,6 +153,14 @@ def test_deliveries_and_whose_they_are() -> None:
     assert (pipe.recipient, pipe.status, pipe.text) == ("a@b", "sent", "250 ok")
 
 
+def test_a_delivery_as_postfix_3_11_writes_it() -> None:
+    """With how TLS was used (smtp_log_tls_feature_status)."""
+    told = SENT.replace("dsn", "tls=may?, dsn")
+    found = said("smtp", f"ABC123: to=<a@b>, relay=mx.test[192.0.2.1]:25, {told}")
+    assert isinstance(found, Delivery)
+    assert (found.dsn, found.status) == ("2.0.0", "sent")
+
+
 DEFERRED = "relay=none, delay=1, delays=1/0/0/0, dsn=4.3.0, status=deferred (no)"
 
 
