@@ -4,7 +4,8 @@ Their envelope sender is a bounce address; how many there may be is the business
 
 DIAGNOSTICS
     What Postfix refuses, or can't take now, is tried again, after longer and longer waits, for as long
-    as the spool keeps it. So is what can't be made into a message; it keeps no other waiting.
+    as the spool keeps it. So is what can't be made into a message; it keeps no other waiting. While the
+    spool can't be written nothing more is sent: what Postfix took is recorded first, and not sent again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from collections import deque
 
 from postmask.clock import DAY, Clock, Deadline
 from postmask.directory.lookup import Found
@@ -51,6 +53,7 @@ class NoticeSender:
         self._clock = clock
         self._directory = directory
         self._interval = interval
+        self._taken: deque[int] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
 
@@ -70,6 +73,7 @@ class NoticeSender:
                 line(_log, logging.ERROR, "notices", error=str(error))
 
     def _round(self) -> None:
+        self._record_taken()
         for notice in self._spool.due_notices(_AT_ONCE):
             if self._stop.is_set():
                 return
@@ -100,7 +104,8 @@ class NoticeSender:
             deadline=Deadline.after(self._clock, _DEADLINE),
         )
         if isinstance(result, Submitted):
-            self._spool.notice_sent(notice.id)
+            self._taken.append(notice.id)
+            self._record_taken()
         else:
             self._spool.notice_failed(notice.id, min(NOTICE_WAIT, _FIRST_RETRY * 2**notice.tries))
         line(
@@ -108,6 +113,12 @@ class NoticeSender:
             queue_id=result.queue_id if isinstance(result, Submitted) else "",
             error="" if isinstance(result, Submitted) else str(result),
         )  # fmt: skip
+
+    def _record_taken(self) -> None:
+        """Record what Postfix took. Raises SpoolError, and then it is done later."""
+        while self._taken:
+            self._spool.notice_sent(self._taken[0])
+            self._taken.popleft()
 
     def _envelope_sender(self, domain: str) -> str:
         """A bounce address at a domain of ours, else the null sender: a notice is never answered."""

@@ -8,7 +8,7 @@ import pytest
 
 from engine_rig import KEYS, Rig
 from postmask.reinjection.submit import Outcome, Submitted
-from postmask.spool import NOTICE_WAIT
+from postmask.spool import NOTICE_WAIT, SpoolError
 from postmask_transport.notices import NoticeSender
 
 
@@ -27,14 +27,8 @@ class Choosy:
         return Submitted("Q")
 
 
-def test_a_notice_that_cannot_be_sent_keeps_no_other_waiting(
-    rig: Rig, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Whom a bounce is told to is a stranger's choice: by his envelope sender."""
-    out = Choosy()
-    for address in ("odd\x01@example.com", "me@real.test"):
-        rig.spool.queue_notice("postmask@alias.test", address, "bounce", "Undelivered", "text")
-    sender = NoticeSender(
+def sending(rig: Rig, out: Choosy) -> NoticeSender:
+    return NoticeSender(
         spool=rig.spool,
         reinject=out,  # type: ignore[arg-type]  played
         keys=KEYS,
@@ -42,6 +36,16 @@ def test_a_notice_that_cannot_be_sent_keeps_no_other_waiting(
         directory=rig.directory,
         interval=0.01,
     )
+
+
+def test_a_notice_that_cannot_be_sent_keeps_no_other_waiting(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whom a bounce is told to is a stranger's choice: by his envelope sender."""
+    out = Choosy()
+    for address in ("odd\x01@example.com", "me@real.test"):
+        rig.spool.queue_notice("postmask@alias.test", address, "bounce", "Undelivered", "text")
+    sender = sending(rig, out)
     sender.start()
     assert out.done.wait(30.0)
     sender.stop()
@@ -51,3 +55,36 @@ def test_a_notice_that_cannot_be_sent_keeps_no_other_waiting(
     rig.clock.advance(NOTICE_WAIT)
     (again,) = rig.spool.due_notices(9)
     assert again.tries == 1
+
+
+def test_what_postfix_took_is_not_sent_again_while_the_spool_cannot_be_written(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk must not become a stream of codes to somebody's mailbox."""
+    out = Choosy()
+    for address in ("me@real.test", "you@real.test"):
+        rig.spool.queue_notice("postmask@alias.test", address, "code", "Your code", "text")
+    sender = sending(rig, out)
+    refused: list[int] = []
+    tried_again, recorded = threading.Event(), threading.Event()
+    record = rig.spool.notice_sent
+
+    def full(ident: int) -> None:
+        refused.append(ident)
+        if len(refused) == 3:
+            tried_again.set()
+        raise SpoolError("database or disk is full")
+
+    def room(ident: int) -> None:
+        record(ident)
+        if not rig.spool.due_notices(9):
+            recorded.set()
+
+    monkeypatch.setattr(rig.spool, "notice_sent", full)
+    sender.start()
+    assert tried_again.wait(30.0)
+    monkeypatch.setattr(rig.spool, "notice_sent", room)
+    assert recorded.wait(30.0)
+    sender.stop()
+    assert out.sent == ["me@real.test", "you@real.test"]
+    assert len(set(refused)) == 1
