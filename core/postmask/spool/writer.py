@@ -95,12 +95,12 @@ class Writer:
             try:
                 connection = connection or self._connect()
                 self._commit(connection, batch)
-            except (sqlite3.Error, OSError, SpoolError) as error:
+            except Exception as error:  # noqa: BLE001  without this thread nothing would be written any more
                 _drop(connection)
                 connection = None
                 self._on_failure()
                 for job in batch:
-                    job.settle(SpoolError(f"spool: {error}"))
+                    job.settle(SpoolError(f"spool: {str(error) or type(error).__name__}"))
         _drop(connection)
 
     def _take(self) -> list[_Job[object]] | None:

@@ -26,6 +26,7 @@ from postmask.spool import (
     Spool,
     SpoolError,
 )
+from postmask.spool.writer import Writer
 
 
 @pytest.fixture
@@ -199,6 +200,20 @@ for path in sys.stdin:
     Spool(Path(path.strip()), ManualClock()).close()
     print("made", flush=True)
 """
+
+
+def test_a_fault_that_nobody_foresaw_does_not_end_the_writer(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as short:
+        short.setattr(Writer, "_commit", out_of_memory)
+        with pytest.raises(SpoolError, match="MemoryError"):
+            spool.begin([row()])
+    spool.begin([row()])
+    assert spool.row(b"k" * 32) is not None
 
 
 def test_programs_that_start_at_once_make_one_file(tmp_path: Path) -> None:
