@@ -76,10 +76,17 @@ class Workers:
         return None
 
     def _add(self) -> None:
-        """One thread more."""
+        """One thread more. Raises RuntimeError where none is to be had."""
+        threading.Thread(target=self._run, name=f"{self._name}-{self._count + 1}", daemon=True).start()
         self._count += 1
         self._idle += 1
-        threading.Thread(target=self._run, name=f"{self._name}-{self._count}", daemon=True).start()
+
+    def _add_if_possible(self) -> None:
+        """One thread more; without one, those that there are go on, and the next question tries again."""
+        try:
+            self._add()
+        except RuntimeError as error:
+            LOGGER.error("%s: no more than %d at work: %s", self._name, self._count, error)
 
     def _run(self) -> None:
         while True:
@@ -87,7 +94,7 @@ class Workers:
             with self._lock:
                 self._idle -= 1
                 if not self._idle and self._count < self._most:
-                    self._add()
+                    self._add_if_possible()
             if not question.abandoned:
                 try:
                     question.answer = question.work()

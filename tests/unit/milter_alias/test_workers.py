@@ -81,3 +81,19 @@ def test_work_that_raises_ends_no_thread(caplog: pytest.LogCaptureFixture) -> No
     assert workers.ask(lambda: 1 // 0, 30.0) is None
     assert workers.ask(lambda: 1, 30.0) == 1
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_no_thread_more_costs_neither_the_question_nor_the_one_who_took_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    workers = started(3)
+    with monkeypatch.context() as without:
+
+        def refuse(_thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        without.setattr(threading.Thread, "start", refuse)
+        assert workers.ask(lambda: "alone", 30.0) == "alone"
+        assert workers.ask(lambda: "again", 30.0) == "again"
+    assert "can't start new thread" in caplog.text
+    assert workers.ask(lambda: "after", 30.0) == "after"
