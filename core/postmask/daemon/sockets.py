@@ -74,8 +74,10 @@ def listen_unix(
 def connect_unix(path: Path, timeout: float) -> socket.socket:
     """A stream socket connected to the path; the time-out (seconds) holds for its later use as well.
 
-    Raises TimeoutError if its backlog stays full, OSError otherwise.
+    Raises TimeoutError if its backlog stays full, or there is no time at all, OSError otherwise.
     """
+    if timeout <= 0:  # to the kernel that would be no end
+        raise TimeoutError(errno.ETIMEDOUT, "no time was left to connect", str(path))
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         # A non-blocking connect fails at once on a full backlog; the kernel's own time-out waits.

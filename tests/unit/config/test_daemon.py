@@ -104,6 +104,11 @@ class TestListening:
         with listen_unix(path), connect_unix(path, 5.0):
             pass
 
+    def test_no_time_at_all_is_no_wait_for_ever(self, path: Path) -> None:
+        """A deadline that passes between a look at it and the connecting."""
+        with listen_unix(path, backlog=0), connect_unix(path, 5.0), pytest.raises(TimeoutError):
+            connect_unix(path, 0.0)
+
     def test_a_live_one_is_left_alone(self, path: Path, listener: socket.socket) -> None:
         assert refusal(path) == "another program is listening there; stop it first"
         with connect_unix(path, 5.0), listener.accept()[0]:
