@@ -20,6 +20,7 @@ SYSLOG = Path("/var/log/mail.log")
 _PROGRAMS = ("postmask-milter", "postmask-forwarder", "postmask-agent")
 _OURS = ("forwarder.log", "milter-alias.log", "milter-scan.log", "agent.log")
 _JOURNAL = "journalctl"
+_COMPRESSED = frozenset({".gz", ".xz"})
 
 
 class LogError(Exception):
@@ -63,7 +64,9 @@ def _said_by(programs: Iterable[str], lead: str = "") -> Iterator[str]:
 def _rotated(path: Path, since: float) -> list[Path]:
     """mail.log.1, mail.log.2.gz, mail.log-20260131 and the like that were written to since then."""
     found = [p for p in path.parent.glob(f"{path.name}[.-]*") if p.is_file() and p.stat().st_mtime >= since]
-    return sorted(found, key=lambda p: p.stat().st_mtime)
+    # What is being compressed is there twice for a while, and the second isn't whole.
+    whole = [p for p in found if p.suffix not in _COMPRESSED or not p.with_suffix("").exists()]
+    return sorted(whole, key=lambda p: p.stat().st_mtime)
 
 
 def _readable(paths: Sequence[Path]) -> Sequence[Path]:

@@ -1,0 +1,17 @@
+"""Where the log is read from."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+from postmask.maillog import sources
+
+
+def test_what_is_being_compressed_is_read_once(tmp_path: Path) -> None:
+    """Else each delivery in it counts twice, or the half that is there can't be read."""
+    (tmp_path / "mail.log.2.gz").write_bytes(gzip.compress(b"two\n"))
+    (tmp_path / "mail.log.1").write_text("one\n")
+    (tmp_path / "mail.log.1.gz").write_bytes(gzip.compress(b"one\n")[:-4])
+    (tmp_path / "mail.log").write_text("now\n")
+    assert sorted(sources.read([], str(tmp_path / "mail.log"), 0.0)) == ["now\n", "one\n", "two\n"]
