@@ -158,7 +158,7 @@ class ScanMilter(_Connection):
     @Milter.noreply
     def envfrom(self, sender: str, *parameters: str) -> int:
         """MAIL begins a message."""
-        self._session.mail(sender, parameters, self.getsymval("{auth_authen}") or "")
+        self._session.mail(sender, parameters, self._login())
         return Milter.CONTINUE
 
     @Milter.symlist("i")
@@ -199,6 +199,13 @@ class ScanMilter(_Connection):
         """The message goes no further."""
         self._session.reset()
         return Milter.CONTINUE
+
+    def _login(self) -> str:
+        """The SASL login, "" for none; pymilter raises where it isn't UTF-8: such a one is nobody's here."""
+        try:
+            return self.getsymval("{auth_authen}") or ""
+        except UnicodeDecodeError:
+            return "\N{REPLACEMENT CHARACTER}"
 
     def header_bytes(self, name: str, value: bytes) -> int:
         """In place of pymilter's own, which would make text of the octets."""

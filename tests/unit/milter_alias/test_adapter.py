@@ -148,6 +148,19 @@ def test_scan_hands_over_the_message_as_it_is(scan: ScanLab) -> None:
     assert (message.queue_id, message.client.helo) == ("4Q", "helo.example")
 
 
+def test_scan_raises_at_no_login(scan: ScanLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MAIL has no answer; one all the same, of an exception, Postfix takes for that to the next question."""
+
+    def strict(_self: ScanMilter, name: str) -> str | None:
+        return b"j\xfcrgen".decode() if name == "{auth_authen}" else None
+
+    monkeypatch.setattr(ScanMilter, "getsymval", strict)
+    assert scan.message() == Milter.CONTINUE
+    (message,) = scan.examined
+    assert message.sender == "bob@example.com"
+    assert message.login not in ("", "jürgen")
+
+
 def test_scan_adds_the_evidence_with_its_folds(scan: ScanLab, monkeypatch: pytest.MonkeyPatch) -> None:
     added: list[tuple[str, str]] = []
     monkeypatch.setattr(scan.context, "addheader", lambda name, value, idx: added.append((name, value)))
