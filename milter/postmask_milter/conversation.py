@@ -57,8 +57,8 @@ class Conversation:
             if not data:
                 return
             for request in reader.receive(data):
-                self._asked_at = self._clock.monotonic()
-                self._say(verdict_on(request, self._rcpt))
+                asked_at = self._asked_at = self._clock.monotonic()
+                self._say(verdict_on(request, self._rcpt), asked_at)
 
     def hurry(self, now: float) -> bool:
         """Answer 451 if a decision is overdue, and hang up. To be called by another thread; now: monotonic.
@@ -68,7 +68,7 @@ class Conversation:
         asked_at = self._asked_at
         if asked_at is None or now - asked_at < self._deadline:
             return False
-        said = self._say(unavailable("no answer within the deadline"))
+        said = self._say(unavailable("no answer within the deadline"), asked_at)
         if said:
             self._connection.shutdown(socket.SHUT_RDWR)
         return said
@@ -78,10 +78,10 @@ class Conversation:
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RD)
 
-    def _say(self, verdict: Verdict | None) -> bool:
-        """Answer the request that is open. False if it was answered already."""
+    def _say(self, verdict: Verdict | None, asked_at: float) -> bool:
+        """Answer the request that came then. False if it was answered already; the next may be open."""
         with self._answering:
-            if self._asked_at is None:
+            if self._asked_at != asked_at:
                 return False
             self._asked_at = None
             # Never waits: an answer is a line, and a peer that doesn't take it has stopped reading.

@@ -10,7 +10,7 @@ import pytest
 
 from postmask.clock import SystemClock
 from postmask.verdict import Verdict, deliver, reject, unavailable
-from postmask_milter.conversation import quoted
+from postmask_milter.conversation import Conversation, quoted
 from postmask_milter.gate import Gate
 
 DUNNO = b"action=DUNNO\n\n"
@@ -173,6 +173,43 @@ def test_a_decision_that_takes_too_long_is_answered_in_its_place(tmp_path: Path)
         go_on.set()
         lab.gate.stop()
         assert lab.gate.drained(30)
+
+
+def test_an_answer_in_its_place_is_not_given_to_the_next_question() -> None:
+    asked, decided, next_asked, go_on = (threading.Event() for _ in range(4))
+
+    def decide(recipient: str, *_: str) -> Verdict | None:
+        if recipient == "next@alias.example":
+            next_asked.set()
+            assert go_on.wait(30)
+        else:
+            asked.set()
+            assert decided.wait(30)
+        return None
+
+    class Now(float):
+        """A look at the clock after which the first is decided, and the next asked."""
+
+        def __sub__(self, _asked_at: float) -> float:
+            decided.set()
+            assert received(peer) == DUNNO
+            peer.sendall(request(recipient="next@alias.example"))
+            assert next_asked.wait(30)
+            return 99.0
+
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        peer.settimeout(30)
+        conversation = Conversation(ours, decide, SystemClock(), 30.0)
+        thread = threading.Thread(target=conversation.run)
+        thread.start()
+        peer.sendall(request(recipient="first@alias.example"))
+        assert asked.wait(30)
+        assert not conversation.hurry(Now())
+        go_on.set()
+        assert received(peer) == DUNNO
+        peer.shutdown(socket.SHUT_WR)
+        thread.join(30)
 
 
 def test_beyond_the_cap_the_answer_is_a_deferral(tmp_path: Path) -> None:
