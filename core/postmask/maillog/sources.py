@@ -6,6 +6,7 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import os
@@ -20,7 +21,7 @@ SYSLOG = Path("/var/log/mail.log")
 _PROGRAMS = ("postmask-milter", "postmask-forwarder", "postmask-agent")
 _OURS = ("forwarder.log", "milter-alias.log", "milter-scan.log", "agent.log")
 _JOURNAL = "journalctl"
-_COMPRESSED = frozenset({".gz", ".xz"})
+_COMPRESSED = frozenset({".gz", ".xz", ".bz2"})
 
 
 class LogError(Exception):
@@ -90,6 +91,8 @@ def _files(paths: Iterable[Path]) -> Iterator[str]:
 def _opened(path: Path) -> IO[str]:
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8", errors="replace")
+    if path.suffix == ".bz2":
+        return bz2.open(path, "rt", encoding="utf-8", errors="replace")
     if path.suffix == ".xz":
         return lzma.open(path, "rt", encoding="utf-8", errors="replace")
     return path.open(encoding="utf-8", errors="replace")

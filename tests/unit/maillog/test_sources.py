@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 from postmask.maillog import sources
@@ -15,3 +17,11 @@ def test_what_is_being_compressed_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "mail.log.1.gz").write_bytes(gzip.compress(b"one\n")[:-4])
     (tmp_path / "mail.log").write_text("now\n")
     assert sorted(sources.read([], str(tmp_path / "mail.log"), 0.0)) == ["now\n", "one\n", "two\n"]
+
+
+def test_what_logrotate_compresses_is_unpacked(tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text("now\n")
+    for suffix, pack in ((".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)):
+        log.with_name(f"mail.log.1{suffix}").write_bytes(pack(f"{suffix}\n".encode()))
+    assert sorted(sources.read([], str(log), 0.0)) == [".bz2\n", ".gz\n", ".xz\n", "now\n"]
