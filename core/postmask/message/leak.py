@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from postmask.message import words
 from postmask.message.finder import Finder, ReverseAliases, replace
 from postmask.message.headers import Field, Headers, make_field, tidy
 from postmask.message.lines import fold_long
@@ -151,7 +151,7 @@ class _Check:
 
 def _charset(part: Part) -> str:
     try:
-        return codecs.lookup(part.parameters.get("charset", "utf-8")).name
+        return words.lookup(part.parameters.get("charset", "utf-8"))
     except (LookupError, ValueError):
         return "utf-8"
 

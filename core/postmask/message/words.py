@@ -15,8 +15,11 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import encodings
+import pkgutil
 import re
 from collections.abc import Callable
+from encodings.aliases import aliases
 
 _WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?\r\n]*+)\?=")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
@@ -28,6 +31,9 @@ _ROOM = 75 - len("=?utf-8?q?") - len("?=")
 _NOT_MAIL_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 """Python calls these text encodings; none is a charset, and some take quadratic time."""
 
+_NAMES = frozenset(aliases) | {module.name for module in pkgutil.iter_modules(encodings.__path__)}
+"""All that Python knows. It is asked for nothing else: it remembers each unknown name for ever."""
+
 _WIDER = {"gb2312": "gb18030", "ascii": "utf-8"}
 """Charsets that are commonly declared where the wider one is meant."""
 
@@ -35,12 +41,20 @@ _WIDER = {"gb2312": "gb18030", "ascii": "utf-8"}
 def charset_text(data: bytes, charset: str) -> str:
     """Bytes in a declared charset as text; what the charset doesn't explain is read as UTF-8 or Latin-1."""
     try:
-        known = codecs.lookup(charset).name
+        known = lookup(charset)
         if known.replace("_", "-") not in _NOT_MAIL_CHARSETS:
             return _sound(data.decode(_WIDER.get(known, known)))
     except (LookupError, ValueError):
         pass  # unknown or wrongly declared: read below as if nothing had been declared
     return raw_text(data)
+
+
+def lookup(charset: str) -> str:
+    """Python's name for a charset. Raises LookupError."""
+    name = encodings.normalize_encoding(charset.lower()).lower()
+    if name not in _NAMES and name.replace(".", "_") not in _NAMES:
+        raise LookupError("no charset of that name")
+    return codecs.lookup(name).name
 
 
 def _sound(text: str) -> str:

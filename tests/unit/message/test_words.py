@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import encodings
+
 import pytest
 
 from postmask.message.words import decode, encode
@@ -48,3 +50,10 @@ def test_encode_is_read_again(text: str) -> None:
     words = encode(text)
     assert all(len(word) <= 75 and word.isascii() and " " not in word for word in words)
     assert decode(" ".join(words)) == text
+
+
+def test_no_name_that_a_stranger_made_up_is_remembered() -> None:
+    """Python's own look-up keeps each for the life of the program."""
+    before = len(encodings._cache)  # type: ignore[attr-defined]
+    assert decode("=?made-up-by-a-stranger?q?a?= =?x.y?q?b?=") == "ab"
+    assert len(encodings._cache) == before  # type: ignore[attr-defined]
