@@ -44,6 +44,9 @@ from postmask_transport.signing import DomainSigner
 
 TRACE_FIELD = "x-postmask-trace"
 
+_MOST_ASKED = 500
+"""Addresses of one message of which the directory is asked whether they are the owner's own aliases."""
+
 _HARDNESS = (Kind.DELIVER, Kind.DEFER, Kind.HOLD, Kind.REJECT, Kind.DISCARD)
 
 
@@ -225,7 +228,11 @@ def _disowned(examined: Examination) -> bool:
 
 
 class _OwnAliases:
-    """Whether an address is another alias of the same account; asks for each address once."""
+    """Whether an address is another alias of the same account.
+
+    Each is asked for once, and _MOST_ASKED at most, since a header holds tens of thousands, each of which
+    the truth would be asked for: what comes behind those is taken for a stranger's.
+    """
 
     def __init__(self, directory: Directory, account_id: int) -> None:
         self._directory = directory
@@ -235,6 +242,8 @@ class _OwnAliases:
     def __call__(self, address: Address) -> bool:
         known = self._known.get(address.key)
         if known is None:
+            if len(self._known) >= _MOST_ASKED:
+                return False
             known = self._known[address.key] = self._ask(address)
         return known
 

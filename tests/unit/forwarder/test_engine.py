@@ -404,3 +404,12 @@ def test_a_disabled_alias_writes_to_nobody(rig: Rig, client: Client, kind: Kind,
     assert (verdict.kind, verdict.reason) == (kind, "reply: the alias is disabled")
     assert len(rig.out.sent) == 1
     assert rig.events() == ["forwarded", event]
+
+
+def test_the_directory_is_not_asked_for_each_of_thousands_of_addresses(rig: Rig) -> None:
+    rig.directory.aliases["second@alias.test"] = alias("second@alias.test", id=8)
+    strangers = ",\r\n ".join(f"u{number}@alias.test" for number in range(5000))
+    content = f"From: bob@example.com\r\nTo: second@alias.test,\r\n {strangers}\r\n\r\n".encode()
+    assert rig.deliver(content=content).kind is Kind.DELIVER
+    assert len(rig.directory.asked) < 1500
+    assert b"To: second@alias.test" in rig.out.sent[0][2]
