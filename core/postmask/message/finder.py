@@ -1,4 +1,4 @@
-"""Addresses searched for in text: in any case, however "@" and "." are escaped, also with a detail.
+"""Addresses searched for in text: in any case, however "@", "." and "+" are escaped, also with a detail.
 
 DIAGNOSTICS
     None. Finding nothing in 20 MB costs a few milliseconds an address: the two most telling pieces of
@@ -22,7 +22,8 @@ from postmask.address import Address
 
 _AT = rb"(?:@|%40|&#0*64;|&#x0*40;|&commat;| at | ?[(\[]at[)\]] ?)"
 _DOT = rb"(?:\.|%2e|&#0*46;|&#x0*2e;|&period;)"
-_DETAIL = rb"(?:\+[^\s@\"<>&%;,]{0,64}+)?"
+_PLUS = rb"(?:\+|%2b|&#0*43;|&#x0*2b;|&plus;)"
+_DETAIL = rb"(?:" + _PLUS + rb"[^\s@\"<>&%;,]{0,64}+)?"
 _FILES = rb"eml|msg|txt|pdf|docx?|xlsx?|html?|png|jpe?g|zip|ics|vcf|csv|xml|json|mbox|asc|pgp|p7[sm]"
 _END = rb"(?![a-z0-9_])(?!\.(?!(?:" + _FILES + rb")(?![a-z0-9-]))[a-z0-9])"
 """A longer domain is another one; but "bob@example.com.pdf" names a file."""
@@ -127,7 +128,7 @@ def _form(local: bytes, domain: bytes) -> tuple[tuple[bytes, ...], re.Pattern[by
 
 
 def _escaped(part: bytes) -> bytes:
-    return _DOT.join(re.escape(piece) for piece in part.split(b"."))
+    return _DOT.join(_PLUS.join(map(re.escape, piece.split(b"+"))) for piece in part.split(b"."))
 
 
 def _begins(lowered: bytes, start: int) -> bool:

@@ -10,13 +10,14 @@ DIAGNOSTICS
     end the finished bytes are searched once more as a whole; what that finds is reported too.
 
 STANDARDS
-    RFC 2045 §6 (transfer encodings), RFC 2047, RFC 3986 §2.1 and HTML (escaped "@" and ".").
+    RFC 2045 §6 (transfer encodings), RFC 2047, RFC 2231 §3, RFC 3986 §2.1 and HTML (escaped "@" and ".").
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -24,7 +25,7 @@ from postmask.message import words
 from postmask.message.finder import Finder, ReverseAliases, replace
 from postmask.message.headers import Field, Headers, make_field, tidy
 from postmask.message.lines import fold_long
-from postmask.message.mime import Part, content_type, walk
+from postmask.message.mime import MESSAGES, Part, content_type, walk
 
 MAX_TEXT = 10_000_000
 """Octets of one decoded text part that is edited."""
@@ -34,6 +35,10 @@ _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "u
 
 _EDITED = ("text/", "message/", "application/ics", "application/xhtml+xml")
 """What begins the types of parts that are text, whatever their charset."""
+
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_NEXT_PIECE = re.compile(rb'"?[ \t]{0,9};\s*[^\s;=*"]{1,100}\*\d{1,9}\*?\s*=\s*"?')
+"""Between the pieces of a parameter's value that is written in several (RFC 2231 §3)."""
 
 _UNSTRUCTURED = frozenset({b"subject", b"comments", b"keywords", b"content-description", b"thread-topic"})
 
@@ -89,6 +94,9 @@ class _Check:
         raw = self._text(one.raw, where)
         if raw is not one.raw:
             new = tidy(Field(raw, one.key))
+        if b"*" in new.raw and self.finder.hits(_NEXT_PIECE.sub(b"", new.value)):
+            self.unreplaceable.append(f"{where}: an address in the pieces of a parameter")
+            return new
         if b"=?" not in new.raw:
             return new
         text = new.text.encode("utf-8", "replace")
@@ -120,9 +128,14 @@ class _Check:
         if data is None:
             self.unreplaceable.append(f"{where}: an unknown transfer encoding")
             return []
+        if not part.is_identity and (part.kind in MESSAGES or part.kind.startswith("multipart/")):
+            return self._encoded_parts(part, data, where)
         charset = _charset(part)
-        text = _narrow(data, charset) if charset in _WIDE else data
-        if text is None or not self.finder.hits(text):
+        wide = charset in _WIDE
+        text = _narrow(data, charset) if wide else data
+        if not self.finder.hits(text):
+            if wide and self.finder.hits(data):
+                self.unreplaceable.append(f"{where}: an address in something that isn't in its charset")
             return []
         if not part.kind.startswith(_EDITED) or len(data) > MAX_TEXT:
             self.unreplaceable.append(f"{where}: an address in something that isn't edited")
@@ -130,8 +143,15 @@ class _Check:
         new = self._text(text, where)
         if new is text:
             return []
-        wide = new.decode("utf-8", "replace").encode(charset) if charset in _WIDE else new
-        return [(part.start, part.end, _encoded(wide, part))]
+        content = new.decode("utf-8", "replace").encode(charset) if wide else new
+        return [(part.start, part.end, _encoded(content, part, wide=wide))]
+
+    def _encoded_parts(self, part: Part, data: bytes, where: str) -> list[tuple[int, int, bytes]]:
+        """Parts that are encoded as a whole, which no standard allows and some programs do: only searched."""
+        inner = _Check(self.finder).run(Headers(part.headers.get_all("content-type")), data)
+        if inner.replaced or inner.unreplaceable:
+            self.unreplaceable.append(f"{where}: an address in parts that are encoded as a whole")
+        return []
 
     def _text(self, data: bytes, where: str) -> bytes:
         """The bytes with all that was found replaced; the same object where nothing was."""
@@ -156,20 +176,18 @@ def _charset(part: Part) -> str:
         return "utf-8"
 
 
-def _narrow(data: bytes, charset: str) -> bytes | None:
-    """Text in a wide charset as UTF-8; None: it isn't text in that charset, nobody can read it."""
-    try:
-        return data.decode(charset).encode("utf-8", "replace")
-    except UnicodeError:
-        return None
+def _narrow(data: bytes, charset: str) -> bytes:
+    """Text in a wide charset as UTF-8, as far as it is that."""
+    return data.decode(charset, "replace").encode("utf-8", "replace")
 
 
-def _encoded(data: bytes, part: Part) -> bytes:
-    """Content in the transfer encoding that its part declares."""
+def _encoded(data: bytes, part: Part, *, wide: bool) -> bytes:
+    """Content in the transfer encoding that its part declares. wide: its line ends aren't those octets."""
     if part.encoding == "base64":
         return base64.encodebytes(data).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
     if part.encoding == "quoted-printable":
-        return binascii.b2a_qp(data, istext=True)
+        # Python breaks lines with a bare LF where the text has no line end that shows it what to use.
+        return _BARE_LF.sub(b"\r\n", binascii.b2a_qp(data, istext=not wide))
     return fold_long(data)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from postmask.message.headers import Headers, read
@@ -22,14 +23,18 @@ from postmask.message.headers import Headers, read
 MAX_DEPTH = 20
 MAX_PARTS = 1000
 
+MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
+"""Types whose content is a message."""
+
 _LONGEST_VALUE = 4_000
 _TYPE = re.compile(rb"\s*([^\s;/]+/[^\s;/]+)")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^\s;"]*))')
 _ESCAPE = re.compile(rb"\\(.)")
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_BASE64_RUN = re.compile(rb"[^=]{2,}")
+_PADDED_INSIDE = re.compile(rb"[^=]*+=[^A-Za-z0-9+/]*+[A-Za-z0-9+/]")
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
-_MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ class _Walker:
         encoding = _encoding(headers)
         boundary = parameters.get("boundary", "").rstrip().encode("latin-1")
         multipart = kind.startswith("multipart/") and bool(boundary)
-        holds = (multipart or kind in _MESSAGES) and encoding in _IDENTITY
+        holds = (multipart or kind in MESSAGES) and encoding in _IDENTITY
         if len(self.structure.parts) >= MAX_PARTS or (holds and depth >= MAX_DEPTH):
             self.structure.complete = False
             holds = False
@@ -170,8 +175,15 @@ def _encoding(headers: Headers) -> str:
 
 
 def _base64(raw: memoryview) -> bytes:
-    try:
-        return binascii.a2b_base64(raw)
-    except binascii.Error:
-        sound = _NOT_BASE64.sub(b"", bytes(raw))
-        return binascii.a2b_base64(sound[: len(sound) // 4 * 4])
+    """As mail programs read it: also behind a padding, where Python stops, and without one at the end."""
+    if not _PADDED_INSIDE.match(raw):
+        with suppress(binascii.Error):
+            return binascii.a2b_base64(raw)
+    runs = _BASE64_RUN.findall(_NOT_BASE64.sub(b"", raw))
+    return b"".join(binascii.a2b_base64(_whole(run)) for run in runs)
+
+
+def _whole(run: bytes) -> bytes:
+    """The characters with their padding, without a last one that is too little for an octet."""
+    kept = run[:-1] if len(run) % 4 == 1 else run
+    return kept + b"=" * (-len(kept) % 4)

@@ -42,6 +42,8 @@ def _part(content: bytes, kind: str = "text/plain", encoding: str = "7bit", head
         (b"owner at mailbox.test", b"shop@alias.test"),
         (b"owner (at) mailbox.test", b"shop@alias.test"),
         (b"owner+tag@mailbox.test", b"shop@alias.test"),
+        (b"?u=owner%2Btag%40mailbox.test&y", b"?u=shop%40alias.test&y"),
+        (b"owner&#43;tag@mailbox.test", b"shop@alias.test"),
         (b"'owner@mailbox.test'", b"'shop@alias.test'"),
         (b"x=owner@mailbox.test&y", b"x=shop@alias.test&y"),
         (b"%3Aowner@mailbox.test", b"%3Ashop@alias.test"),
@@ -195,3 +197,69 @@ def test_compressed_content_is_not_looked_into() -> None:
 def test_finder_without_secrets() -> None:
     assert Finder({}).hits(b"owner@mailbox.test") == []
     assert check(Headers([]), b"x", {}).body == b"x"
+
+
+def test_a_plus_of_the_address_itself_is_found_escaped() -> None:
+    finder = Finder({"owner+mail@mailbox.test": "shop@alias.test"})
+    for text in (b"owner+mail@mailbox.test", b"owner%2bmail%40mailbox.test", b"owner&#x2B;mail@mailbox.test"):
+        assert replace(text, finder.hits(text)).decode() in ("shop@alias.test", "shop%40alias.test")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16le"])
+def test_quoted_printable_in_one_long_line_is_broken_with_whole_line_ends(charset: str) -> None:
+    """A bare LF would be made a CRLF on the way, which ends the signature."""
+    text = ("<p>" + "some text " * 30 + "owner@mailbox.test</p>").encode(charset)
+    kind = f"text/html; charset={charset}"
+    result = _check(_part(quopri.encodestring(text).replace(b"\n", b"\r\n"), kind, "quoted-printable"))
+    assert result.replaced == 1
+    assert b"\n" not in result.body.replace(b"\r\n", b"")
+    assert quopri.decodestring(result.body) == text.replace(
+        "owner@mailbox.test".encode(charset), "shop@alias.test".encode(charset)
+    )
+
+
+def test_line_ends_in_a_wide_charset_are_encoded_in_quoted_printable() -> None:
+    text = "a\r\nowner@mailbox.test\r\n".encode("utf-16le")
+    data = _part(
+        quopri.encodestring(text, quotetabs=True), "text/plain; charset=utf-16le", "quoted-printable"
+    )
+    body = quopri.decodestring(_check(data).body)
+    assert body.decode("utf-16le") == "a\r\nshop@alias.test\r\n"
+
+
+def test_base64_is_read_on_behind_a_padding() -> None:
+    content = base64.encodebytes(b"above w") + base64.encodebytes(b" owner@mailbox.test")
+    result = _check(_part(content, encoding="base64"))
+    assert base64.b64decode(result.body) == b"above w shop@alias.test"
+
+
+def test_a_wide_text_that_is_broken_is_still_read() -> None:
+    content = base64.encodebytes("owner@mailbox.test".encode("utf-16") + b"\n")
+    assert _check(_part(content, "text/plain; charset=utf-16", "base64")).replaced == 1
+
+
+def test_text_that_is_not_in_its_wide_charset_is_searched_as_it_stands() -> None:
+    content = base64.encodebytes(b"owner@mailbox.test")
+    result = _check(_part(content, "text/plain; charset=utf-16", "base64"))
+    assert result.unreplaceable == ("part 0 (text/plain): an address in something that isn't in its charset",)
+
+
+@pytest.mark.parametrize("address", ["owner@mailbox.test", "friend@mailbox.test"])
+def test_parts_that_are_encoded_as_a_whole_are_searched(address: str) -> None:
+    inner = _part(base64.encodebytes(address.encode()), encoding="base64")
+    outer = _part(base64.encodebytes(inner), "message/rfc822", "base64", b"Subject: owner@mailbox.test\r\n")
+    result = _check(outer)
+    expected = "part 0 (message/rfc822): an address in parts that are encoded as a whole"
+    assert result.unreplaceable == ((expected,) if address.startswith("owner") else ())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'attachment; filename*0="an owner@mail";\r\n filename*1="box.test.pdf"',
+        b"attachment; filename*0*=utf-8''an%20owner%40mailb; filename*1*=ox.test",
+    ],
+)
+def test_an_address_in_the_pieces_of_a_parameter_is_reported(value: bytes) -> None:
+    result = _check(_part(b"x", header=b"Content-Disposition: " + value + b"\r\n"))
+    assert result.unreplaceable == ("the header: an address in the pieces of a parameter",)

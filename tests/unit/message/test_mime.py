@@ -116,7 +116,8 @@ def test_content_type(value: bytes, expected: tuple[str, dict[str, str]]) -> Non
     ("encoding", "raw", "expected"),
     [
         ("base64", b"YWJj\r\nZGVm\r\n", b"abcdef"),
-        ("BASE64", b"YWJ", b""),
+        ("BASE64", b"YWJ", b"ab"),
+        ("base64", b"YWI=\r\nYWJj\r\nY", b"ababc"),
         ("base64", b"YW Jj*ZGVm=", b"abcdef"),
         ("quoted-printable", b"a=3Db=\r\nc", b"a=bc"),
         ("8bit (comment)", b"\xff", b"\xff"),
