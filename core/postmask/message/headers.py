@@ -32,7 +32,8 @@ _WANTED_LINE = 78
 _FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
 _BLANK = re.compile(rb"\r?\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-_UNTIDY = re.compile(rb"\0|\r(?!\n)|(?<!\r)\n|\n[ \t]+\r?\n")
+_UNTIDY = re.compile(rb"\0|\r(?!\n)|(?<!\r)\n|\n[ \t]+\r?\n|\A[!-9;-~]++[ \t]")
+_BLANKS_BEFORE_COLON = re.compile(rb"\A([!-9;-~]++)[ \t]+:")
 _PRINTABLE = re.compile(r"[\x20-\x7e\t]*")
 
 
@@ -121,14 +122,16 @@ def _ended(raw: bytes) -> bytes:
 def tidy(field: Field) -> Field:
     """The same field in a form that no mail server changes, or takes for two.
 
-    Sound fields are returned as they are. NUL goes, a bare CR becomes a blank, a bare LF a CRLF, folds
-    without content go, and lines over 998 octets are folded, at a blank where there is one.
+    Sound fields are returned as they are. Blanks before the colon go, since some programs take such a
+    field for the end of the header. NUL goes, a bare CR becomes a blank, a bare LF a CRLF, folds without
+    content go, and lines over 998 octets are folded, at a blank where there is one.
     """
     raw = field.raw
     long = len(raw) > MAX_LINE and max(map(len, raw.split(b"\n"))) > MAX_LINE + 1
     if not long and not _UNTIDY.search(raw):
         return field
-    lines = [line.removesuffix(b"\r").replace(b"\r", b" ") for line in raw.replace(b"\0", b"").split(b"\n")]
+    raw = _BLANKS_BEFORE_COLON.sub(rb"\1:", raw.replace(b"\0", b""))
+    lines = [line.removesuffix(b"\r").replace(b"\r", b" ") for line in raw.split(b"\n")]
     kept = [lines[0], *(line for line in lines[1:] if line.strip(b" \t"))]
     return Field(b"".join(part + b"\r\n" for line in kept for part in _short(line)), field.key)
 

@@ -88,6 +88,7 @@ def test_tidy_leaves_a_sound_field_alone() -> None:
     ("raw", "expected"),
     [
         (b"X: a\0b\r\n", b"X: ab\r\n"),
+        (b"X \t: a : b\r\n", b"X: a : b\r\n"),
         (b"X: a\rBcc: b\r\n", b"X: a Bcc: b\r\n"),
         (b"X: a\n b\r\n", b"X: a\r\n b\r\n"),
         (b"X: a\r\n \t\r\n b\r\n", b"X: a\r\n b\r\n"),
