@@ -1,8 +1,9 @@
 """Delivery status notifications, read: did the message fail, and what was its header.
 
 Understood are multipart/report (RFC 3464; Postfix, Exim, Exchange, the big providers), a
-message/delivery-status part wherever it stands, Exim's X-Failed-Recipients and the plain-text bounces
-of qmail. Other answers by machines are told apart, since a vacation message is no bounce.
+message/delivery-status part wherever it stands but in an attached message, Exim's X-Failed-Recipients
+and the plain-text bounces of qmail. Other answers by machines are told apart, since a vacation message
+is no bounce.
 
 DIAGNOSTICS
     parse never raises. A notification without a readable status counts as "failed" with 5.0.0; one
@@ -21,12 +22,13 @@ from typing import Literal
 
 from postmask.display import printable
 from postmask.message.headers import Headers, read, split
-from postmask.message.mime import Part, content_type, walk
+from postmask.message.mime import MESSAGES, Part, content_type, walk
 
 MAX_RECIPIENTS = 50
 
 _ACTIONS = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_REPLY_CODE = re.compile(r"\s*smtp;\s*([45])\d\d\b", re.IGNORECASE)
 _STATUS_LIMIT = 64_000
 _QMAIL = re.compile(rb"\s*Hi\. This is the ")
 _QMAIL_RECIPIENT = re.compile(rb"^<[^\r\n]*>:\s*$((?:\r?\n(?!\r?\n)[^\n]*){1,20})", re.MULTILINE)
@@ -60,7 +62,7 @@ class NotDsn:
 
 def parse(headers: Headers, body: bytes) -> Dsn | NotDsn:
     """What came to a bounce address."""
-    parts = walk(headers, body).parts
+    parts = _own(walk(headers, body).parts)
     status = _first(parts, "message/delivery-status", "message/global-delivery-status")
     if status:
         return Dsn(_recipients(status.content(body) or b""), _original(parts, body))
@@ -71,6 +73,19 @@ def parse(headers: Headers, body: bytes) -> Dsn | NotDsn:
     if content_type(headers)[1].get("report-type", "").lower() == "delivery-status":
         return Dsn((_from_text(body),), _original(parts, body))
     return NotDsn("auto-reply" if _is_auto_reply(headers) else "other")
+
+
+def _own(parts: list[Part]) -> list[Part]:
+    """Without those of attached messages: what these say was said to somebody else."""
+    kept: list[Part] = []
+    attached = -1
+    for part in parts:
+        if part.at < attached:
+            continue
+        kept.append(part)
+        if part.holds_parts and part.kind in MESSAGES and part.at >= 0:
+            attached = part.end
+    return kept
 
 
 def _first(parts: list[Part], *kinds: str) -> Part | None:
@@ -97,10 +112,12 @@ def _recipient(group: Headers) -> DsnRecipient:
     diagnostic_field = group.get("diagnostic-code")
     action = action_field.text.split("(")[0].strip().lower() if action_field else ""
     diagnostic = diagnostic_field.text if diagnostic_field else ""
-    status = _STATUS.search(status_field.text if status_field else "") or _STATUS.search(diagnostic)
+    found = _STATUS.search(status_field.text if status_field else "") or _STATUS.search(diagnostic)
+    code = _REPLY_CODE.match(diagnostic)
+    status = found[1] if found else f"{code[1]}.0.0" if code else ""
     if action not in _ACTIONS:
-        action = "delayed" if status and status[1][0] == "4" else "failed"
-    known = status[1] if status else {"failed": "5.0.0", "delayed": "4.0.0"}.get(action, "2.0.0")
+        action = "delayed" if status.startswith("4") else "failed"
+    known = status or {"failed": "5.0.0", "delayed": "4.0.0"}.get(action, "2.0.0")
     return DsnRecipient(action, known, printable(diagnostic, 300))
 
 

@@ -187,3 +187,22 @@ def test_what_is_no_dsn(text: str, kind: str) -> None:
 def test_a_vacation_message_that_quotes_a_bounce() -> None:
     text = "Auto-Submitted: auto-replied\nSubject: away\n\nI am away. > 550 5.1.1 user unknown\n"
     assert _parse(text) == NotDsn("auto-reply")
+
+
+def test_a_notification_in_an_attached_message_was_for_somebody_else() -> None:
+    attached = _report("Reporting-MTA: dns; x\n\nAction: failed\nStatus: 5.1.1\n")
+    text = (
+        "Auto-Submitted: auto-replied\nContent-Type: multipart/mixed; boundary=outer\n\n"
+        "--outer\n\nI am away; you wrote:\n"
+        f"--outer\nContent-Type: message/rfc822\n\n{attached}\n--outer--\n"
+    )
+    assert _parse(text) == NotDsn("auto-reply")
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"), [("", ("delayed", "4.0.0")), ("Action: failed\n", ("failed", "4.0.0"))]
+)
+def test_without_a_status_the_reply_code_says_what_it_was(action: str, expected: tuple[str, str]) -> None:
+    group = f"Final-Recipient: rfc822; a@b\n{action}Diagnostic-Code: smtp; 452 mailbox full\n"
+    (recipient,) = _dsn(_report(f"Reporting-MTA: dns; x\n\n{group}")).recipients
+    assert (recipient.action, recipient.status) == expected
