@@ -205,7 +205,9 @@ class _Rewriting:
         kept = [mapped for entry in found.entries if (mapped := self._entry(entry))]
         self.omitted += len(found.entries) - len(kept)
         single = sum(one.key == old.key for one in self.headers.fields) == 1
-        if single and kept == list(found.entries) != [] and not found.junk:
+        # What another program might read as an address more must not stay, wherever it stands.
+        plain = old.text.count("@") == len(found.entries)
+        if single and plain and kept == list(found.entries) != [] and not found.junk:
             return tidy(old)
         if kept:
             return format_list(old.name, kept)

@@ -30,8 +30,9 @@ def targets(value: bytes) -> list[Address]:
 
 def map_field(field: Field, reverse: Callable[[Address], Address | None]) -> Field | None:
     """The field with each mailto target replaced; without any mailto it stays as it is."""
-    if b"mailto:" not in field.raw.lower():
-        return tidy(field)
+    field = tidy(field)
+    if b"mailto:" not in b"".join(field.raw.lower().split()):
+        return field
     mapped = [new for uri in _uris(field.value) if (new := _mapped(uri, reverse))]
     if not mapped:
         return None

@@ -194,3 +194,31 @@ def test_no_reverse_alias_for_the_author_falls_back_to_the_alias() -> None:
 def test_envelope_sender_with_a_name() -> None:
     named = NamedAddress("Envelope", parse_loose("e@x.y"))
     assert author(_headers(""), named) == named
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("shop@alias.test, <evil@x.y (c)>", "shop@alias.test"),
+        ("shop@alias.test, <e\0vil@x.y>", "shop@alias.test"),
+        ("shop@alias.test, <evil@x..y>", "shop@alias.test"),
+        ("shop@alias.test (evil@x.y)", '"evil at x.y" <shop@alias.test>'),
+        ("evil@x.y <shop@alias.test>", '"evil at x.y" <shop@alias.test>'),
+        ("=?utf-8?q?evil=40x=2Ey=2C?= <shop@alias.test>", '"evil at x.y," <shop@alias.test>'),
+        ("The  shop  <shop@alias.test>", "The  shop  <shop@alias.test>"),
+    ],
+)
+def test_nothing_that_could_be_one_address_more_stays_beside_the_owners_own(
+    value: str, expected: str
+) -> None:
+    found = _forwarded(f"From: b@x.y\nReply-To: {value}\n").get("reply-to")
+    assert found is not None
+    assert found.raw.decode() == f"Reply-To: {expected}\r\n"
+
+
+@pytest.mark.parametrize(
+    "uri", ["mail\0to:u@x.y", "mail\n to:u@x.y", "mailto\n :u@x.y", "m\r\n\tailto:u@x.y"]
+)
+def test_a_mailto_that_is_hidden_from_us_is_not_there_for_others(uri: str) -> None:
+    found = _forwarded(f"From: b@x.y\nList-Unsubscribe: <{uri}>\n").get("list-unsubscribe")
+    assert found is None or b"u@x.y" not in found.raw
