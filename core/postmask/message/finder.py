@@ -25,7 +25,7 @@ _DOT = rb"(?:\.|%2e|&#0*46;|&#x0*2e;|&period;)"
 _PLUS = rb"(?:\+|%2b|&#0*43;|&#x0*2b;|&plus;)"
 _DETAIL = rb"(?:" + _PLUS + rb"[^\s@\"<>&%;,]{0,64}+)?"
 _FILES = rb"eml|msg|txt|pdf|docx?|xlsx?|html?|png|jpe?g|zip|ics|vcf|csv|xml|json|mbox|asc|pgp|p7[sm]"
-_END = rb"(?![a-z0-9_])(?!\.(?!(?:" + _FILES + rb")(?![a-z0-9-]))[a-z0-9])"
+_END = rb"(?![a-z0-9])(?!\.(?!(?:" + _FILES + rb")(?![a-z0-9-]))[a-z0-9])"
 """A longer domain is another one; but "bob@example.com.pdf" names a file."""
 
 _BEFORE = re.compile(rb"(?:\A|[^a-z0-9._+-]|(?:\A|[^a-z0-9])[._+-]|%[0-9a-f]{2}|\\[nrt])\Z")

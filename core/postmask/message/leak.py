@@ -10,7 +10,8 @@ DIAGNOSTICS
     end the finished bytes are searched once more as a whole; what that finds is reported too.
 
 STANDARDS
-    RFC 2045 §6 (transfer encodings), RFC 2047, RFC 2231 §3, RFC 3986 §2.1 and HTML (escaped "@" and ".").
+    RFC 2045 §6 (transfer encodings), RFC 2047, RFC 2231 §3, RFC 5545 §3.1 (folding), RFC 3986
+    §2.1 and HTML (escaped "@" and ".").
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "u
 _EDITED = ("text/", "message/", "application/ics", "application/xhtml+xml")
 """What begins the types of parts that are text, whatever their charset."""
 
+_FOLDED = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "application/ics")
+"""Types in which a line goes on behind a line end and a blank, in the middle of an address too."""
+
+_FOLD = re.compile(rb"\r?\n[ \t]")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _NEXT_PIECE = re.compile(rb'"?[ \t]{0,9};\s*[^\s;=*"]{1,100}\*\d{1,9}\*?\s*=\s*"?')
 """Between the pieces of a parameter's value that is written in several (RFC 2231 §3)."""
@@ -133,6 +138,8 @@ class _Check:
         charset = _charset(part)
         wide = charset in _WIDE
         text = _narrow(data, charset) if wide else data
+        if part.kind in _FOLDED and self.finder.hits(unfolded := _FOLD.sub(b"", text)):
+            text = unfolded
         if not self.finder.hits(text):
             if wide and self.finder.hits(data):
                 self.unreplaceable.append(f"{where}: an address in something that isn't in its charset")

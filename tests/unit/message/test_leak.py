@@ -42,6 +42,7 @@ def _part(content: bytes, kind: str = "text/plain", encoding: str = "7bit", head
         (b"owner at mailbox.test", b"shop@alias.test"),
         (b"owner (at) mailbox.test", b"shop@alias.test"),
         (b"owner+tag@mailbox.test", b"shop@alias.test"),
+        (b"_owner@mailbox.test_", b"_shop@alias.test_"),
         (b"?u=owner%2Btag%40mailbox.test&y", b"?u=shop%40alias.test&y"),
         (b"owner&#43;tag@mailbox.test", b"shop@alias.test"),
         (b"'owner@mailbox.test'", b"'shop@alias.test'"),
@@ -263,3 +264,20 @@ def test_parts_that_are_encoded_as_a_whole_are_searched(address: str) -> None:
 def test_an_address_in_the_pieces_of_a_parameter_is_reported(value: bytes) -> None:
     result = _check(_part(b"x", header=b"Content-Disposition: " + value + b"\r\n"))
     assert result.unreplaceable == ("the header: an address in the pieces of a parameter",)
+
+
+@pytest.mark.parametrize("kind", ["text/calendar; method=REPLY", "text/vcard", "application/ics"])
+@pytest.mark.parametrize("encoding", ["7bit", "base64"])
+def test_an_address_in_a_folded_line_of_a_calendar(kind: str, encoding: str) -> None:
+    """Such lines are folded at 75 octets, wherever that is."""
+    content = b"BEGIN:X\r\nATTENDEE;CN=\r\n Me:mailto:owner@mailb\r\n ox.test\r\nEND:X\r\n"
+    sent = base64.encodebytes(content) if encoding == "base64" else content
+    result = _check(_part(sent, kind, encoding))
+    body = base64.b64decode(result.body) if encoding == "base64" else result.body
+    assert body == b"BEGIN:X\r\nATTENDEE;CN=Me:mailto:shop@alias.test\r\nEND:X\r\n"
+    assert (result.replaced, result.unreplaceable) == (1, ())
+
+
+def test_a_calendar_without_an_address_keeps_its_folds() -> None:
+    content = b"BEGIN:X\r\nATTENDEE:mailto:friend@mailb\r\n ox.test\r\nEND:X\r\n"
+    assert _check(_part(content, "text/calendar")).body == content
