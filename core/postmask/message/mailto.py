@@ -14,6 +14,7 @@ from collections.abc import Callable
 from urllib.parse import quote, unquote
 
 from postmask.address import Address, AddressError, parse_loose
+from postmask.message import words
 from postmask.message.headers import Field, fold, tidy
 
 _MAX_URI = 900
@@ -31,7 +32,9 @@ def targets(value: bytes) -> list[Address]:
 def map_field(field: Field, reverse: Callable[[Address], Address | None]) -> Field | None:
     """The field with each mailto target replaced; without any mailto it stays as it is."""
     field = tidy(field)
-    if b"mailto:" not in b"".join(field.raw.lower().split()):
+    if not any(
+        "mailto:" in "".join(text.lower().split()) for text in (words.raw_text(field.value), field.text)
+    ):
         return field
     mapped = [new for uri in _uris(field.value) if (new := _mapped(uri, reverse))]
     if not mapped:

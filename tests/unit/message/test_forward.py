@@ -222,3 +222,10 @@ def test_nothing_that_could_be_one_address_more_stays_beside_the_owners_own(
 def test_a_mailto_that_is_hidden_from_us_is_not_there_for_others(uri: str) -> None:
     found = _forwarded(f"From: b@x.y\nList-Unsubscribe: <{uri}>\n").get("list-unsubscribe")
     assert found is None or b"u@x.y" not in found.raw
+
+
+def test_a_mailto_in_an_encoded_word_goes() -> None:
+    field = "List-Unsubscribe: <https://x.y/>, =?utf-8?q?=3Cmailto=3Au=40x=2Ey=3E?=\n"
+    found = _forwarded(f"From: b@x.y\n{field}").get("list-unsubscribe")
+    assert found is not None
+    assert found.value == b"<https://x.y/>"
