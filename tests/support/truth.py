@@ -41,11 +41,12 @@ class Truth:
             return operation(session, *arguments, **named)
 
     def directory(self, url: str | None = None) -> SqlDirectory:
-        """The directory over this database, as a program would have it."""
+        """The directory over this database, as a program would have it, but for its patience: what it
+        answers is looked at, not how soon."""
         url = url or self.url
         if url not in self.asking:
             self.asking[url] = make_engine(url, Use.DIRECTORY)
-        return SqlDirectory(self.asking[url])
+        return SqlDirectory(self.asking[url], seconds=30.0)
 
     def close(self) -> None:
         """End every connection."""
