@@ -40,13 +40,13 @@ class Truth:
         with self.session() as session:
             return operation(session, *arguments, **named)
 
-    def directory(self, url: str | None = None) -> SqlDirectory:
-        """The directory over this database, as a program would have it, but for its patience: what it
-        answers is looked at, not how soon."""
+    def directory(self, url: str | None = None, *, seconds: float = 30.0) -> SqlDirectory:
+        """The directory over this database, as a program has it, but more patient: most look at what it
+        answers, not how soon."""
         url = url or self.url
         if url not in self.asking:
             self.asking[url] = make_engine(url, Use.DIRECTORY)
-        return SqlDirectory(self.asking[url], seconds=30.0)
+        return SqlDirectory(self.asking[url], seconds=seconds)
 
     def close(self) -> None:
         """End every connection."""

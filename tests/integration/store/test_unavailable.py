@@ -95,7 +95,7 @@ def local(tmp_path: Path) -> Iterator[Truth]:
 
 
 def test_stopped_and_back(server: Cluster, remote: Truth) -> None:
-    directory = remote.directory()
+    directory = remote.directory(seconds=LOOKUP_SECONDS)
     assert answers(directory)
     with server.stopped():
         all_unavailable(directory)
@@ -104,7 +104,7 @@ def test_stopped_and_back(server: Cluster, remote: Truth) -> None:
 
 
 def test_frozen_and_back(server: Cluster, remote: Truth) -> None:
-    directory = remote.directory()
+    directory = remote.directory(seconds=LOOKUP_SECONDS)
     assert answers(directory)
     with server.frozen():
         assert "in time" in all_unavailable(directory)
@@ -113,7 +113,7 @@ def test_frozen_and_back(server: Cluster, remote: Truth) -> None:
 
 
 def test_frozen_with_more_callers_than_connections(server: Cluster, remote: Truth) -> None:
-    directory = remote.directory()
+    directory = remote.directory(seconds=LOOKUP_SECONDS)
     assert answers(directory)
     took: list[float] = []
     wrong: list[object] = []
@@ -152,7 +152,7 @@ def test_after_a_failure_the_next_ones_do_not_wait(server: Cluster, remote: Trut
 
 
 def test_a_restart_between_two_look_ups_goes_unnoticed(server: Cluster, remote: Truth) -> None:
-    directory = remote.directory()
+    directory = remote.directory(seconds=LOOKUP_SECONDS)
     assert answers(directory)
     with server.stopped():
         pass
@@ -174,7 +174,7 @@ def test_wrong_password_database_port_and_host(server: Cluster, remote: Truth) -
 
 
 def test_a_table_locked_for_long(remote: Truth) -> None:
-    directory = remote.directory()
+    directory = remote.directory(seconds=LOOKUP_SECONDS)
     with remote.engine.begin() as connection:
         connection.execute(text("LOCK TABLE alias IN ACCESS EXCLUSIVE MODE"))
         start = time.monotonic()
