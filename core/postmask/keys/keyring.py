@@ -82,13 +82,15 @@ class Keyring:
         self._by_id = {secret.id: secret for secret in secrets}
         if len(self._by_id) != len(secrets):
             raise ValueError("two secrets have the same id")
-        self.signing = signing[-1]
-        self._signing_first = (
-            self.signing,
-            *(secret for secret in reversed(secrets) if secret is not self.signing),
-        )
+        others = (secret for secret in reversed(secrets) if secret is not signing[-1])
+        self._signing_first = (signing[-1], *others)
         self._mac_keys: dict[tuple[Purpose, int], bytes] = {}
         self._ciphers: dict[tuple[Purpose, int], AESSIV] = {}
+
+    @property
+    def signing(self) -> Secret:
+        """The secret that signs and seals."""
+        return self._signing_first[0]
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
