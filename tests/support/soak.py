@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import random
 import re
 import signal
@@ -19,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import freezing
 from faults import kill_daemons, message
 from played_engine import PlayedEngine
 from postgres import Cluster
@@ -210,15 +210,15 @@ class Storm:
         still: set[int] = set()
         while True:
             for pid in self._writers(master) - still:
-                _signal(pid, signal.SIGSTOP)
+                freezing.freeze(pid)
                 still.add(pid)
             mark = f"all was said {next(_marks)}"
             running.run("postlog", "-c", str(running.postfix), "-t", "postfix/storm", mark)
             running.await_log(mark)
-            _signal(master, signal.SIGSTOP)
+            freezing.freeze(master)
             if self._writers(master) <= still:
                 return
-            _signal(master, signal.SIGCONT)
+            freezing.thaw(master)
 
     @staticmethod
     def _writers(master: int) -> set[int]:
@@ -272,11 +272,6 @@ class Outcome:
     @property
     def unexplained(self) -> list[str]:
         return [name for name, why in self.twice.items() if not why]
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
 
 
 def judge(service: Service, load: Load) -> Outcome:
