@@ -9,7 +9,7 @@ import pytest
 from directories import MemoryDirectory, alias, mailbox
 from postmask.alias.rcpt import Decider
 from postmask.clock import DAY, ManualClock
-from postmask.directory.lookup import ABSENT, Absent
+from postmask.directory.lookup import ABSENT, Absent, Unavailable
 from postmask.directory.records import (
     AliasState,
     BlockAction,
@@ -132,6 +132,14 @@ def test_a_blocked_sender(directory: MemoryDirectory, action: BlockAction, kind:
     assert said(ask(directory, "postmaster@alias.test")) == "250 2.1.5"
 
 
+def test_a_block_that_cannot_be_looked_up_is_not_passed_over(
+    directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "sender_rule", lambda *_: Unavailable("gone"))
+    assert said(ask(directory, "shop@alias.test")) == "451 4.3.0"
+    assert said(ask(directory, "shop@alias.test", "")) == "250 2.1.5"
+
+
 def test_a_reverse_alias_is_settled_by_its_mac_first(directory: MemoryDirectory) -> None:
     token = reverse_token(KEYS, 7, SENDER)
     forged = ("b" if token[0] == "a" else "a") + token[1:]
@@ -183,6 +191,11 @@ def test_the_hosts_own_mail_does_not_wait_for_our_database(directory: MemoryDire
     assert said(decider.decide("shop@alias.test", SENDER)) == "451 4.3.0"
     assert decider.decide("shop@sub.alias.test", SENDER) is None
     assert said(decider.decide("shop@sub.alias.test", SENDER, ours=True)) == "451 4.3.0"
+    directory.broken = ""
+    del directory.domains["alias.test"]
+    assert decider.decide("shop@alias.test", SENDER) is None
+    directory.broken = "database gone"
+    assert decider.decide("shop@alias.test", SENDER) is None, "it is ours no more"
 
 
 def test_a_sender_in_no_charset_is_asked_about_as_text(
@@ -245,8 +258,26 @@ def test_an_unknown_exception_is_a_deferral(
     assert "boom" not in verdict.text
 
 
+def test_the_hosts_own_mail_does_not_wait_for_an_error_of_ours(
+    directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def burst(name: str) -> None:
+        raise RuntimeError("boom")
+
+    decider = Decider(directory, KEYS, CLOCK, Counted(), lambda: False)
+    decider.decide("shop@alias.test", SENDER)
+    monkeypatch.setattr(directory, "domain", burst)
+    assert decider.decide("x@example.org", SENDER) is None
+    assert said(decider.decide("shop@alias.test", SENDER)) == "451 4.3.0"
+    assert said(decider.decide("x@example.org", SENDER, ours=True)) == "451 4.3.0"
+
+
 def test_a_domain_that_postfix_still_holds_but_we_do_not(directory: MemoryDirectory) -> None:
     assert said(ask(directory, "x@gone.test", ours=True)) == "550 5.1.2"
+
+
+def test_what_is_no_address_is_refused_where_it_is_ours(directory: MemoryDirectory) -> None:
+    assert said(ask(directory, "nonsense", ours=True)) == "550 5.1.3"
 
 
 def test_rates_are_counted_for_the_gate_and_read_for_others(directory: MemoryDirectory) -> None:
