@@ -68,8 +68,8 @@ def parse(headers: Headers, body: bytes) -> Dsn | NotDsn:
         return Dsn(_recipients(status.content(body) or b""), _original(parts, body))
     if headers.get("x-failed-recipients"):
         return Dsn((_from_text(body),), _original(parts, body) or _copied(body))
-    if _QMAIL.match(body):
-        return Dsn(_qmail_recipients(body), _copied(body))
+    if _QMAIL.match(body) and (failed := _qmail_recipients(body)):
+        return Dsn(failed, _copied(body))
     if content_type(headers)[1].get("report-type", "").lower() == "delivery-status":
         return Dsn((_from_text(body),), _original(parts, body))
     return NotDsn("auto-reply" if _is_auto_reply(headers) else "other")
@@ -136,7 +136,7 @@ def _qmail_recipients(body: bytes) -> tuple[DsnRecipient, ...]:
         found.append(
             DsnRecipient("failed", status[1] if status else "5.0.0", printable(" ".join(text.split()), 300))
         )
-    return tuple(found) or (_from_text(body),)
+    return tuple(found)
 
 
 def _original(parts: list[Part], body: bytes) -> Headers | None:

@@ -189,6 +189,11 @@ def test_a_vacation_message_that_quotes_a_bounce() -> None:
     assert _parse(text) == NotDsn("auto-reply")
 
 
+def test_a_vacation_message_that_begins_like_qmail_names_no_recipient() -> None:
+    text = "Auto-Submitted: auto-replied\nSubject: away\n\nHi. This is the answering machine of X.\n\nBye\n"
+    assert _parse(text) == NotDsn("auto-reply")
+
+
 def test_a_notification_in_an_attached_message_was_for_somebody_else() -> None:
     attached = _report("Reporting-MTA: dns; x\n\nAction: failed\nStatus: 5.1.1\n")
     text = (
