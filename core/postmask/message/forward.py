@@ -45,6 +45,7 @@ _ADDRESS_FIELDS = (
     b"cc",
     b"mail-followup-to",
     b"mail-reply-to",
+    b"mail-copies-to",
     b"disposition-notification-to",
     b"return-receipt-to",
     b"x-confirm-reading-to",
@@ -58,7 +59,7 @@ _ONCE = frozenset({
 
 _REMOVED = frozenset({
     b"", b"sender", b"return-path", b"delivered-to", b"bcc", b"dkim-signature", b"domainkey-signature",
-    b"errors-to", b"apparently-to", b"envelope-to", b"x-envelope-to", b"x-original-to",
+    b"errors-to", b"apparently-to", b"envelope-to", b"x-envelope-to", b"x-original-to", b"original-to",
 })  # fmt: skip
 _REMOVED_PREFIXES = (b"x-postmask-", b"resent-")
 

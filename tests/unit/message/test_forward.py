@@ -145,11 +145,19 @@ def test_signed_fields_of_the_message_stay_byte_for_byte() -> None:
         "Resent-To",
         "X-Postmask-Evidence",
         "X-Original-To",
+        "Original-To",
         "Errors-To",
     ],
 )
 def test_fields_of_the_former_journey_go(name: str) -> None:
     assert _forwarded(f"From: b@x.y\n{name}: x@y.z\n").get(name.lower()) is None
+
+
+@pytest.mark.parametrize("name", ["Reply-To", "Mail-Followup-To", "Mail-Reply-To", "Mail-Copies-To"])
+def test_whom_some_program_would_answer_becomes_a_reverse_alias(name: str) -> None:
+    field = _forwarded(f"From: b@x.y\n{name}: c@x.y\n").get(name.lower())
+    assert field is not None
+    assert [one.address for one in parse_list(field.value).entries] == [reverse_for(parse_loose("c@x.y"))]
 
 
 def test_only_our_trace_goes_out() -> None:
