@@ -1,4 +1,5 @@
-"""Addresses searched for in text: in any case, however "@", "." and "+" are escaped, also with a detail.
+"""Addresses searched for in text: in any case, however "@", "." and "+" are escaped, also with a detail, in
+quotes, or with "=" for "@", as bounce addresses of lists have them; and through what isn't seen in the text.
 
 DIAGNOSTICS
     None. Finding nothing in 20 MB costs a few milliseconds an address: the two most telling pieces of
@@ -11,7 +12,8 @@ STANDARDS
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,21 +22,33 @@ import idna
 
 from postmask.address import Address
 
-_AT = rb"(?:@|%40|&#0*64;|&#x0*40;|&commat;| at | ?[(\[]at[)\]] ?)"
-_DOT = rb"(?:\.|%2e|&#0*46;|&#x0*2e;|&period;)"
-_PLUS = rb"(?:\+|%2b|&#0*43;|&#x0*2b;|&plus;)"
-_DETAIL = rb"(?:" + _PLUS + rb"[^\s@\"<>&%;,]{0,64}+)?"
+_AT = rb"(?:[ \t]?@[ \t]?|%(?:25)*40|&#0*64;|&#x0*40;|&commat;|\\u0040| at | ?[(\[]at[)\]] ?)"
+_DOT = rb"(?:\.|%(?:25)*2e|&#0*46;|&#x0*2e;|&period;| dot | ?[(\[]dot[)\]] ?)"
+_PLUS = rb"(?:\+|%(?:25)*2b|&#0*43;|&#x0*2b;|&plus;)"
+_QUOTE = rb"(?:\\?\"|&quot;|&#0*34;|%(?:25)*22)"
+_NOT_IN_DETAIL = rb"\s@\"<>()\[\]\\:&%;,"
+_DETAIL = rb"(?:" + _PLUS + rb"[^" + _NOT_IN_DETAIL + rb"]{0,64}+)?"
+_DETAIL_OF_VERP = rb"(?:" + _PLUS + rb"[^=" + _NOT_IN_DETAIL + rb"]{0,64}+)?"
+_BEHIND_LOCAL = rb"(?:" + _DETAIL + rb"(" + _QUOTE + rb")?(" + _AT + rb")|" + _DETAIL_OF_VERP + rb"(=))"
 _FILES = rb"eml|msg|txt|pdf|docx?|xlsx?|html?|png|jpe?g|zip|ics|vcf|csv|xml|json|mbox|asc|pgp|p7[sm]"
 _END = rb"(?![a-z0-9])(?!\.(?!(?:" + _FILES + rb")(?![a-z0-9-]))[a-z0-9])"
 """A longer domain is another one; but "bob@example.com.pdf" names a file."""
 
-_BEFORE = re.compile(rb"(?:\A|[^a-z0-9._+-]|(?:\A|[^a-z0-9])[._+-]|%[0-9a-f]{2}|\\[nrt])\Z")
-"""What may stand in front: nothing that would make it a longer local part."""
+_BEFORE = re.compile(
+    rb"(?:\A|[^a-z0-9._+-]|(?:\A|[^a-z0-9])[._+-]|%(?:25)*[0-9a-f]{2}|\\(?:[nrt]|u[0-9a-f]{4})"
+    rb"|\x1b\([bj]|[\x81-\xfe][a-z0-9])\Z"
+)
+"""What may stand in front: nothing that would make it a longer local part. In iso-2022-jp, and as the second
+octet of a character in shift_jis, big5 and their kind, letters do stand there."""
 
-_LOOK_BACK = 3
-_CHUNK = re.compile(rb"[a-z0-9]+|[^\x00-\x7f]+")
+_GLUE = {b"=": b"+-_", b"%": b"+"}
+"""What else may, by how "@" is written: "bounce-bob=example.com", "to+bob%40example.com"."""
+
+_OPENING = re.compile(_QUOTE + rb"\Z")
+_LOOK_BACK = 9
+_CHUNK = re.compile(r"[a-z0-9]+")
 _REVERSE_LOCAL = re.compile(rb"[a-z0-9][a-z0-9-]{0,38}\.[a-z2-7]{24}")
-_REVERSE = re.compile(_REVERSE_LOCAL.pattern + _AT + rb"([a-z0-9.-]{1,253})")
+_REVERSE = re.compile(rb"(" + _REVERSE_LOCAL.pattern + rb")(" + _AT + rb")([a-z0-9.-]{1,253})")
 _TOKEN = re.compile(rb"\.[a-z2-7]{24}[@%& (\[]")
 
 
@@ -68,18 +82,43 @@ class Finder:
         ]
         self._reverse = reverse
 
-    def hits(self, data: bytes) -> list[Hit]:
-        """All places in their order; none overlaps another."""
+    def hits(self, data: bytes, unseen: re.Pattern[bytes] | None = None) -> list[Hit]:
+        """All places in their order; none overlaps another. unseen: what may stand within an address without
+        being seen; tags of it are kept, behind the replacement."""
+        found = self._found(data)
+        if unseen:
+            found += self._hidden(data, unseen)
+        return _without_overlaps(found)
+
+    def _found(self, data: bytes) -> list[Hit]:
         lowered = data.lower()
         found = [
-            Hit(match.start(), match.end(), new)
+            Hit(start, match.end(), new and _written(new, match[2] or match[3]))
             for chunks, pattern, new in self._patterns
             if all(chunk in lowered for chunk in chunks)
             for match in pattern.finditer(lowered)
-            if _begins(lowered, match.start())
+            if (start := _start(lowered, match)) is not None
         ]
-        found += self._reverse_hits(lowered)
-        return _without_overlaps(found)
+        return found + self._reverse_hits(lowered)
+
+    def _hidden(self, data: bytes, unseen: re.Pattern[bytes]) -> Iterator[Hit]:
+        """The places that show without what isn't seen."""
+        seen, count = unseen.subn(b"", data)
+        hits = _without_overlaps(self._found(seen)) if count else []
+        pieces = unseen.finditer(data) if hits else iter(())
+        piece = next(pieces, None)
+        gone = 0
+        for hit in hits:
+            while piece and piece.start() - gone <= hit.start:
+                gone += len(piece[0])
+                piece = next(pieces, None)
+            start, inside = hit.start + gone, []
+            while piece and piece.start() - gone < hit.end:
+                inside.append(piece[0])
+                gone += len(piece[0])
+                piece = next(pieces, None)
+            tags = b"".join(one for one in inside if one.startswith(b"<"))
+            yield Hit(start, hit.end + gone, hit.replacement and hit.replacement + tags)
 
     def _reverse_hits(self, lowered: bytes) -> list[Hit]:
         if self._reverse is None:
@@ -89,23 +128,20 @@ class Finder:
             match = _at_token(lowered, token.start())
             if not match:
                 continue
-            local = match[0][: token.start() - match.start() + 25].decode()
-            domain = match[1].rstrip(b".-").decode()
+            local, at, domain = match[1].decode(), match[2], match[3].rstrip(b".-").decode()
             real = self._reverse(f"{local}@{domain}")
             if real is not None:
-                found.append(Hit(match.start(), match.start(1) + len(domain), real.encode("utf-8")))
+                new = _written(real.encode("utf-8"), at)
+                found.append(Hit(match.start(), match.start(3) + len(domain), new))
         return found
 
 
 def replace(data: bytes, hits: Sequence[Hit]) -> bytes:
-    """The bytes with each place replaced. Where "@" was percent-encoded it is so again."""
+    """The bytes with each place replaced."""
     pieces: list[bytes] = []
     position = 0
     for hit in hits:
-        new = hit.replacement or b""
-        if b"%40" in data[hit.start : hit.end]:
-            new = new.replace(b"@", b"%40")
-        pieces += (data[position : hit.start], new)
+        pieces += (data[position : hit.start], hit.replacement or b"")
         position = hit.end
     pieces.append(data[position:])
     return b"".join(pieces)
@@ -118,21 +154,47 @@ def _forms(address: str) -> tuple[tuple[tuple[bytes, ...], re.Pattern[bytes]], .
     spellings = {domain}
     with suppress(idna.IDNAError, UnicodeError):  # then it is no international name
         spellings.add(idna.decode(domain))
-    return tuple(_form(local.encode("utf-8"), spelling.encode("utf-8")) for spelling in sorted(spellings))
+    return tuple(_form(local, spelling) for spelling in sorted(spellings))
 
 
-def _form(local: bytes, domain: bytes) -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
+def _form(local: str, domain: str) -> tuple[tuple[bytes, ...], re.Pattern[bytes]]:
     telling = [max(chunks, key=len) for part in (domain, local) if (chunks := _CHUNK.findall(part))]
-    pattern = _escaped(local) + _DETAIL + _AT + _escaped(domain) + _END
-    return tuple(sorted(telling, key=len, reverse=True)), re.compile(pattern)
+    pattern = _escaped(local) + _BEHIND_LOCAL + _escaped(domain) + _END
+    return tuple(chunk.encode() for chunk in sorted(telling, key=len, reverse=True)), re.compile(pattern)
 
 
-def _escaped(part: bytes) -> bytes:
-    return _DOT.join(_PLUS.join(map(re.escape, piece.split(b"+"))) for piece in part.split(b"."))
+def _escaped(part: str) -> bytes:
+    pieces = (piece.split("+") for piece in part.split("."))
+    return _DOT.join(_PLUS.join(b"".join(map(_character, one)) for one in piece) for piece in pieces)
 
 
-def _begins(lowered: bytes, start: int) -> bool:
-    return bool(_BEFORE.search(lowered[max(0, start - _LOOK_BACK) : start]))
+def _character(character: str) -> bytes:
+    """What isn't ASCII in both cases, composed or not, in UTF-8, percent-encoded UTF-8 and Latin-1."""
+    if character.isascii():
+        return re.escape(character.encode())
+    cases = [character, character.upper()]
+    spelled = [one.encode() for case in cases for one in (case, unicodedata.normalize("NFD", case))]
+    spelled += [b"".join(b"%%%02x" % octet for octet in one) for one in spelled]
+    spelled += [one.encode("latin-1") for one in cases if max(one) <= "\xff"]
+    return b"(?:" + b"|".join(map(re.escape, spelled)) + b")"
+
+
+def _written(new: bytes, at: bytes) -> bytes:
+    """The address with its "@" escaped as that of the one that it stands for."""
+    return new.replace(b"@", at) if at[:1] in (b"%", b"=", b"\\") else new
+
+
+def _start(lowered: bytes, match: re.Match[bytes]) -> int | None:
+    """Where the address begins; None: it is the end of a longer one."""
+    start = match.start()
+    if match[1]:
+        opening = _OPENING.search(lowered, max(0, start - _LOOK_BACK), start)
+        if not opening:
+            return None
+        start = opening.start()
+    if _BEFORE.search(lowered[max(0, start - _LOOK_BACK) : start]):
+        return start
+    return start if lowered[start - 1] in _GLUE.get((match[2] or match[3])[:1], b"") else None
 
 
 def _at_token(lowered: bytes, dot: int) -> re.Match[bytes] | None:

@@ -2,31 +2,32 @@
 
 What is quoted in header fields and text parts is replaced: a mailbox by the alias, a reverse alias by
 the contact's real address. Text is read through its transfer encoding and charset; changed parts are
-encoded again, all others keep every octet. What can't be replaced is reported, and the message must
-then not go out.
+encoded again, all others keep every octet. Within an address there may stand what readers don't see: tags,
+soft hyphens, folds. What can't be replaced is reported, and the message must then not go out.
 
 DIAGNOSTICS
     check never raises. `unreplaceable` says what was found where, without the address itself. At the
     end the finished bytes are searched once more as a whole; what that finds is reported too.
 
 STANDARDS
-    RFC 2045 §6 (transfer encodings), RFC 2047, RFC 2231 §3, RFC 5545 §3.1 (folding), RFC 3986
-    §2.1 and HTML (escaped "@" and ".").
+    RFC 2045 §6 (transfer encodings), RFC 2047, RFC 2231 §3, RFC 5545 §3.1 (folding), RFC 3676 §4.1
+    (flowed lines, DelSp), RFC 3986 §2.1 and HTML (escaped "@" and "."), RFC 9580 §6.2 (armor).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from postmask.message import words
 from postmask.message.finder import Finder, ReverseAliases, replace
 from postmask.message.headers import Field, Headers, make_field, tidy
 from postmask.message.lines import fold_long
-from postmask.message.mime import MESSAGES, Part, content_type, walk
+from postmask.message.mime import MESSAGES, Part, content_type, decode_base64, walk
 
 MAX_TEXT = 10_000_000
 """Octets of one decoded text part that is edited."""
@@ -40,7 +41,18 @@ _EDITED = ("text/", "message/", "application/ics", "application/xhtml+xml")
 _FOLDED = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "application/ics")
 """Types in which a line goes on behind a line end and a blank, in the middle of an address too."""
 
-_FOLD = re.compile(rb"\r?\n[ \t]")
+_HTML = ("text/html", "application/xhtml+xml")
+
+_SOFT = rb"\xc2\xad|\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
+"""Soft hyphens, and characters without any width."""
+
+_SOFT_ENTITY = rb"&(?:shy|zwn?j|ZeroWidthSpace|#0*(?:173|820[345]|8288|65279)|#x0*(?:ad|200[b-d]|2060|feff));"
+_IN_TEXT = re.compile(_SOFT)
+_IN_HTML = re.compile(rb"<[a-z/!?][^<>]*+>|" + _SOFT + rb"|" + _SOFT_ENTITY, re.IGNORECASE)
+_IN_FOLDED = re.compile(rb"\r?\n[ \t]|" + _SOFT)
+_IN_FLOWED = re.compile(rb" \r?\n(?:>+ ?)?|" + _SOFT)
+_ARMORED = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,60}+-----((?:[^-]++|-(?!----))*+)")
+_BLANK_LINE = re.compile(rb"\n[ \t>]*\r?\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _NEXT_PIECE = re.compile(rb'"?[ \t]{0,9};\s*[^\s;=*"]{1,100}\*\d{1,9}\*?\s*=\s*"?')
 """Between the pieces of a parameter's value that is written in several (RFC 2231 §3)."""
@@ -96,7 +108,7 @@ class _Check:
     def _field(self, one: Field, where: str) -> Field:
         """The field cleaned: in its octets first, then in what its encoded words say."""
         new = one
-        raw = self._text(one.raw, where)
+        raw = self._text(one.raw, where, _IN_TEXT)
         if raw is not one.raw:
             new = tidy(Field(raw, one.key))
         if b"*" in new.raw and self.finder.hits(_NEXT_PIECE.sub(b"", new.value)):
@@ -105,12 +117,12 @@ class _Check:
         if b"=?" not in new.raw:
             return new
         text = new.text.encode("utf-8", "replace")
-        if not self.finder.hits(text):
+        if not self.finder.hits(text, _IN_TEXT):
             return new
         if one.key not in _UNSTRUCTURED:
             self.unreplaceable.append(f"{where}: an address in an encoded word")
             return new
-        return make_field(new.name, self._text(text, where).decode("utf-8", "replace"))
+        return make_field(new.name, self._text(text, where, _IN_TEXT).decode("utf-8", "replace"))
 
     def _part_header(self, part: Part, where: str) -> list[tuple[int, int, bytes]]:
         if part.at < 0:
@@ -138,20 +150,25 @@ class _Check:
         charset = _charset(part)
         wide = charset in _WIDE
         text = _narrow(data, charset) if wide else data
-        if part.kind in _FOLDED and self.finder.hits(unfolded := _FOLD.sub(b"", text)):
-            text = unfolded
-        if not self.finder.hits(text):
-            if wide and self.finder.hits(data):
-                self.unreplaceable.append(f"{where}: an address in something that isn't in its charset")
-            return []
-        if not part.kind.startswith(_EDITED) or len(data) > MAX_TEXT:
+        edited = part.kind.startswith(_EDITED) and len(data) <= MAX_TEXT
+        if not edited and self.finder.hits(text):
             self.unreplaceable.append(f"{where}: an address in something that isn't edited")
             return []
-        new = self._text(text, where)
-        if new is text:
-            return []
-        content = new.decode("utf-8", "replace").encode(charset) if wide else new
-        return [(part.start, part.end, _encoded(content, part, wide=wide))]
+        new = self._text(text, where, _unseen(part)) if edited else text
+        self._within(new, part, where)
+        content = data if new is text else new.decode("utf-8", "replace").encode(charset) if wide else new
+        if (wide or b"\0" in content) and self.finder.hits(content.replace(b"\0", b"")):
+            self.unreplaceable.append(f"{where}: an address in something that isn't in its charset")
+        return [] if new is text else [(part.start, part.end, _encoded(content, part, wide=wide))]
+
+    def _within(self, text: bytes, part: Part, where: str) -> None:
+        """What is written in yet another way within the text: only searched."""
+        if part.kind in _HTML and b"&#" in text:
+            seen = html.unescape(_IN_HTML.sub(b"", text).decode("latin-1"))
+            if self.finder.hits(seen.encode("utf-8", "replace")):
+                self.unreplaceable.append(f"{where}: an address in character references")
+        if self.finder.hits(b"\n".join(_armored(text))):
+            self.unreplaceable.append(f"{where}: an address in a key, certificate or signature")
 
     def _encoded_parts(self, part: Part, data: bytes, where: str) -> list[tuple[int, int, bytes]]:
         """Parts that are encoded as a whole, which no standard allows and some programs do: only searched."""
@@ -160,9 +177,9 @@ class _Check:
             self.unreplaceable.append(f"{where}: an address in parts that are encoded as a whole")
         return []
 
-    def _text(self, data: bytes, where: str) -> bytes:
+    def _text(self, data: bytes, where: str, unseen: re.Pattern[bytes] | None = None) -> bytes:
         """The bytes with all that was found replaced; the same object where nothing was."""
-        hits = self.finder.hits(data)
+        hits = self.finder.hits(data, None if unseen is _IN_TEXT and data.isascii() else unseen)
         if any(hit.replacement is None for hit in hits):
             self.unreplaceable.append(f"{where}: an address that nothing may stand for")
         usable = [hit for hit in hits if hit.replacement is not None]
@@ -181,6 +198,23 @@ def _charset(part: Part) -> str:
         return words.lookup(part.parameters.get("charset", "utf-8"))
     except (LookupError, ValueError):
         return "utf-8"
+
+
+def _unseen(part: Part) -> re.Pattern[bytes]:
+    """What may stand within an address in the part without being seen."""
+    if part.kind in _HTML:
+        return _IN_HTML
+    if part.kind in _FOLDED:
+        return _IN_FOLDED
+    if part.parameters.get("delsp", "").lower() == "yes":
+        return _IN_FLOWED
+    return _IN_TEXT
+
+
+def _armored(text: bytes) -> Iterator[bytes]:
+    """What the blocks of OpenPGP and PEM in a text say, decoded."""
+    for block in _ARMORED.finditer(text):
+        yield decode_base64(_BLANK_LINE.split(block[1], 1)[-1])
 
 
 def _narrow(data: bytes, charset: str) -> bytes:

@@ -69,7 +69,7 @@ class Part:
         raw = memoryview(body)[self.start : self.end]
         if self.encoding == "quoted-printable":
             return binascii.a2b_qp(raw)
-        return _base64(raw) if self.encoding == "base64" else None
+        return decode_base64(raw) if self.encoding == "base64" else None
 
 
 @dataclass(slots=True)
@@ -174,7 +174,7 @@ def _encoding(headers: Headers) -> str:
     return words[0].lower().decode("latin-1") if words else ""
 
 
-def _base64(raw: memoryview) -> bytes:
+def decode_base64(raw: bytes | memoryview) -> bytes:
     """As mail programs read it: also behind a padding, where Python stops, and without one at the end."""
     if not _PADDED_INSIDE.match(raw):
         with suppress(binascii.Error):

@@ -53,7 +53,20 @@ def _part(content: bytes, kind: str = "text/plain", encoding: str = "7bit", head
         (b"owner@mailbox.test.pdf", b"shop@alias.test.pdf"),
         (b"bob.reverse@alias.test", b"bob@example.com"),
         (b"owner@mailbox.test owner@mailbox.test", b"shop@alias.test shop@alias.test"),
+        (b"owner @ mailbox.test", b"shop@alias.test"),
+        (b"owner at mailbox dot test", b"shop@alias.test"),
+        (b'<"owner"@mailbox.test>', b"<shop@alias.test>"),
+        (b"&quot;owner+tag&quot;@mailbox.test", b"shop@alias.test"),
+        (b"'\"owner@mailbox.test\"'", b"'\"shop@alias.test\"'"),
+        (b"<bounce+owner=mailbox.test@list.test>", b"<bounce+shop=alias.test@list.test>"),
+        (b"bounces-7-owner+tag=mailbox.test@list.test", b"bounces-7-shop=alias.test@list.test"),
+        (b"data%3D1%257Cowner%2540mailbox.test%257C", b"data%3D1%257Cshop%2540alias.test%257C"),
+        (b"?text=write+to+owner%40mailbox.test", b"?text=write+to+shop%40alias.test"),
+        (b"\\u003cowner@mailbox.test\\u003e", b"\\u003cshop@alias.test\\u003e"),
+        (b"\\u003cowner\\u0040mailbox.test\\u003e", b"\\u003cshop\\u0040alias.test\\u003e"),
         (b"flowner@mailbox.test", b"flowner@mailbox.test"),
+        (b"the.owner=mailbox.test", b"the.owner=mailbox.test"),
+        (b'"the owner"@mailbox.test', b'"the owner"@mailbox.test'),
         (b"the.owner@mailbox.test", b"the.owner@mailbox.test"),
         (b"owner@mailbox.tests", b"owner@mailbox.tests"),
         (b"owner@mailbox.test.example", b"owner@mailbox.test.example"),
@@ -87,6 +100,17 @@ def test_base64_text_in_any_charset(charset: str) -> None:
     )
     assert max(map(len, result.body.split(b"\r\n"))) <= 76
     assert b"\n" not in result.body.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("charset", "before"),
+    [("iso-2022-jp", "メール"), ("shift_jis", "ア"), ("big5", "乙"), ("gb18030", "丄"), ("cp949", "갂")],
+)
+def test_an_address_behind_a_character_that_ends_in_the_octet_of_a_letter(charset: str, before: str) -> None:
+    content = f"{before}owner@mailbox.test\r\n".encode(charset)
+    assert content[content.index(b"owner") - 1 :][:1].isalpha()
+    result = _check(_part(content, f"text/plain; charset={charset}", "8bit"))
+    assert result.body.decode(charset) == f"{before}shop@alias.test\r\n"
 
 
 def test_quoted_printable_text() -> None:
@@ -162,11 +186,21 @@ def test_an_address_folded_in_a_file_name() -> None:
     assert b"utf-8''shop%40alias.test.txt" in result.headers.to_bytes()
 
 
-def test_an_international_domain_in_both_spellings() -> None:
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1"])
+def test_an_international_domain_in_both_spellings(charset: str) -> None:
     finder = Finder({"o@xn--dmin-moa0i.test": "s@alias.test"})
-    for text in ("o@dömäin.test", "o@xn--dmin-moa0i.test", "O@XN--DMIN-moa0i.test"):
-        data = f"to {text}!".encode()
+    for text in (
+        "o@dömäin.test", "O@DÖMÄIN.TEST", "o@xn--dmin-moa0i.test", "O@XN--DMIN-moa0i.test",
+        "o@d%C3%B6m%c3%a4in.test",
+    ):  # fmt: skip
+        data = f"to {text}!".encode(charset)
         assert replace(data, finder.hits(data)) == b"to s@alias.test!"
+
+
+def test_a_local_part_that_must_be_quoted() -> None:
+    finder = Finder({"the owner@mailbox.test": "shop@alias.test"})
+    data = b'From: "the owner"@mailbox.test, \\"The Owner\\"@mailbox.test'
+    assert replace(data, finder.hits(data)) == b"From: shop@alias.test, shop@alias.test"
 
 
 _TOKEN = "a2b3c4d5" * 3
@@ -274,10 +308,65 @@ def test_an_address_in_a_folded_line_of_a_calendar(kind: str, encoding: str) -> 
     sent = base64.encodebytes(content) if encoding == "base64" else content
     result = _check(_part(sent, kind, encoding))
     body = base64.b64decode(result.body) if encoding == "base64" else result.body
-    assert body == b"BEGIN:X\r\nATTENDEE;CN=Me:mailto:shop@alias.test\r\nEND:X\r\n"
+    assert body == b"BEGIN:X\r\nATTENDEE;CN=\r\n Me:mailto:shop@alias.test\r\nEND:X\r\n"
     assert (result.replaced, result.unreplaceable) == (1, ())
 
 
 def test_a_calendar_without_an_address_keeps_its_folds() -> None:
     content = b"BEGIN:X\r\nATTENDEE:mailto:friend@mailb\r\n ox.test\r\nEND:X\r\n"
     assert _check(_part(content, "text/calendar")).body == content
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("owner@<wbr>mailbox.test", "shop@alias.test<wbr>"),
+        ("<i class=SpellE>owner</i>@<i>mailbox.test</i>", "<i class=SpellE>shop@alias.test</i><i></i>"),
+        ("&nbsp;own&shy;er@mail\xadbox\u200b.&#8203;test<br>", "&nbsp;shop@alias.test<br>"),
+        ('<a href="mailto:owner@mailbox.test">ow<b>ner</b>@mailbox.test</a>',
+         '<a href="mailto:shop@alias.test">shop@alias.test<b></b></a>'),
+        ("owner@mailbox.test <b>owner</b>@mailbox.test <i>x</i> owner@mailbox.test",
+         "shop@alias.test <b>shop@alias.test</b> <i>x</i> shop@alias.test"),
+        ("fl<b>owner</b>@mailbox.test", "fl<b>owner</b>@mailbox.test"),
+    ],
+)  # fmt: skip
+def test_what_readers_do_not_see_within_an_address(text: str, expected: str) -> None:
+    result = _check(_part(text.encode(), "text/html; charset=utf-8", "8bit"))
+    assert result.body.decode() == expected
+    assert result.unreplaceable == ()
+
+
+def test_a_soft_hyphen_within_an_address_in_plain_text() -> None:
+    assert _check(_part("owner@mail\xadbox.test".encode(), encoding="8bit")).body == b"shop@alias.test"
+
+
+def test_an_address_in_flowed_lines_from_which_the_blank_is_deleted() -> None:
+    content = b"> https://x.test/?u=own \r\n> er%40mailbox.test&m \r\n> =1\r\n"
+    result = _check(_part(content, "text/plain; format=flowed; DelSp=Yes"))
+    assert result.body == b"> https://x.test/?u=shop%40alias.test&m \r\n> =1\r\n"
+    assert _check(_part(content, "text/plain; format=flowed")).body == content
+
+
+def test_letters_as_character_references_are_reported() -> None:
+    result = _check(_part(b"&#111;wn<b>er</b>@mailbox.test", "text/html"))
+    assert result.unreplaceable == ("part 0 (text/html): an address in character references",)
+
+
+@pytest.mark.parametrize("kind", ["application/vnd.ms-outlook", "text/plain"])
+def test_utf_16_that_nobody_declares_is_searched(kind: str) -> None:
+    content = base64.encodebytes(b"\xd0\xcf" + "by owner@mailbox.test".encode("utf-16-le"))
+    result = _check(_part(content, kind, "base64"))
+    assert result.unreplaceable == (f"part 0 ({kind}): an address in something that isn't in its charset",)
+
+
+@pytest.mark.parametrize("header", [b"", b"Comment: of mine\r\n"])
+def test_an_address_in_a_key_is_reported(header: bytes) -> None:
+    key = b"\x99\x01\x0d..\xb4\x1aMe <owner@mailbox.test>" * 3
+    block = (
+        b"-----BEGIN PGP PUBLIC KEY BLOCK-----\r\n" + header + b"\r\n" + base64.encodebytes(key)
+        + b"=njUN\r\n-----END PGP PUBLIC KEY BLOCK-----\r\n"
+    )  # fmt: skip
+    result = _check(_part(block, "application/pgp-keys"))
+    expected = "part 0 (application/pgp-keys): an address in a key, certificate or signature"
+    assert result.unreplaceable == (expected,)
+    assert _check(_part(b"> " + block.replace(b"\n", b"\n> "))).unreplaceable
