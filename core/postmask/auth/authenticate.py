@@ -1,8 +1,8 @@
 """Who sent this message: SPF for the envelope sender and for HELO, DKIM, and DMARC, in one go.
 
-What may speak for the author's domain is looked up first, strangers' domains last: nobody can use up
-the budget with servers of his own that don't answer, and so get past the policy of a domain that he
-forges.
+The policy of the author's domain is looked up first, then what may speak for that domain, strangers' domains
+last: nobody can use up the budget with servers of his own that don't answer, and so get past the policy of
+a domain that he forges.
 
 DIAGNOSTICS
     Never an error: without DNS the results are temperror, and DKIM's temporary. `dns` sees to it that
@@ -40,6 +40,8 @@ def authenticate(
     """
     author = author_domain(headers)
     judge = Judge(author, dns, deadline) if author else None
+    if judge:
+        judge.prepare()
     speaks = judge.may_align if judge else lambda _: True
 
     def check_spf(sender: str) -> SpfResult:

@@ -51,11 +51,11 @@ def test_all_results(site):
         Dmarc.PASS, domain="example.com", record_domain="example.com", by_spf=True, by_dkim=True
     )
     assert site.dns.asked == [
+        "_dmarc.example.com",
         "mail.example.com",
         "s1._domainkey.example.com",
         "mx.example.com",  # its SPF record
         "mx.example.com",  # its address
-        "_dmarc.example.com",
         "_dmarc.com",
         "_dmarc.mail.example.com",
     ]
@@ -65,7 +65,7 @@ def test_the_authors_own_domain_needs_no_tree_walk(site):
     site.dns.txts["example.com"] = [b"v=spf1 ip4:192.0.2.1 -all"]
     found = site.judges(stranger_signs(MESSAGE, rsa_key()), Peer("192.0.2.1", "h.test", "x@example.com"))
     assert (found.dmarc.by_spf, found.dmarc.by_dkim) == (True, True)
-    assert site.dns.asked == ["example.com", "s1._domainkey.example.com", "h.test", "_dmarc.example.com"]
+    assert site.dns.asked == ["_dmarc.example.com", "example.com", "s1._domainkey.example.com", "h.test"]
 
 
 def test_a_forged_author_fails(site):
@@ -109,6 +109,25 @@ def test_dead_servers_of_a_forger_do_not_hide_the_policy(site):
     assert found.dkim[9].reason == "there is no key", "it was looked up, though it stands last"
     assert [one.temporary for one in found.dkim] == [True] * 9 + [False]
     assert found.spf == SpfResult(Spf.TEMPERROR, "m.evil.test")
+    assert site.dns.waited == pytest.approx(BUDGET)
+
+
+def test_a_slow_helo_does_not_hide_the_policy(site):
+    """With the forged domain in the envelope too, HELO alone is the forger's own."""
+    site.dns.takes = 0.9
+    site.dns.txts["example.com"] = [b"v=spf1 -all"]
+    site.dns.txts["h.evil.test"] = [b"v=spf1 a:a.evil.test -all"]
+    found = site.judges(MESSAGE, Peer("192.0.2.1", "h.evil.test", "bob@example.com"))
+    assert (found.dmarc.result, found.dmarc.policy) == (Dmarc.FAIL, Policy.REJECT)
+    assert found.helo.result is Spf.TEMPERROR
+
+
+def test_dead_servers_of_a_forger_do_not_hide_that_a_domain_does_not_exist(site):
+    site.dns.slow = {"evil.test"}
+    site.dns.txts["_dmarc.example.com"] = [b"v=DMARC1; p=none; np=reject"]
+    message = MESSAGE.replace(b"bob@example.com", b"bob@nowhere.example.com")
+    found = site.judges(message, Peer("192.0.2.1", "h.evil.test", "x@m.evil.test"))
+    assert (found.dmarc.result, found.dmarc.policy) == (Dmarc.FAIL, Policy.REJECT)
     assert site.dns.waited == pytest.approx(BUDGET)
 
 

@@ -56,6 +56,12 @@ class Judge:
         self._deadline = deadline
         self._found: Lookup[str] | None = None
 
+    def prepare(self) -> None:
+        """Ask now for what the author's domain publishes, before others use up the time for questions."""
+        published = self._published()
+        if isinstance(published, Found):
+            self._policy(published.value)
+
     def may_align(self, domain: str) -> bool:
         """Whether an identifier of that domain might speak for the author: worth asking about first.
 
@@ -68,13 +74,16 @@ class Judge:
 
     def judge(self, spf: SpfResult, dkim: Sequence[DkimResult]) -> DmarcResult:
         """The result. spf: of the envelope sender (RFC 7208 §2.4), not of HELO."""
-        match tree.policy_for(self._domain, self._dns, self._deadline):
+        match self._published():
             case Unavailable(reason):
                 return self._result(Dmarc.TEMPERROR, reason=f"the policy can't be looked up: {reason}")
             case Absent():
                 return self._result(Dmarc.NONE)
             case Found(published):
                 return self._by(published, spf, dkim)
+
+    def _published(self) -> Lookup[tree.Published]:
+        return tree.policy_for(self._domain, self._dns, self._deadline)
 
     def _by(self, published: tree.Published, spf: SpfResult, dkim: Sequence[DkimResult]) -> DmarcResult:
         record, at = published.record, published.domain
