@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 from postmask.clock import Clock
 from postmask.config.sections import Milter as Settings
-from postmask.verdict import Verdict
 from postmask_milter.accepted import Accepted
 from postmask_milter.adapter import Running, alias_milter
 from postmask_milter.gate import Gate
-from postmask_milter.rcpt import Decider, Rcpt, Recorder
+from postmask_milter.rcpt import Decider, InTime, Rcpt, Recorder
 from postmask_milter.refusals import RefusalQueue
 from postmask_milter.service import MilterPart, Service
 from postmask_milter.signals import Signals
@@ -38,8 +37,10 @@ def assemble(
     """The service of these parts; the sockets listen already. notify: systemd's (postmask.daemon)."""
     refusals = RefusalQueue(recorder)
     accepted = Accepted(clock)
+    workers = Workers("rcpt", WORKERS)
+    in_time = InTime(decider, workers, settings.command_deadline)
     at_gate = Rcpt(decider, refusals, clock, by="gate", ours=True)
-    at_milter = Rcpt(decider, refusals, clock, by="milter", ours=False)
+    at_milter = Rcpt(in_time, refusals, clock, by="milter", ours=False)
     gate = Gate(
         gate_socket,
         accepted.keeping(at_gate.answer),
@@ -47,16 +48,8 @@ def assemble(
         deadline=settings.command_deadline,
         max_connections=settings.max_connections,
     )
-    workers = Workers("rcpt", WORKERS)
-
-    def ask(recipient: str, sender: str, client: str, queue_id: str) -> Verdict | None:
-        def answer() -> Verdict | None:
-            return at_milter.answer(recipient, sender, client, queue_id)
-
-        return workers.ask(answer, settings.command_deadline)
-
     running = Running()
-    kind = alias_milter(accepted.repeating(ask), running)
+    kind = alias_milter(accepted.repeating(at_milter.answer), running)
     milter = MilterPart(kind, (workers,), running, milter_socket, signals)
     parts = (refusals, milter, gate)
     return Service("the gate and the alias milter", milter, parts, signals, notify, PATIENCE)

@@ -10,7 +10,8 @@ One canonical log line a message:
 
 DIAGNOSTICS
     None. What can't be found out in time is left out of the evidence, and what raises is logged and
-    left out likewise: the forwarder finds it out for itself.
+    left out likewise: the forwarder finds it out for itself. What is examined too late for an answer is
+    not recorded: the message has gone on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 from postmask.address import AddressError, parse_loose
@@ -38,7 +40,7 @@ from postmask.message.headers import Field
 from postmask.spam.note import awaited
 from postmask.verdict import Verdict
 from postmask_milter.rcpt import Recorder
-from postmask_milter.scan import Message, Outcome
+from postmask_milter.scan import NOTHING, Message, Outcome
 
 T = TypeVar("T")
 
@@ -48,6 +50,16 @@ Authenticate = Callable[[Message, Deadline, float], Authentication]
 """Of a message, until when, and the time now in seconds since the epoch."""
 
 CheckSpam = Callable[[Message, Deadline], SpamNote]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found out about a message in that many seconds, None where it couldn't be; what follows."""
+
+    found: Authentication | None
+    note: SpamNote | None
+    outcome: Outcome
+    seconds: float
 
 
 class Examiner:
@@ -90,7 +102,7 @@ class Examiner:
             return False
         return bool(domains) and all(isinstance(self._directory.domain(name), Found) for name in domains)
 
-    def examine(self, message: Message, deadline: Deadline) -> Outcome:
+    def examine(self, message: Message, deadline: Deadline) -> Examined:
         """A message whose recipients are all ours. Never raises."""
         began, now = self._clock.monotonic(), self._clock.now()
         check = self._checks.submit(self._check_spam, message, deadline) if self._check_spam else None
@@ -98,11 +110,15 @@ class Examiner:
         note = awaited(check, deadline.left()) if check else None
         refusal = _tried("the verdict", lambda: self._refusal(message, found, note, now)) if found else None
         field = None if refusal else _tried("evidence", lambda: self._seal(message, found, note, now))
-        if refusal:
+        return Examined(found, note, Outcome(field, refusal), self._clock.monotonic() - began)
+
+    def answer(self, message: Message, examined: Examined | None) -> Outcome:
+        """What a message is answered; recorded and logged. examined: None where that came too late."""
+        outcome = examined.outcome if examined else NOTHING
+        if outcome.refusal:
             for recipient in message.recipients:
-                self._recorder.refused(refusal, recipient, message.sender)
-        outcome = Outcome(field, refusal)
-        self._log(message, found, note, outcome, self._clock.monotonic() - began)
+                self._recorder.refused(outcome.refusal, recipient, message.sender)
+        self._log(message, examined, outcome)
         return outcome
 
     def _refusal(
@@ -159,13 +175,8 @@ class Examiner:
         return seal_evidence(self._keys, evidence, message.headers, message.body)
 
     @staticmethod
-    def _log(
-        message: Message,
-        found: Authentication | None,
-        note: SpamNote | None,
-        outcome: Outcome,
-        seconds: float,
-    ) -> None:
+    def _log(message: Message, examined: Examined | None, outcome: Outcome) -> None:
+        found, note = (examined.found, examined.note) if examined else (None, None)
         refusal = outcome.refusal
         line(
             LOGGER,
@@ -180,10 +191,10 @@ class Examiner:
             unscanned=(note and note.unscanned) or None,
             verdict=refusal.kind.value if refusal else "accept",
             status=refusal and refusal.status,
-            reason=refusal and refusal.reason,
+            reason=refusal.reason if refusal else None if examined else "not examined in time",
             evidence="yes" if outcome.field else "no",
             size=len(message.body),
-            ms=round(1000 * seconds, 1),
+            ms=examined and round(1000 * examined.seconds, 1),
         )
 
 

@@ -16,11 +16,14 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from postmask import log
 from postmask.clock import Clock
 from postmask.verdict import Kind, Verdict, unavailable
+from postmask_milter.workers import Workers
 
 LOGGER = logging.getLogger(__name__)
 
@@ -30,6 +33,19 @@ class Decider(Protocol):
 
     def decide(self, recipient: str, sender: str, client: str = "", *, ours: bool = False) -> Verdict | None:
         """The answer to one RCPT, None for a recipient that isn't ours. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class InTime:
+    """A decision that is waited for that many seconds; None afterwards, and what it comes to is nobody's."""
+
+    decider: Decider
+    workers: Workers
+    seconds: float
+
+    def decide(self, recipient: str, sender: str, client: str = "", *, ours: bool = False) -> Verdict | None:
+        decision = partial(self.decider.decide, recipient, sender, client, ours=ours)
+        return self.workers.ask(decision, self.seconds)
 
 
 class Recorder(Protocol):

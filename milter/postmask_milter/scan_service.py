@@ -9,7 +9,7 @@ from functools import partial
 from postmask.clock import Clock, Deadline
 from postmask_milter.adapter import Running, scan_milter
 from postmask_milter.examiner import Examiner
-from postmask_milter.scan import NOTHING, Message, Outcome, Session
+from postmask_milter.scan import Message, Outcome, Session
 from postmask_milter.service import MilterPart, Part, Service
 from postmask_milter.signals import Signals
 from postmask_milter.workers import Workers
@@ -51,7 +51,8 @@ def assemble(
 
     def examine(message: Message) -> Outcome:
         deadline = Deadline.after(clock, budget)
-        return messages.ask(partial(examiner.examine, message, deadline), budget + CLOSING) or NOTHING
+        examined = messages.ask(partial(examiner.examine, message, deadline), budget + CLOSING)
+        return examiner.answer(message, examined)
 
     running = Running()
     kind = scan_milter(lambda: Session(all_ours, examine, size_limit), running)

@@ -1,12 +1,14 @@
 """Asking, logging, recording."""
 
 import logging
+import threading
 
 import pytest
 
 from postmask.clock import ManualClock
 from postmask.verdict import Verdict, defer, deliver, discard, reject
-from postmask_milter.rcpt import Rcpt
+from postmask_milter.rcpt import InTime, Rcpt
+from postmask_milter.workers import Workers
 
 REFUSED = reject("5.2.1", "this address is disabled", "alias disabled")
 
@@ -92,3 +94,24 @@ def test_a_decision_that_raises_is_a_deferral_at_the_gate_and_silence_at_the_mil
     assert "oops" not in verdict.text
     assert parts.rcpt("milter", ours=False).answer("a@b", "c@d") is None
     assert "the RCPT decision raised" in caplog.text
+
+
+def test_a_decision_that_comes_too_late_is_told_to_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    go_on = threading.Event()
+
+    class Slow(Parts):
+        def decide(
+            self, recipient: str, sender: str, client: str = "", *, ours: bool = False
+        ) -> Verdict | None:
+            go_on.wait(30)
+            return super().decide(recipient, sender, client, ours=ours)
+
+    parts = Slow(REFUSED)
+    workers = Workers("test", 1)
+    workers.start()
+    rcpt = Rcpt(InTime(parts, workers, 0.5), parts, parts.clock, by="milter", ours=False)
+    assert rcpt.answer("shop@alias.example", "bob@example.com") is None
+    go_on.set()
+    assert workers.ask(lambda: True, 30), "behind the one that was late"
+    assert parts.recorded == []
+    assert "verdict=reject" not in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -21,8 +22,8 @@ from postmask.message.evidence import Evidence, SpamNote, open_evidence
 from postmask.message.headers import Headers, split
 from postmask.tokens import reverse_local_part, reverse_token
 from postmask.verdict import Verdict
-from postmask_milter.examiner import Examiner
-from postmask_milter.scan import Client, Message, Outcome
+from postmask_milter.examiner import Examined, Examiner
+from postmask_milter.scan import NOTHING, Client, Message, Outcome
 
 KEYS = Keyring([Secret(1, "2030-01-01", bytes(range(32)))])
 CLOCK = SystemClock()
@@ -82,6 +83,9 @@ class Rig:
         self.refused_.append((verdict.status, recipient, sender))
 
     def examine(self, message: Message = MESSAGE, seconds: float = 30.0) -> Outcome:
+        return self.examiner.answer(message, self.examined(message, seconds))
+
+    def examined(self, message: Message = MESSAGE, seconds: float = 30.0) -> Examined:
         return self.examiner.examine(message, Deadline.after(CLOCK, seconds))
 
     def evidence(self, message: Message = MESSAGE, seconds: float = 30.0) -> Evidence:
@@ -151,6 +155,16 @@ def test_dmarc_is_applied_where_all_recipients_are_aliases() -> None:
     assert outcome.refusal is not None
     assert (outcome.refusal.code, outcome.refusal.status) == (550, "5.7.26")
     assert rig.refused_ == [("5.7.26", name, "bounces@example.com") for name in both.recipients]
+
+
+def test_a_refusal_that_comes_too_late_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="postmask_milter")
+    rig = Rig(FORGED)
+    assert rig.examined().outcome.refusal is not None
+    assert rig.examiner.answer(MESSAGE, None) is NOTHING
+    assert rig.refused_ == []
+    said = 'scan queue_id=4Q verdict=accept reason="not examined in time" evidence=no size=5'
+    assert caplog.messages == [said]
 
 
 @pytest.mark.parametrize(
