@@ -82,6 +82,7 @@ class _Query(spf.query):
         self._resolver = resolver
         self._deadline = deadline
         self._answers: dict[tuple[str, str], list[Any]] = {}
+        self._void_terms: set[int] = set()
 
     def evaluated(self) -> Evaluation:
         """What pyspf makes of it."""
@@ -104,17 +105,19 @@ class _Query(spf.query):
     ) -> list[Any]:
         """The records of a name as pyspf wants them: TXT as lists of strings, MX as pairs, others as text.
 
-        Raises pyspf's TempError and PermError. More than two names without an answer are an error
-        (RFC 7208 §4.6.4). CNAMEs were followed by the resolver.
+        Raises pyspf's TempError and PermError. More than two terms without an answer are an error
+        (RFC 7208 §4.6.4); an mx is one term, however many of its hosts lack an address of the client's
+        kind. CNAMEs were followed by the resolver.
         """
         key = (name.lower().removesuffix("."), qtype)
         if key not in self._answers:
             self._answers[key] = self._ask(*key)
         values = self._answers[key]
         if not values and not ignore_void:
-            self.void_lookups += 1
+            self._void_terms.add(self.lookups)  # the number of the term
+            self.void_lookups = len(self._void_terms)
             if self.void_lookups > spf.MAX_VOID_LOOKUPS:
-                raise spf.PermError("too many names without an answer")
+                raise spf.PermError("too many terms without an answer")
         return values
 
     def validated_ptrs(self) -> list[str]:

@@ -136,9 +136,16 @@ def test_records_that_point_at_each_other_end(dns):
     assert check(dns).result is Spf.PERMERROR
 
 
-def test_names_without_an_answer_are_counted(dns):
+def test_terms_without_an_answer_are_counted(dns):
     dns.txts["example.com"] = [b"v=spf1 a:a1.example.com a:a2.example.com a:a3.example.com +all"]
     assert check(dns).result is Spf.PERMERROR
+
+
+def test_exchangers_without_an_address_of_the_clients_kind_are_one_term(dns):
+    dns.txts["example.com"] = [b"v=spf1 mx ip6:2001:db8::1 -all"]
+    dns.mx["example.com"] = [(10, f"mx{n}.example.com") for n in range(3)]
+    dns.hosts.update((host, ["192.0.2.1"]) for _, host in dns.mx["example.com"])
+    assert check(dns, ip="2001:db8::1").result is Spf.PASS
 
 
 @pytest.mark.parametrize(
