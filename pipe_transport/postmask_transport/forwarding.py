@@ -222,9 +222,10 @@ def _hardest(judged: Verdict, sifted: Verdict, *, may_refuse: bool) -> Verdict:
 
 
 def _disowned(examined: Examination) -> bool:
-    """Whether the author's domain says that the message isn't the author's: then no rule speaks for it."""
+    """Whether the author's domain says that the message isn't the author's, or there is not exactly one to be
+    asked: then no rule speaks for it."""
     found = examined.authentication
-    return found is not None and found.dmarc.result is Dmarc.FAIL
+    return found is not None and (found.dmarc.result is Dmarc.FAIL or not found.dmarc.domain)
 
 
 class _OwnAliases:

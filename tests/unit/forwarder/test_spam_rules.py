@@ -263,6 +263,18 @@ def test_who_forges_an_allowed_contact_is_not_it(tmp_path: Path) -> None:
         assert rig.deliver().kind is Kind.DISCARD
 
 
+@pytest.mark.parametrize(
+    "author",
+    [b"From: bob@example.com, eve@evil.test", b"From: bob@example.com\r\nFrom: eve@evil.test", b"From: Bob"],
+)
+def test_an_allowed_contact_has_a_domain_that_speaks_for_it(tmp_path: Path, author: bytes) -> None:
+    with sifting(tmp_path, 9.0) as rig:
+        allow(rig)
+        rig.dns.txts["_dmarc.example.com"] = [b"v=DMARC1; p=reject"]
+        content = PLAIN.replace(b"From: Bob <bob@example.com>", author)
+        assert rig.deliver(content=content).kind is Kind.DISCARD
+
+
 def test_unscanned_waits_where_that_is_set(tmp_path: Path) -> None:
     with sifting(tmp_path, math.nan, replace(RULES, when_unscanned="defer")) as rig:
         verdict = rig.deliver()
