@@ -22,8 +22,11 @@ from postmask.message import words
 from postmask.message.headers import Field, fold
 
 FIELD = "Authentication-Results"
+KEY = FIELD.lower().encode("ascii")
 
-_KEY = FIELD.lower().encode("ascii")
+READ_LIMIT = 100_000
+"""Octets of such fields that are read in one message; an honest one has few, of less than one KB each."""
+
 _TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 _QUOTABLE = re.compile(r"[A-Za-z0-9_.:+/=-]{1,255}")
 _HEAD_PIECE = re.compile(
@@ -53,7 +56,7 @@ def results_field(authserv_id: str, found: Authentication) -> Field:
 
 def claims_to_be(field: Field, authserv_id: str) -> bool:
     """Whether it is an Authentication-Results field by that verifier, or might be read as one."""
-    if field.key != _KEY:
+    if field.key != KEY:
         return False
     raw = words.raw_text(field.value)
     heads = [_head(text) for text in {raw, words.decode(raw)}]

@@ -150,13 +150,18 @@ def _all_entries(headers: Headers) -> Iterator[NamedAddress]:
 
 @dataclass(slots=True)
 class _Rewriting:
-    """One run. seen: keys of fields that may stand once and did; omitted: addresses left out."""
+    """One run.
+
+    seen: keys of fields that may stand once and did. omitted: addresses left out. results: octets of
+    Authentication-Results so far.
+    """
 
     headers: Headers
     context: ForwardContext
     lists: dict[bytes, AddressList] = field(default_factory=dict)
     seen: set[bytes] = field(default_factory=set)
     omitted: int = 0
+    results: int = 0
 
     def run(self) -> Headers:
         self.lists = parse_fields(self.headers, _ADDRESS_FIELDS)
@@ -177,7 +182,7 @@ class _Rewriting:
         key = old.key
         if key in _REMOVED or key.startswith(_REMOVED_PREFIXES) or key in self.seen:
             return None
-        if authres.claims_to_be(old, self.context.authserv_id):
+        if key == authres.KEY and self._is_claim(old):
             return None
         if key in _ONCE:
             self.seen.add(key)
@@ -193,6 +198,11 @@ class _Rewriting:
         if key.startswith(b"list-"):
             return mailto.map_field(old, self._reverse)
         return tidy(old)
+
+    def _is_claim(self, results: Field) -> bool:
+        """Whether Authentication-Results might be taken for ours; so might what isn't read any more."""
+        self.results += len(results.raw)
+        return self.results > authres.READ_LIMIT or authres.claims_to_be(results, self.context.authserv_id)
 
     def _from(self) -> Field:
         found = author(self.headers, self.context.sender)

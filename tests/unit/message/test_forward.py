@@ -15,6 +15,7 @@ from message_cases import (
     to_owner,
 )
 from postmask.address import parse_loose
+from postmask.message.authres import READ_LIMIT
 from postmask.message.forward import ForwardContext, author, forward, shown, wanted
 from postmask.message.headers import Headers, split
 from postmask.message.mailboxes import NamedAddress, parse_list
@@ -237,3 +238,10 @@ def test_a_mailto_in_an_encoded_word_goes() -> None:
     found = _forwarded(f"From: b@x.y\n{field}").get("list-unsubscribe")
     assert found is not None
     assert found.value == b"<https://x.y/>"
+
+
+def test_results_of_others_stay_but_not_without_end() -> None:
+    text = "From: b@x.y\n" + "Authentication-Results: other.test; spf=pass\n" * 3_000
+    kept = _forwarded(text).get_all("authentication-results")
+    assert kept[0].value == b"other.test; spf=pass"
+    assert len(kept) == READ_LIMIT // len(kept[0].raw)
