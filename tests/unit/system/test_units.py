@@ -53,6 +53,10 @@ def test_a_program_may_do_little(folder: Path, name: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_a_clock_that_leaps_ahead_starts_no_expiry() -> None:
+    assert "OnCalendar" not in of().units["postmask-held-expire.timer"]
+
+
 def test_only_who_needs_the_secrets_is_given_them() -> None:
     units = of().units
     given = {name for name, text in units.items() if "LoadCredential=keys:/etc/postmask/keys" in text}
