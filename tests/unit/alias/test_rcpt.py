@@ -132,11 +132,23 @@ def test_a_blocked_sender(directory: MemoryDirectory, action: BlockAction, kind:
     assert said(ask(directory, "postmaster@alias.test")) == "250 2.1.5"
 
 
-def test_a_block_that_cannot_be_looked_up_is_not_passed_over(
-    directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("method", ["alias", "sender_rule", "reverse_alias"])
+def test_what_cannot_be_looked_up_is_not_passed_over(
+    directory: MemoryDirectory, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory, "sender_rule", lambda *_: Unavailable("gone"))
-    assert said(ask(directory, "shop@alias.test")) == "451 4.3.0"
+    token = reverse_token(KEYS, 7, SENDER)
+    directory.reverse_aliases[token] = ReverseAlias(token, alias(), SENDER, None)
+    recipient = f"bob.{token}@alias.test" if method == "reverse_alias" else "shop@alias.test"
+    assert said(ask(directory, recipient)) == "250 2.1.5"
+    monkeypatch.setattr(directory, method, lambda *_: Unavailable("gone"))
+    verdict = ask(directory, recipient)
+    assert said(verdict) == "451 4.3.0"
+    assert verdict is not None
+    assert verdict.reason == "gone"
+
+
+def test_the_null_sender_is_blocked_by_nobody(directory: MemoryDirectory) -> None:
+    directory.rules[""] = SenderRule(BlockAction.REJECT, "global", "")
     assert said(ask(directory, "shop@alias.test", "")) == "250 2.1.5"
 
 
@@ -171,6 +183,13 @@ def test_a_bounce_address_is_good_for_thirty_days(directory: MemoryDirectory, ag
     assert said(ask(directory, f"{bounce_local_part(KEYS, bounce)}@alias.test", "")) == answer
 
 
+def test_a_bounce_address_by_a_secret_that_is_not_here_waits(directory: MemoryDirectory) -> None:
+    """Another node may have it."""
+    other = Keyring([Secret(2, "2026-01-01", b"x" * 32)])
+    bounce = Bounce(BounceKind.FORWARD, TODAY, 7, b"c" * 8, 5)
+    assert said(ask(directory, f"{bounce_local_part(other, bounce)}@alias.test", "")) == "451 4.3.0"
+
+
 def test_a_forged_bounce_address_is_refused(directory: MemoryDirectory) -> None:
     other = Keyring([Secret(1, "2026-01-01", b"x" * 32)])
     bounce = Bounce(BounceKind.FORWARD, TODAY, 7, b"c" * 8, 5)
@@ -181,6 +200,7 @@ def test_a_forged_bounce_address_is_refused(directory: MemoryDirectory) -> None:
 def test_i_do_not_know_is_never_no(directory: MemoryDirectory, recipient: str) -> None:
     directory.broken = "database gone"
     assert said(ask(directory, recipient, ours=True)) == "451 4.3.0"
+    assert directory.asked == ["domain"]
 
 
 def test_the_hosts_own_mail_does_not_wait_for_our_database(directory: MemoryDirectory) -> None:
@@ -202,15 +222,15 @@ def test_a_sender_in_no_charset_is_asked_about_as_text(
     directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Postfix takes such octets with smtputf8_enable = no; no database could be asked about them."""
-    asked: list[str] = []
+    asked: list[object] = []
 
-    def sender_rule(sender: str, *_: object) -> Absent:
-        asked.append(sender)
+    def sender_rule(*of: object) -> Absent:
+        asked.append(of)
         return ABSENT
 
     monkeypatch.setattr(directory, "sender_rule", sender_rule)
     assert said(ask(directory, "shop@alias.test", "Jos\udce9@example.com")) == "250 2.1.5"
-    assert asked == ["jos?@example.com"]
+    assert asked == [("jos?@example.com", alias(), directory.domains["alias.test"])]
 
 
 @pytest.mark.parametrize("recipient", ["x@mail.deep.example.org", "shop@sub.alias.test"])
@@ -285,6 +305,8 @@ def test_rates_are_counted_for_the_gate_and_read_for_others(directory: MemoryDir
     decider = Decider(directory, KEYS, CLOCK, rates, lambda: False)
     decider.decide("SHOP+news@alias.test", SENDER, "192.0.2.7", ours=True)
     decider.decide("unknown@alias.test", "", "192.0.2.7")
+    decider.decide("postmaster@alias.test", "", "192.0.2.7")
+    Decider(directory, KEYS, CLOCK, rates, lambda: True).decide("shop@alias.test", SENDER, ours=True)
     assert rates.asked == [(SENDER, "shop@alias.test", "192.0.2.7", True), ("", "", "192.0.2.7", False)]
 
 
