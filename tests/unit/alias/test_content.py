@@ -71,6 +71,16 @@ def test_of_an_alias(content: Content, facts: Facts, wanted: str) -> None:
 def test_a_milder_policy_refuses_nothing(policy: Policy) -> None:
     milder = replace(FORGED, authentication=replace(PASSED, dmarc=replace(REJECTED, policy=policy)))
     assert status(milder, SHOP, OF_ALIAS) == "2.1.5"
+    assert milder.quarantined == (policy is Policy.QUARANTINE)
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("result", [result for result in Dmarc if result is not Dmarc.FAIL])
+def test_of_who_does_not_fail_dmarc_nothing_is_asked(result: Dmarc, policy: Policy) -> None:
+    found = replace(PASSED, dmarc=DmarcResult(result, policy, "real.test", "real.test"))
+    content = replace(PLAIN, authentication=found)
+    assert judge(content, SHOP, OF_ALIAS, WISHES).kind is Kind.DELIVER
+    assert not content.quarantined
 
 
 def test_a_block_that_discards_is_no_refusal() -> None:
@@ -89,8 +99,11 @@ def test_a_block_that_discards_is_no_refusal() -> None:
         (SpamNote(unscanned="no time"), OF_ALIAS, Kind.DEFER),
         (SpamNote(unscanned="bypassed"), OF_ALIAS, Kind.DELIVER),
         (SPAM, replace(OF_ALIAS, detail="bob=example.com"), Kind.DELIVER),
+        (SPAM, replace(OF_ALIAS, detail="news"), Kind.REJECT),
         (SPAM, Facts(DOMAIN, reserved=Postmaster("abuse")), Kind.DELIVER),
         (SPAM, OF_REVERSE, Kind.HOLD),
+        (replace(SPAM, ratio=1.0), OF_REVERSE, Kind.HOLD),
+        (replace(SPAM, ratio=0.9), OF_REVERSE, Kind.DELIVER),
         (SpamNote(unscanned="no time"), OF_REVERSE, Kind.DEFER),
     ],
 )

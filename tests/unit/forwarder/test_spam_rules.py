@@ -99,6 +99,8 @@ def test_the_settings_are_the_rules() -> None:
     [
         ((SpamPolicy("alias", hold=0.5),), "hold 0.5 (of the alias) is below mark 1 (of the settings)"),
         ((SpamPolicy("domain", mark=5.0),), "hold 2 (of the settings) is below mark 5 (of the domain)"),
+        ((SpamPolicy("alias", discard=0.9),), "discard 0.9 (of the alias) is below mark 1 (of the settings)"),
+        ((SpamPolicy("alias", refuse=0.9),), "refuse 0.9 (of the alias) is below mark 1 (of the settings)"),
         ((SpamPolicy("alias", hold=4.0, discard=3.0),), "nothing would ever be held"),
         ((SpamPolicy("alias", hold=0.5, mark=0.5),), ""),
         ((SpamPolicy("alias", hold=0.5, mark=math.inf),), ""),
