@@ -406,6 +406,40 @@ def test_a_disabled_alias_writes_to_nobody(rig: Rig, client: Client, kind: Kind,
     assert rig.events() == ["forwarded", event]
 
 
+FIRST = "shop+carol=example.org@alias.test"
+OWN = f"From: me@real.test\r\nTo: {FIRST}\r\n\r\nbody\r\n".encode()
+
+
+def test_the_owner_writes_first(rig: Rig) -> None:
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(login="me"),))
+    assert rig.deliver(FIRST, OWN, "me@real.test", LOGGED_IN).kind is Kind.DELIVER
+    ((sender, recipient, sent),) = rig.out.sent
+    assert (recipient, sender.rpartition("@")[2]) == ("carol@example.org", "alias.test")
+    assert b"\r\nTo: carol@example.org\r\n" in sent
+    assert b"real.test" not in sent
+    assert rig.spool.contact(7, "carol@example.org") is not None
+    assert rig.events() == ["replied"]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "content", "client"),
+    [
+        (FIRST, OWN, FOREIGN),
+        (FIRST, PLAIN, LOGGED_IN),
+        ("shop+carol=@alias.test", OWN, LOGGED_IN),
+        ("shop+carol@alias.test", OWN, LOGGED_IN),
+    ],
+    ids=["unproven", "another author", "no host", "ordinary detail"],
+)
+def test_whatever_else_looks_like_it_goes_to_the_owner(
+    rig: Rig, recipient: str, content: bytes, client: Client
+) -> None:
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(login="me"),))
+    assert rig.deliver(recipient, content, "me@real.test", client).kind is Kind.DELIVER
+    assert [to for _, to, _ in rig.out.sent] == ["me@real.test"]
+    assert rig.events() == ["forwarded"]
+
+
 def test_the_directory_is_not_asked_for_each_of_thousands_of_addresses(rig: Rig) -> None:
     rig.directory.aliases["second@alias.test"] = alias("second@alias.test", id=8)
     strangers = ",\r\n ".join(f"u{number}@alias.test" for number in range(5000))
