@@ -70,6 +70,10 @@ class TestIds:
         assert before in tokens.tombstones(RING, "shop@alias.test")
         assert before not in tokens.tombstones(RING, "other@alias.test")
 
+    def test_what_is_in_the_world_already_is_made_alike_by_every_later_version(self) -> None:
+        assert tokens.reverse_token(RING, 5, "bob@example.com", replacement=1) == "zzjq5mxwskmdex4kxweknm26"
+        assert tokens.tombstone(RING, "shop@alias.test").hex() == "0c2b88c79b56bd5be1f2336bc35689c9"
+
 
 class TestReverse:
     def test_the_same_on_every_node_and_different_for_every_input(self) -> None:
@@ -183,6 +187,12 @@ class TestBounce:
             # The first two characters hold the secret's id: it may have become that of one we haven't.
             bad = (BounceForged, BounceUnread) if at < 2 else BounceForged
             assert isinstance(tokens.read(RING, changed, TODAY), bad)
+
+    def test_the_bit_that_the_last_character_has_too_many(self) -> None:
+        local = tokens.bounce_local_part(RING, a_bounce())
+        twin = local[:-1] + BASE32[BASE32.index(local[-1]) ^ 1]
+        assert tokens._decode(twin) == tokens._decode(local)
+        assert isinstance(tokens.read(RING, twin, TODAY), BounceForged)
 
     def test_strangers(self) -> None:
         local = tokens.bounce_local_part(STRANGERS, a_bounce())
