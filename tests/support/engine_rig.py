@@ -43,11 +43,13 @@ KEYS = Keyring([Secret(1, "2026-01-01", b"s" * 32)])
 
 @dataclass
 class Played:
-    """A re-injection. answers: what it says to one message after the other, then Submitted."""
+    """A re-injection. answers: what it says to one message after the other, then Submitted; how: what else
+    it was told of each."""
 
     prefix: str
     answers: list[Answer | BaseException] = field(default_factory=list)
     sent: list[tuple[str, str, bytes]] = field(default_factory=list)
+    how: list[dict[str, object]] = field(default_factory=list)
 
     def submit(
         self,
@@ -59,6 +61,7 @@ class Played:
         deadline: Deadline,
         **how: object,
     ) -> Answer:
+        self.how.append({"ident": ident, **how})
         answer = self.answers.pop(0) if self.answers else Submitted(f"{self.prefix}{len(self.sent) + 1}")
         if isinstance(answer, BaseException):
             raise answer

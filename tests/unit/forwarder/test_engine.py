@@ -42,6 +42,46 @@ def test_one_copy_a_mailbox_each_with_its_own_bounce_address(rig: Rig) -> None:
     assert rig.events() == ["forwarded"]
 
 
+def test_postfix_is_told_which_copy_it_is(rig: Rig) -> None:
+    rig.deliver()
+    (row,) = rig.spool.ledger()
+    assert rig.out.how == [{"ident": row.key.hex(), "client": {}, "smtputf8": False}]
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient", "needed"),
+    [
+        ("bob@example.com", "me@real.test", False),
+        ("böb@example.com", "me@real.test", False),
+        ("bob@example.com", "mé@real.test", True),
+    ],
+)
+def test_an_address_outside_ascii_needs_smtputf8(rig: Rig, sender: str, recipient: str, needed: bool) -> None:
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(recipient),))
+    rig.deliver(sender=sender)
+    assert rig.out.how[-1]["smtputf8"] is needed
+
+
+@pytest.mark.parametrize(
+    ("client", "told"),
+    [
+        (
+            FOREIGN,
+            {"ADDR": "203.0.113.5", "NAME": "mx.example.com", "PORT": "1", "HELO": "mx.example.com"},
+        ),
+        (Client(address="2001:db8::1", queue_id="Q1"), {"ADDR": "IPV6:2001:db8::1"}),
+    ],
+)
+def test_what_is_held_as_it_came_comes_again_as_from_its_client(
+    rig: Rig, client: Client, told: dict[str, str]
+) -> None:
+    rig.deliver("unknown@alias.test", sender="böb@example.com", client=client)
+    assert rig.held.how[-1]["client"] == told
+    assert rig.held.how[-1]["smtputf8"] is True
+    (row,) = rig.spool.ledger()
+    assert row.reason == "unknown alias"
+
+
 def test_a_retry_sends_only_what_the_ledger_lacks(rig: Rig) -> None:
     boxes = (mailbox("a@real.test", id=1), mailbox("b@real.test", id=2))
     rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
@@ -53,6 +93,16 @@ def test_a_retry_sends_only_what_the_ledger_lacks(rig: Rig) -> None:
     assert [recipient for _, recipient, _ in rig.out.sent] == ["a@real.test", "b@real.test"]
     assert rig.deliver().kind is Kind.DELIVER
     assert len(rig.out.sent) == 2
+    assert rig.events() == ["forwarded"]
+
+
+def test_what_went_to_one_mailbox_only_is_no_event_yet(rig: Rig) -> None:
+    boxes = (mailbox("a@real.test", id=1), mailbox("b@real.test", id=2))
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
+    rig.out.answers = [Refused(451, "4.3.0", "queue full", False), Submitted("OUT1")]
+    assert rig.deliver().kind is Kind.DEFER
+    assert rig.events() == []
+    assert rig.deliver().kind is Kind.DELIVER
     assert rig.events() == ["forwarded"]
 
 
@@ -103,6 +153,18 @@ def test_a_forwarder_that_ends_in_an_attempt_knows_nothing_of_it(
         rig.deliver()
     rig.deliver()
     assert caplog.text.count("may be a duplicate") == 1
+    (row,) = rig.spool.ledger()
+    assert row.reason == "sent again after the forwarder was ended"
+
+
+def test_nor_does_it_forget_what_it_knew_of_an_earlier_one(rig: Rig) -> None:
+    rig.out.answers = [Unknown("lost after the dot"), KeyboardInterrupt()]
+    rig.deliver()
+    with pytest.raises(KeyboardInterrupt):
+        rig.deliver()
+    rig.deliver()
+    (row,) = rig.spool.ledger()
+    assert row.reason == "sent again after re-injection: lost after the dot"
 
 
 # ---- about to be returned by Postfix -------------------------------------------------------------
@@ -135,6 +197,12 @@ def test_a_copy_that_cannot_be_sent_is_held_in_the_end(rig: Rig) -> None:
     assert [recipient for _, recipient, _ in rig.held.sent] == ["b@real.test"]
     assert rig.outcomes() == ["delivered", "held"]
     assert rig.events() == ["held"]
+
+
+def test_a_copy_that_can_be_sent_in_the_end_is_sent_and_not_held(rig: Rig) -> None:
+    assert rig.deliver(content=old(rig)).kind is Kind.DELIVER
+    assert (len(rig.out.sent), rig.held.sent) == (1, [])
+    assert (rig.outcomes(), rig.events()) == (["delivered"], ["forwarded"])
 
 
 def test_nothing_can_be_held_either(rig: Rig) -> None:
@@ -179,6 +247,7 @@ def test_without_a_finished_copy_it_is_held_as_it_came(rig: Rig) -> None:
     assert rig.outcomes() == ["held"]
     assert rig.deliver(content=content).kind is Kind.HOLD
     assert len(rig.held.sent) == 1
+    assert rig.events() == ["held"]
 
 
 def test_an_alias_without_any_mailbox_is_held_as_it_came(rig: Rig) -> None:
@@ -290,12 +359,25 @@ def test_discarding_by_the_owners_rule_leaves_a_record(rig: Rig) -> None:
         state=AliasState.DISABLED, when_disabled=WhenDisabled.DISCARD
     )
     assert rig.deliver().kind is Kind.DISCARD
+    assert rig.deliver().kind is Kind.DISCARD, "Postfix didn't hear it"
     assert rig.outcomes() == [Outcome.DISCARDED]
     assert rig.events() == ["discarded"]
     rig.directory.aliases["shop@alias.test"] = alias()
     rig.directory.rules["bob@example.com"] = SenderRule(BlockAction.DISCARD, "alias", "bob@example.com")
     assert rig.deliver(content=PLAIN + b"another\r\n").kind is Kind.DISCARD
     assert rig.out.sent == []
+
+
+def test_what_could_not_be_held_is_discarded_when_its_owner_wants_that(rig: Rig) -> None:
+    rig.held.answers = [Refused(451, "4.3.0", "no", False)]
+    assert rig.deliver().kind is Kind.DELIVER
+    assert rig.deliver("late@alias.test").kind is Kind.DEFER
+    rig.directory.aliases["late@alias.test"] = alias(
+        "late@alias.test", state=AliasState.DISABLED, when_disabled=WhenDisabled.DISCARD
+    )
+    assert rig.deliver("late@alias.test").kind is Kind.DISCARD
+    assert rig.outcomes() == ["delivered", "discarded"]
+    assert rig.events() == ["forwarded", "discarded"]
 
 
 def test_a_blocked_author_is_discarded_whatever_the_envelope_says(rig: Rig) -> None:

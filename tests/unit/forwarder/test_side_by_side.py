@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from directories import alias, mailbox
 from engine_rig import FOREIGN, PLAIN, Played, Rig
 from postmask.clock import Deadline
 from postmask.reinjection.submit import Outcome as Answer
@@ -39,10 +40,27 @@ def test_the_second_sends_nothing_that_the_first_has_in_hand(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second: list[Verdict] = []
-    before_the_first_answer(rig, monkeypatch, lambda: second.append(try_once(rig, seconds=0.0)))
+    before_the_first_answer(
+        rig, monkeypatch, lambda: second.extend(try_once(rig, seconds=0.0) for _ in range(2))
+    )
     assert try_once(rig).kind is Kind.DELIVER
-    assert [(one.kind, one.reason) for one in second] == [(Kind.DEFER, "an earlier try is still under way")]
+    later = (Kind.DEFER, "an earlier try is still under way")
+    assert [(one.kind, one.reason) for one in second] == [later, later]
     assert len(rig.out.sent) == 1
+
+
+def test_the_second_keeps_nothing_in_hand(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own copies, which the first hasn't, are sent by the next."""
+
+    def second() -> None:
+        boxes = (mailbox(), mailbox("b@real.test", id=6))
+        rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
+        assert try_once(rig, seconds=0.0).kind is Kind.DEFER
+
+    before_the_first_answer(rig, monkeypatch, second)
+    assert try_once(rig).kind is Kind.DELIVER
+    assert try_once(rig, seconds=0.0).kind is Kind.DELIVER
+    assert [recipient for _, recipient, _ in rig.out.sent] == ["me@real.test", "b@real.test"]
 
 
 def test_the_second_waits_for_the_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,9 +74,9 @@ def test_the_second_waits_for_the_first(rig: Rig, monkeypatch: pytest.MonkeyPatc
     with ThreadPoolExecutor(2) as tries:
         first = tries.submit(try_once, rig)
         assert at_work.wait(60)
-        second = tries.submit(try_once, rig)
+        second = tries.submit(try_once, rig, seconds=200.0)
         go_on.set()
-        assert [one.result().kind for one in (first, second)] == [Kind.DELIVER, Kind.DELIVER]
+        assert [one.result(60).kind for one in (first, second)] == [Kind.DELIVER, Kind.DELIVER]
     assert len(rig.out.sent) == 1
     assert rig.outcomes() == ["delivered"]
 
