@@ -46,6 +46,13 @@ def test_postfix_is_told_which_copy_it_is(rig: Rig) -> None:
     rig.deliver()
     (row,) = rig.spool.ledger()
     assert rig.out.how == [{"ident": row.key.hex(), "client": {}, "smtputf8": False}]
+    assert row.new_queue_id == "OUT1"
+
+
+def test_what_came_by_smtputf8_goes_by_it(rig: Rig) -> None:
+    envelope = Envelope("bob@example.com", ("shop@alias.test",), True, None, FOREIGN)
+    rig.engine.message(envelope, PLAIN, Deadline.after(rig.clock, 25))
+    assert rig.out.how[-1]["smtputf8"] is True
 
 
 @pytest.mark.parametrize(
