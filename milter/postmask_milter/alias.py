@@ -11,9 +11,12 @@ STANDARDS
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from postmask.verdict import Verdict
+
+_ROUTE = re.compile(r"\A@[^:]*:")
 
 Answer = Callable[[str, str, str, str], Verdict | None]
 """Of recipient, envelope sender, client address and queue id ("" while there is none)."""
@@ -56,7 +59,7 @@ def host_of(address: object) -> str:
 
 
 def without_brackets(path: str) -> str:
-    """ "<user@domain>" -> "user@domain", "<>" -> "" (RFC 5321 §4.1.2)."""
-    if path.startswith("<") and path.endswith(">"):
-        return path[1:-1]
-    return path
+    """ "<user@domain>" -> "user@domain", "<>" -> "" (RFC 5321 §4.1.2). A source route is left out, as Postfix
+    does (RFC 5321 appendix C): "<@relay.example:user@domain>"."""
+    address = path[1:-1] if path.startswith("<") and path.endswith(">") else path
+    return _ROUTE.sub("", address)

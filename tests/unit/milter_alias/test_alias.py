@@ -49,3 +49,8 @@ def test_each_recipient_is_asked_with_the_sender_of_its_message() -> None:
 )
 def test_paths_lose_their_brackets(path: str, address: str) -> None:
     assert without_brackets(path) == address
+
+
+@pytest.mark.parametrize("path", ["<@a.example:b@c>", "<@a.example,@x.example:b@c>", "@a.example:b@c"])
+def test_a_source_route_is_left_out(path: str) -> None:
+    assert without_brackets(path) == "b@c"
