@@ -21,7 +21,9 @@ SYSLOG = Path("/var/log/mail.log")
 _PROGRAMS = ("postmask-milter", "postmask-forwarder", "postmask-agent")
 _OURS = ("forwarder.log", "milter-alias.log", "milter-scan.log", "agent.log")
 _JOURNAL = "journalctl"
-_COMPRESSED = frozenset({".gz", ".xz", ".bz2"})
+_UNPACKED_BY = {".zst": "zstd -d", ".lz4": "lz4 -d"}
+"""What we can't read; it is passed over once the unpacked file lies beside it."""
+_COMPRESSED = frozenset({".gz", ".xz", ".bz2", *_UNPACKED_BY})
 
 
 class LogError(Exception):
@@ -72,6 +74,8 @@ def _rotated(path: Path, since: float) -> list[Path]:
 
 def _readable(paths: Sequence[Path]) -> Sequence[Path]:
     for path in paths:
+        if unpacker := _UNPACKED_BY.get(path.suffix):
+            raise LogError(f"{path} can't be read as it is packed; unpack it first: {unpacker} {path}")
         try:
             path.open("rb").close()
         except OSError as error:

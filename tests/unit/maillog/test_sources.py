@@ -7,6 +7,8 @@ import gzip
 import lzma
 from pathlib import Path
 
+import pytest
+
 from postmask.maillog import sources
 
 
@@ -25,3 +27,14 @@ def test_what_logrotate_compresses_is_unpacked(tmp_path: Path) -> None:
     for suffix, pack in ((".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)):
         log.with_name(f"mail.log.1{suffix}").write_bytes(pack(f"{suffix}\n".encode()))
     assert sorted(sources.read([], str(log), 0.0)) == [".bz2\n", ".gz\n", ".xz\n", "now\n"]
+
+
+def test_what_cannot_be_unpacked_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text("now\n")
+    packed = log.with_name("mail.log.1.zst")
+    packed.write_bytes(b"\x28\xb5\x2f\xfd")
+    with pytest.raises(sources.LogError, match=rf"unpack it first: zstd -d {packed}"):
+        sources.read([], str(log), 0.0)
+    packed.with_suffix("").write_text("one\n")
+    assert sorted(sources.read([], str(log), 0.0)) == ["now\n", "one\n"]
