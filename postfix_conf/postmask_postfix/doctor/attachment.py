@@ -21,6 +21,7 @@ _OBSTACLES: Mapping[Kind, Code] = {
     Kind.OWN_DOMAIN: codes.OWN_DOMAIN,
     Kind.REWRITTEN: codes.REWRITTEN,
 }
+_RENAME = "Rename or remove it; postmask postfix attach is refused until then."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Attachment:
     status: how it stands; None where not even root's record can be read. obstacles: what would be in the way
     of attaching. now, wanted: the configuration, and what attaching would make of it.
     domains, wanted_domains: the parameters by which our domains are ours, as they are and as the database has
-    it. running: whether Postfix is; in_force: whether it works by its files. nexthop: where our mail should
-    go; routes: by a probe's address, where it goes.
+    it. running: whether Postfix is, None where only root could tell; in_force: whether it works by its files.
+    nexthop: where our mail should go; routes: by a probe's address, where it goes.
     """
 
     status: Status | None
@@ -40,7 +41,7 @@ class Attachment:
     wanted: Configuration | None
     domains: Mapping[str, str]
     wanted_domains: Mapping[str, str]
-    running: bool
+    running: bool | None
     in_force: bool
     nexthop: str
     routes: Mapping[str, str]
@@ -49,14 +50,17 @@ class Attachment:
 def lint(found: Attachment) -> Iterator[Finding]:
     """All that is wrong."""
     for obstacle in found.obstacles:
-        yield _OBSTACLES[obstacle.kind].at(obstacle.where, obstacle.what)
+        advice = _RENAME if obstacle.kind is Kind.NAME else ""
+        yield _OBSTACLES[obstacle.kind].at(obstacle.where, obstacle.what, advice=advice)
     if found.status is None:
         yield codes.NOT_ROOT.at("postmask-attachment.json", "the record of the attachment is root's")
     elif found.status.standing is Standing.DETACHED:
         return
     else:
         yield from _standing(found.status)
-    if not found.running:
+    if found.running is None:
+        yield codes.NOT_ROOT.at("postfix", "whether Postfix runs, and by these files, only root can tell")
+    elif not found.running:
         yield codes.NOT_RUNNING.at("postfix")
     elif not found.in_force:
         yield codes.NOT_IN_FORCE.at("postfix")

@@ -20,6 +20,8 @@ _LISTS = ("client", "helo", "sender", "relay", "recipient")
 _BLOCKS = frozenset(
     ["reject_unauth_destination", "defer_unauth_destination", "reject", "defer", "defer_if_permit"]
 )
+_SHUT = frozenset(["reject", "defer"])
+_LOGINS = frozenset(["permit_sasl_authenticated", "permit_tls_clientcerts", "permit_tls_all_clientcerts"])
 _COMMAND_SECONDS = 300.0
 _CONTENT_SECONDS = 600.0
 _ALONE = re.compile(r"(127\.[0-9.]+|localhost|\[?::1\]?):")
@@ -31,11 +33,6 @@ def lint(facts: Facts) -> Iterator[Finding]:
     for service in facts.front_doors():
         if not _ALONE.match(service.service) and not _blocks_strangers(facts, service):
             yield codes.OPEN_RELAY.at(service.name)
-        if facts.of(service, "smtpd_reject_unlisted_recipient") == "no" and not _asks(
-            facts, service, "reject_unlisted_recipient", "reject_unverified_recipient"
-        ):
-            what = "smtpd_reject_unlisted_recipient is no"
-            yield codes.UNKNOWN_RECIPIENTS.at(service.name, what)
         if proxy := facts.of(service, "smtpd_proxy_filter"):
             yield codes.PROXY_FILTER.at(service.name, f"smtpd_proxy_filter = {proxy}")
     for where, value in facts.by_value("smtpd_forbid_bare_newline", facts.front_doors()):
@@ -68,17 +65,31 @@ def _blocks_strangers(facts: Facts, service: Listed) -> bool:
     """Whether one of the lists refuses a foreign recipient from a client that nothing is known of."""
     if any(element.startswith("static:") for element in tables.elements(facts.values["relay_domains"])):
         return False
-    return any(_blocks(_restrictions(facts, service, name)) for name in _LISTS)
+    return any(_blocks(_restrictions(facts, service, name), _BLOCKS) for name in _LISTS)
 
 
-def _blocks(elements: Iterator[str]) -> bool:
+def _for_strangers(facts: Facts) -> Iterator[Listed]:
+    """The front doors but for those that let in only who has logged in."""
+    for service in facts.front_doors():
+        lists = [list(_restrictions(facts, service, name)) for name in _LISTS]
+        if not any(map(_wants_login, lists)):
+            yield service
+
+
+def _wants_login(elements: list[str]) -> bool:
+    known = _LOGINS.intersection(elements) and "check_client_access" not in elements
+    return bool(known) and _blocks(iter(elements), _SHUT)
+
+
+def _blocks(elements: Iterator[str], words: frozenset[str]) -> bool:
+    """Whether one of these words comes before whatever lets all pass."""
     before = ""
     for element in elements:
         word = element.lower()
         if before == "warn_if_reject":
             before = ""
             continue
-        if word in _BLOCKS:
+        if word in words:
             return True
         if word == "permit" or (before.startswith("check_") and word in ("static:ok", "static:permit")):
             return False
@@ -102,8 +113,13 @@ def _networks(facts: Facts) -> Iterator[Finding]:
 def _unknown(facts: Facts) -> Iterator[Finding]:
     own = tables.elements(facts.values["mydestination"])
     relayed = [name for name in facts.site_elements("relay_domains") if name not in own]
-    doors = tuple(facts.front_doors())
-    asked = bool(doors) and all(_asks(facts, one, "reject_unverified_recipient") for one in doors)
+    doors = tuple(_for_strangers(facts))
+    for one in doors:
+        if facts.of(one, "smtpd_reject_unlisted_recipient") == "no" and not _asks(
+            facts, one, "reject_unlisted_recipient", "reject_unverified_recipient"
+        ):
+            yield codes.UNKNOWN_RECIPIENTS.at(one.name, "smtpd_reject_unlisted_recipient is no")
+    asked = all(_asks(facts, one, "reject_unverified_recipient") for one in doors)
     for domains, there, maps in (
         ("mydestination", own, "local_recipient_maps"),
         ("virtual_mailbox_domains", facts.values["virtual_mailbox_domains"], "virtual_mailbox_maps"),

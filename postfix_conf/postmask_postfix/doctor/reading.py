@@ -116,7 +116,8 @@ def attachment(request: Request) -> Attachment:
     wanted = sync.wanted_on(config_dir, request.domains)
     attached = bool(settings)
     obstacles = collisions.obstacles(there, now, context, request.domains, recorded=attached)
-    running = commands.is_running(config_dir)
+    # postfix(1) speaks to root alone.
+    running = commands.is_running(config_dir) if os.geteuid() == 0 else None
     return Attachment(
         _status(config_dir),
         obstacles,
@@ -127,7 +128,7 @@ def attachment(request: Request) -> Attachment:
         settings,
         wanted,
         running,
-        running and _in_force(config_dir, settings.get(GENERATION, "")),
+        bool(running) and _in_force(config_dir, settings.get(GENERATION, "")),
         context.nexthop,
         _routes(config_dir, request.domains) if attached else {},
     )

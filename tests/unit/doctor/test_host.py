@@ -172,6 +172,9 @@ class TestTheWayOut:
     def test_all_by_a_relay(self) -> None:
         found = self.of(relayhost="[smart.test]:587, [other.test]")
         assert (found.senders, found.hidden, found.relay) == ((), (), "[smart.test]:587")
+        told = {"relayhost": "[other.test]", "default_transport": "smtp:[smart.test]:587"}
+        assert self.of(**told) == found
+        assert self.of(default_transport="error:5.7.1 not from here").relay == ""
 
 
 class TestPort25:

@@ -117,6 +117,12 @@ def local(relay: str) -> str:
     return f"2525 inet n - n - - smtpd -o smtpd_relay_restrictions={relay}\n"
 
 
+def submission(restrictions: str) -> str:
+    """As Postfix's own master.cf has it, to be uncommented."""
+    options = f"-o smtpd_recipient_restrictions={restrictions} -o smtpd_reject_unlisted_recipient=no"
+    return f"587 inet n - y - - smtpd -o smtpd_relay_restrictions= {options}\n"
+
+
 CASES: list[tuple[Code, str, Facts | Attachment]] = [
     (codes.OPEN_RELAY, "2525/inet", facts(master=local("permit"))),
     (codes.OPEN_RELAY, "2525/inet", facts(master=local("permit_mynetworks"))),
@@ -138,6 +144,11 @@ CASES: list[tuple[Code, str, Facts | Attachment]] = [
     (codes.UNKNOWN_RECIPIENTS, "virtual_mailbox_maps", facts({"virtual_mailbox_domains": "box.test"})),
     (codes.UNKNOWN_RECIPIENTS, "relay_recipient_maps", facts({"relay_domains": "other.test"})),
     (codes.UNKNOWN_RECIPIENTS, "smtp/inet", facts({"smtpd_reject_unlisted_recipient": "no"})),
+    (
+        codes.UNKNOWN_RECIPIENTS,
+        "587/inet",
+        facts(master=submission("check_client_access,cidr:/c,permit_sasl_authenticated,reject")),
+    ),
     (codes.SOFT_BOUNCE, "soft_bounce", facts({"soft_bounce": "yes"})),
     (
         codes.SOFT_BOUNCE,
@@ -207,6 +218,7 @@ CASES: list[tuple[Code, str, Facts | Attachment]] = [
     (codes.OWN_DOMAIN, "it", obstacle(Kind.OWN_DOMAIN)),
     (codes.REWRITTEN, "it", obstacle(Kind.REWRITTEN)),
     (codes.NOT_ROOT, "postmask-attachment.json", attached(status=None)),
+    (codes.NOT_ROOT, "postfix", attached(running=None, in_force=False)),
     (codes.NOT_RUNNING, "postfix", attached(running=False, in_force=False)),
     (codes.NOT_IN_FORCE, "postfix", attached(in_force=False)),
     (codes.DOMAINS, "postmask_domains", attached(domains={"postmask_domains": "other"})),
@@ -235,6 +247,14 @@ SILENT: list[Facts | Attachment] = [
             "smtpd_recipient_restrictions": "reject_unauth_destination, reject_unverified_recipient",
         }
     ),
+    facts(master=submission("permit_sasl_authenticated,reject")),
+    facts(
+        {
+            "relay_domains": "other.test",
+            "smtpd_recipient_restrictions": "reject_unauth_destination, reject_unverified_recipient",
+        },
+        master=submission("permit_sasl_authenticated,reject"),
+    ),
     facts({"smtp_header_checks": "regexp:/c"}, asked=altered(SIGNED[3], "WARN")),
     facts({"header_checks": "regexp:/c"}, asked=altered(RECEIVED[1], "DUNNO")),
     attached(),
@@ -256,6 +276,11 @@ def test_each_is_found_and_nothing_else(code: Code, where: str, found: Facts | A
 @pytest.mark.parametrize("found", SILENT, ids=range(len(SILENT)))
 def test_what_is_as_it_should_be_is_passed_over(found: Facts | Attachment) -> None:
     assert judged(found) == []
+
+
+def test_what_bears_one_of_our_names_is_not_put_back_by_attaching() -> None:
+    (finding,) = attachment.lint(obstacle(Kind.NAME))
+    assert finding.advice.startswith("Rename or remove it")
 
 
 def test_every_code_has_a_case() -> None:

@@ -2,7 +2,7 @@
 
 STANDARDS
     postconf(5): smtp_bind_address, inet_interfaces (one address alone is sent from), inet_protocols,
-    proxy_interfaces, relayhost.
+    proxy_interfaces, relayhost; default_transport, whose next hop goes before relayhost.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ PARAMETERS = (
     "inet_protocols",
     "proxy_interfaces",
     "relayhost",
+    "default_transport",
 )
 """What Postfix is asked for."""
 
+_NOWHERE = ("discard", "error", "retry")
+"""Transports whose next hop is a text."""
 _BOUND = {4: "smtp_bind_address", 6: "smtp_bind_address6"}
 
 
@@ -66,7 +69,7 @@ def way(
     values: of PARAMETERS. configured: doctor.addresses. source: the host's own address on the way out, by IP
     version, None if there is no such way. named: the addresses of the host's name, asked for if need be.
     """
-    relay = (values["relayhost"].replace(",", " ").split() or [""])[0]
+    relay = _relay(values)
     if configured or relay:
         return Way(tuple(configured), (), relay)
     senders: list[str] = []
@@ -79,6 +82,12 @@ def way(
         senders += seen
         hidden += () if seen else (own,)
     return Way(tuple(senders), tuple(hidden), relay)
+
+
+def _relay(values: Mapping[str, str]) -> str:
+    transport, _, nexthop = values["default_transport"].partition(":")
+    told = nexthop if transport not in _NOWHERE else ""
+    return ((told or values["relayhost"]).replace(",", " ").split() or [""])[0]
 
 
 def _versions(protocols: str) -> list[int]:
