@@ -53,7 +53,8 @@ def page() -> str:
         text(
             "A service of master.cf that has such a list of its own by -o gets our word there too. A "
             "listener that takes mail back from a content filter (content_filter= empty, or "
-            "receive_override_options with no_milters or no_unknown_recipient_checks) is left as it is."
+            "receive_override_options with no_milters or no_unknown_recipient_checks) is left as it is, "
+            "unless it is on port 25, 465 or 587 and not on loopback."
         ),
         ".PP",
         text(

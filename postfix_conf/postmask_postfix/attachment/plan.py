@@ -15,6 +15,7 @@ was found, byte for byte.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ from postmask_postfix.settings import DOMAINS, SYNCED, Merge, Parameter, Setting
 REMARK = "# Postmask: see postmask-postfix(5). `postmask postfix detach` takes it all away.\n"
 
 LISTENERS = ("smtpd", "postscreen")
+_CLIENTS_PORTS = ("25", "smtp", "465", "smtps", "submissions", "587", "submission")
+_LOOPBACK = re.compile(r"127\.[0-9.]+|localhost|\[?::1\]?")
 _PAST_A_FILTER = ("no_milters", "no_unknown_recipient_checks")
 
 
@@ -190,8 +193,11 @@ def _is_braced(service: Listed, name: str) -> bool:
 
 
 def takes_back(service: Listed) -> bool:
-    """Whether a listener takes mail back from a content filter, as FILTER_README sets it up."""
-    if service.command not in LISTENERS:
+    """Whether a listener takes mail back from a content filter, as FILTER_README sets it up: on loopback, or
+    on a port that clients don't use."""
+    host, _, port = service.service.rpartition(":")
+    outside = port in _CLIENTS_PORTS and not _LOOPBACK.fullmatch(host)
+    if service.command not in LISTENERS or service.type == "pass" or outside:
         return False
     options = service.override("receive_override_options") or ""
     return service.override("content_filter") == "" or any(

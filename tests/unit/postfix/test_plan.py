@@ -189,10 +189,15 @@ class TestMaster:
         "options", ["-o content_filter=", "-o receive_override_options=no_header_body_checks,no_milters"]
     )
     def test_what_comes_back_from_a_filter_is_left_alone(self, options: str) -> None:
-        service = (
-            f"10025 inet n - n - - smtpd {options} -o smtpd_milters= -o smtpd_recipient_restrictions=x\n"
-        )
-        assert attached_master(service).startswith(service)
+        for name in ("10025", "127.0.0.1:25", "[::1]:smtp"):
+            service = f"{name} inet n - n - - smtpd {options} -o smtpd_milters=\n"
+            assert attached_master(service).startswith(service)
+
+    @pytest.mark.parametrize("listener", ["smtp inet", "192.0.2.1:587 inet", "smtpd pass"])
+    def test_where_clients_come_in_nothing_comes_back(self, listener: str) -> None:
+        """Submission that is to pass by the filter, for instance."""
+        service = f"{listener} n - n - - smtpd -o content_filter= -o smtpd_milters="
+        assert attached_master(f"{service}\n").startswith(f"{service}$postmask_smtpd_milters\n")
 
     def test_the_holder_comes_with_the_word(self) -> None:
         """Relay recipients that only one listener has."""
