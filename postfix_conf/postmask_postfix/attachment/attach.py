@@ -98,7 +98,6 @@ def attach(request: Request) -> Done:
         trial.check(config_dir, wanted, context_on(request, there), request.domains)
         journal = Journal(State.ATTACHING, record, now, earlier.record if earlier else None)
         notes += _carry_out(request, there, journal)
-        journals.write(config_dir, Journal(State.ATTACHED, record))
         return Done(changed=True, notes=tuple(notes))
 
 
@@ -147,6 +146,7 @@ def _carry_out(request: Request, there: Site, journal: Journal) -> list[str]:
             settings = files.value(files.last(files.main_cf(wanted.main), GENERATION))
             generation.await_force(config_dir, settings, request.patience)
             _look(doors, asked, before, request.patience)
+        journals.write(config_dir, Journal(State.ATTACHED, journal.record))
     except BaseException:
         change.undo(config_dir, journal)
         if running and not commands.is_running(config_dir):
@@ -200,7 +200,7 @@ class ListenerError(PostfixError):
 def _recipients(there: Site, domains: Sequence[str]) -> dict[str, bool]:
     """Whom to ask for, and whether that is one of ours: ours unknown, a foreign one, the host's own."""
     recipients = {f"{_UNKNOWN}@{domain}": True for domain in sorted(domains)[:_DOMAINS_ASKED]}
-    recipients["postmask-probe@foreign.invalid"] = False
+    recipients[dialogue.FOREIGN] = False
     for name in (*site.OWN_DOMAINS, "relay_domains"):
         plain = [word for word in elements(there.values[name]) if word[:1].isalnum() and ":" not in word]
         for domain in [word for word in plain if word not in domains][:_DOMAINS_ASKED]:

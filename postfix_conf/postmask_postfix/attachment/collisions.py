@@ -23,7 +23,6 @@ from postmask_postfix.settings import GENERATION, SettingsContext
 LEAST = (3, 7)
 """The first Postfix release with inline regexp: tables, which all our settings need."""
 
-_SOCKET_USERS = ("smtpd", "lmtp")
 _PROBE = "postmask-probe"
 
 
@@ -116,7 +115,7 @@ def _chroots(site: Site, current: Configuration, context: SettingsContext) -> It
         return
     for service in listed(files.master_cf(current.master)):
         chrooted = service.chroot == "y" or (service.chroot == "-" and site.chroots)
-        if service.command in _SOCKET_USERS and chrooted and not plan.is_our_service(service.name):
+        if service.command == "smtpd" and chrooted and not plan.is_our_service(service.name):
             yield Obstacle(
                 Kind.CHROOT,
                 service.name,
