@@ -51,9 +51,9 @@ def _with_their_braces(found: list[str]) -> list[str]:
 def listed(config_dir: Path, list_elements: Iterable[str]) -> set[str] | None:
     """All names of a list's elements, in lower case; None where a table of it can't be read out."""
     names: set[str] = set()
-    for element in list_elements:
+    for element in _with_files(list_elements):
         if not _TABLE.match(element):
-            names |= _names_of(element.removeprefix("!"))
+            names.add(element.removeprefix("!").lower())
             continue
         table = element.removeprefix("proxy:")
         if table.partition(":")[0] not in _READ_OUT:
@@ -108,7 +108,7 @@ def known(config_dir: Path, value: str, keys: Iterable[str]) -> dict[str, str]:
     """What a list says to the keys that it knows: plain names, names in files, and tables."""
     asked = {key.lower(): key for key in keys}
     found: dict[str, str] = {}
-    for element in elements(value):
+    for element in _with_files(elements(value)):
         if element.startswith("!"):
             continue
         if _TABLE.match(element):
@@ -116,16 +116,21 @@ def known(config_dir: Path, value: str, keys: Iterable[str]) -> dict[str, str]:
             table = element.removeprefix("proxy:")
             told = answers(config_dir, table, [key for key in asked if asked[key] not in found])
             found |= {asked[key]: answer for key, answer in told.items() if key in asked and answer}
-        else:
-            found |= {asked[name]: element for name in _names_of(element) & set(asked)}
+        elif element.lower() in asked:
+            found[asked[element.lower()]] = element
     return found
 
 
-def _names_of(element: str) -> set[str]:
-    """The name itself, or those in the file that it names."""
-    if not element.startswith("/"):
-        return {element.lower()}
-    try:
-        return set(Path(element).read_text(encoding="utf-8", errors="replace").lower().split())
-    except OSError as error:
-        raise commands.PostfixError(f"{element}: {error.strerror}") from error
+def _with_files(list_elements: Iterable[str]) -> Iterator[str]:
+    """The elements; in the place of a file's name those in the file, where # begins a line that is none."""
+    for element in list_elements:
+        name = element.removeprefix("!")
+        if not name.startswith("/"):
+            yield element
+            continue
+        try:
+            lines = Path(name).read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError as error:
+            raise commands.PostfixError(f"{name}: {error.strerror}") from error
+        inner = (one for line in lines if not line.startswith("#") for one in elements(line))
+        yield from (element.removesuffix(name) + one for one in _with_files(inner))

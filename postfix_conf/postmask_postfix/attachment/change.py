@@ -56,7 +56,9 @@ def replace(path: Path, text: str) -> None:
 def recover(config_dir: Path) -> str | None:
     """Make good a change that was interrupted; the lock is held. Returns what was done, if anything."""
     for name in ("main.cf", "master.cf", journals.NAME):
-        journals.aside_of((config_dir / name).resolve()).unlink(missing_ok=True)
+        aside = journals.aside_of((config_dir / name).resolve())
+        if aside.exists():  # Where nothing can be written, even to delete what isn't there is refused.
+            aside.unlink()
     journal = journals.read(config_dir)
     if journal is None or journal.state is State.ATTACHED:
         return None
