@@ -23,6 +23,7 @@ from pathlib import Path
 
 from postmask_postfix import commands, generation, host_domains, tables
 from postmask_postfix.attachment import change, plan
+from postmask_postfix.attachment.entries import main_cf
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.domains import NOTHING, alternations, parameters
 from postmask_postfix.settings import DOMAINS, GENERATION, HOST_DOMAINS, SYNCED
@@ -44,8 +45,9 @@ class HostsOwn(SyncError):  # noqa: N818 (says whose it is)
 
 
 def attached(config_dir: Path) -> bool:
-    """Whether Postmask is attached to the Postfix with this configuration directory."""
-    return DOMAINS in present_settings(config_dir)
+    """Whether Postmask is attached to the Postfix with this configuration directory; one that was attached by
+    other means (`postmask postfix render`) needn't know of a domain yet."""
+    return any(plan.is_ours(entry.name) for entry in main_cf(change.read(config_dir).main))
 
 
 def ours(config_dir: Path) -> re.Pattern[str]:
@@ -57,10 +59,9 @@ def ours(config_dir: Path) -> re.Pattern[str]:
 
 
 def _attached_settings(config_dir: Path) -> dict[str, str]:
-    known = present_settings(config_dir)
-    if DOMAINS not in known:
+    if not attached(config_dir):
         raise NotAttached(f"Postmask isn't attached to the Postfix in {config_dir}")
-    return known
+    return {DOMAINS: NOTHING, **present_settings(config_dir)}
 
 
 def _pattern(known: Mapping[str, str]) -> re.Pattern[str]:

@@ -75,9 +75,10 @@ class Output:
         return None
 
     def copy(self, line: str) -> None:
-        """For people: a line to be copied, as it is and never wrapped."""
+        """For people: a line to be copied, as it is and never wrapped. Backslashes and tabs stay."""
         if not self.json:
-            click.echo(printable(line, _LONGEST))
+            parts = (printable(part, _LONGEST, sentence=True) for part in line.split("\t"))
+            click.echo("\t".join(parts))
 
     def say(self, text: str) -> None:
         """For people: a remark. Nothing with --json."""

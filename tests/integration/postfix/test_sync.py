@@ -8,7 +8,8 @@ import time
 import pytest
 
 from postmask.daemon import connect_unix
-from postmask_postfix import generation, sync
+from postmask_postfix import commands, generation, sync
+from postmask_postfix.attachment import change, plan
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.sync import HostsOwn, NotAttached, SyncError, attached, sync_domains
 
@@ -44,6 +45,16 @@ def test_no_domain_at_all(bare):
     sync_domains(bare.postfix, [])
     assert not comes_in(bare, "x@alias.test")
     sync_domains(bare.postfix, ["alias.test"])
+    assert comes_in(bare, "x@alias.test")
+
+
+def test_settings_that_were_rendered_know_of_no_domain_yet(bare):
+    main = bare.postfix / "main.cf"
+    change.replace(main, plan.told(main.read_text(), {}))
+    commands.reload(bare.postfix)
+    assert "postmask_domains =" not in main_cf(bare)
+    assert attached(bare.postfix)
+    assert sync_domains(bare.postfix, ["alias.test"])
     assert comes_in(bare, "x@alias.test")
 
 

@@ -88,5 +88,11 @@ def test_a_line_to_copy_is_never_wrapped_or_cut(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == "k" * 3000 + "\n"
 
 
+def test_a_line_to_copy_is_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "\teol=\\r\\n {/^5(\\.[0-9]+ .*)$$/ 4$$1}"
+    Output().copy(line)
+    assert capsys.readouterr().out == f"{line}\n"
+
+
 def test_moment() -> None:
     assert moment(1_800_000_000.9) == "2027-01-15 08:00:00Z"
