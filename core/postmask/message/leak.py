@@ -32,6 +32,9 @@ from postmask.message.mime import MESSAGES, Part, content_type, decode_base64, w
 MAX_TEXT = 10_000_000
 """Octets of one decoded text part that is edited."""
 
+_MAX_ENCODED = 3
+"""Messages within one another, each encoded as a whole, that are decoded and searched."""
+
 _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-7"})
 """Charsets in which an ASCII address isn't its ASCII octets."""
 
@@ -82,9 +85,10 @@ def check(
 
 @dataclass(slots=True)
 class _Check:
-    """One run over one message."""
+    """One run over one message. depth: of how many it is inside that are encoded as a whole."""
 
     finder: Finder
+    depth: int = 0
     replaced: int = 0
     unreplaceable: list[str] = field(default_factory=list)
 
@@ -172,7 +176,10 @@ class _Check:
 
     def _encoded_parts(self, part: Part, data: bytes, where: str) -> list[tuple[int, int, bytes]]:
         """Parts that are encoded as a whole, which no standard allows and some programs do: only searched."""
-        inner = _Check(self.finder).run(Headers(part.headers.get_all("content-type")), data)
+        if self.depth == _MAX_ENCODED:
+            self.unreplaceable.append(f"{where}: parts that are encoded as a whole too often to be searched")
+            return []
+        inner = _Check(self.finder, self.depth + 1).run(Headers(part.headers.get_all("content-type")), data)
         if inner.replaced or inner.unreplaceable:
             self.unreplaceable.append(f"{where}: an address in parts that are encoded as a whole")
         return []

@@ -288,6 +288,12 @@ def test_parts_that_are_encoded_as_a_whole_are_searched(address: str) -> None:
     assert result.unreplaceable == ((expected,) if address.startswith("owner") else ())
 
 
+def test_parts_that_are_encoded_as_a_whole_again_and_again_are_not_followed() -> None:
+    head = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    assert _check(head * 3 + b"friend@mailbox.test").unreplaceable == ()
+    assert _check(head * 3000 + b"friend@mailbox.test").unreplaceable
+
+
 @pytest.mark.parametrize(
     "value",
     [
