@@ -39,12 +39,12 @@ JUMP = 60.0
 class _Duty:
     """Something that is due every so many seconds, or when it is urgent.
 
-    trouble: why it wasn't done; "" if it was.
+    do: True if there is more to be done, in the next round. trouble: why it wasn't done; "" if it was.
     """
 
     name: str
     every: float
-    do: Callable[[], object]
+    do: Callable[[], bool | None]
     urgent: Callable[[], bool] = lambda: False
     due: float = float("-inf")
     trouble: str = ""
@@ -79,7 +79,8 @@ class Housekeeping:
                 continue
             duty.due = self._clock.monotonic() + duty.every
             try:
-                duty.do()
+                if duty.do():
+                    duty.due = float("-inf")
                 duty.trouble = ""
             except (StoreError, SpoolError, OSError) as error:
                 self._put_off(duty, str(error))
@@ -106,7 +107,8 @@ class Housekeeping:
         with transaction(self._engine) as session:
             intake.seen(session.connection(), self._node, self._clock.now())
 
-    def _forget(self) -> None:
+    def _forget(self) -> bool:
         gone = retention.forget(self._engine, days=self._events_days, now=self._clock.now())
         if gone:
             line(_log, logging.INFO, "truth.forgot", rows=gone)
+        return gone > 0

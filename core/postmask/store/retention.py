@@ -1,6 +1,8 @@
 """Forgetting what is past its time: events and bounces after the set number of days, and replay marks
 once nothing could be proved by them any more. Counters, and what was removed, stay.
 
+A piece at a time: nobody else can write to SQLite meanwhile, and Postgres ends what takes too long.
+
 DIAGNOSTICS
     StoreError: the truth can't be written now, or (Postgres) the nodes' role lacks the right, which
     `postmask db upgrade` gives it.
@@ -8,7 +10,7 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, delete, text
+from sqlalchemy import Delete, Engine, Integer, delete, literal_column, select, text
 
 from postmask.clock import DAY
 from postmask.store.models import Bounce, Event, ReplayMark
@@ -17,22 +19,30 @@ from postmask.store.session import transaction
 REPLAY_DAYS = 6
 """How long a used signature is remembered: longer than the five days for which one proves anything."""
 
+_PIECE = 5_000
+
 
 def forget(engine: Engine, *, days: int, now: float) -> int:
-    """Forget events and bounces older than so many days, and old replay marks; how many rows.
+    """Forget some of the events and bounces older than so many days, and of the old replay marks; how many
+    rows. 0: there are no more.
 
-    engine: the node's. On Postgres the database's own clock counts (migration 0003), and 0 may mean
+    engine: the node's. On Postgres the database's own clock counts (migrations 0003 and 0007), and 0 may mean
     that another node is at it.
     """
     with transaction(engine) as session:
         if engine.dialect.name == "postgresql":
             return int(session.execute(text("SELECT forget_past(:days)"), {"days": days}).scalar_one())
         limits = (
-            (Event, Event.at, now - days * DAY),
-            (Bounce, Bounce.at, now - days * DAY),
-            (ReplayMark, ReplayMark.at, now - REPLAY_DAYS * DAY),
+            (Event, now - days * DAY),
+            (Bounce, now - days * DAY),
+            (ReplayMark, now - REPLAY_DAYS * DAY),
         )
-        return sum(
-            len(session.scalars(delete(table).where(at < limit).returning(at)).all())
-            for table, at, limit in limits
-        )
+        connection = session.connection()
+        return sum(connection.execute(_piece(table, limit)).rowcount for table, limit in limits)
+
+
+def _piece(table: type[Event | Bounce | ReplayMark], limit: float) -> Delete:
+    """Some of what is older, on SQLite."""
+    row = literal_column("rowid", Integer)
+    old = select(row).select_from(table).where(table.at < limit).limit(_PIECE)
+    return delete(table).where(row.in_(old))
