@@ -9,6 +9,8 @@ DIAGNOSTICS
     was written.
 """
 
+# ruff: noqa: S608 - what is put into the statements are names of our own tables and columns
+
 from __future__ import annotations
 
 import json
@@ -40,6 +42,7 @@ CREATE TABLE IF NOT EXISTS ledger (
     reason TEXT NOT NULL DEFAULT '', at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ledger_at ON ledger (at);
+CREATE INDEX IF NOT EXISTS ledger_pending ON ledger (queue_id) WHERE outcome = 'pending';
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     payload TEXT NOT NULL, error TEXT
@@ -70,6 +73,8 @@ _TOLD_AGAIN = 3_600.0
 forgotten a contact that it was told of."""
 _HELD_KEPT = 30 * 86_400.0
 """As long as it may be on hold; without its row nobody would know what it is."""
+_PIECE = 500
+"""Rows of a table that are forgotten at once."""
 
 
 class Spool:
@@ -311,7 +316,8 @@ class Spool:
 
     def unsent(self) -> list[LedgerRow]:
         """Copies that aren't known to be sent, the newest first; with the reason, if the last try failed."""
-        return self._rows("WHERE outcome = 'pending' ORDER BY at DESC")
+        # By +at, for an order that an index has would be read from there, with all that is sent.
+        return self._rows("WHERE outcome = 'pending' ORDER BY +at DESC")
 
     def ledger(self) -> list[LedgerRow]:
         """All of it."""
@@ -321,24 +327,35 @@ class Spool:
         """Those for which the condition holds, and in its order."""
         return [_ledger_row(row) for row in self._readers.fetch(f"{_LEDGER} {condition}", values)]
 
-    def purge(self, ledger_kept: float) -> None:
-        """Forget what is past its time. ledger_kept: seconds."""
+    def purge(self, ledger_kept: float) -> bool:
+        """Forget some of what is past its time; whether there may be more. ledger_kept: seconds.
+
+        Not all at once: no program can write meanwhile, and mail would wait.
+        """
         now = self._clock.now()
+        old = now - ledger_kept
+        time_told = "CAST(coalesce(json_extract(payload, '$.at'), 0) AS REAL)"
+        full = [
+            self._purge("ledger", "key", "at < ? AND (outcome <> 'held' OR at < ?)", old, now - _HELD_KEPT),
+            self._purge("replay", "mark", "at < ?", now - _REPLAY_KEPT),
+            self._purge("notice", "id", "at < ?", old),
+            self._purge("outbox", "seq", f"error IS NOT NULL AND {time_told} < ?", old),
+        ]
+        return any(full)
+
+    def _purge(self, table: str, key: str, condition: str, *values: float) -> bool:
+        """Delete a piece of what is so; whether it was a full one."""
+        # Looked for beforehand, which may take long, and not by the writer.
+        found = self._readers.fetch(f"SELECT {key} FROM {table} WHERE {condition} LIMIT {_PIECE}", values)
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "DELETE FROM ledger WHERE at < ? AND (outcome <> 'held' OR at < ?)",
-                (now - ledger_kept, now - _HELD_KEPT),
-            )
-            connection.execute("DELETE FROM replay WHERE at < ?", (now - _REPLAY_KEPT,))
-            connection.execute("DELETE FROM notice WHERE at < ?", (now - ledger_kept,))
-            connection.execute(
-                "DELETE FROM outbox WHERE error IS NOT NULL"
-                " AND CAST(coalesce(json_extract(payload, '$.at'), 0) AS REAL) < ?",
-                (now - ledger_kept,),
+            connection.executemany(
+                f"DELETE FROM {table} WHERE {key} = ? AND {condition}", [(*row, *values) for row in found]
             )
 
-        self._writer.write(change, self._timeout)
+        if found:
+            self._writer.write(change, self._timeout)
+        return len(found) == _PIECE
 
     # ---- connections ----------------------------------------------------------------------------
 

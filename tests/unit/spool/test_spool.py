@@ -111,6 +111,49 @@ def test_what_is_held_is_remembered_longer(spool: Spool, clock: ManualClock) -> 
     assert spool.ledger() == []
 
 
+def test_it_forgets_a_piece_at_a_time(spool: Spool, clock: ManualClock) -> None:
+    """While one program writes, all others wait."""
+    for start in (0, 400):
+        keys = (number.to_bytes(32) for number in range(start, start + 400))
+        spool.finish([row(key, outcome=Outcome.DELIVERED) for key in keys])
+    clock.advance(LEDGER_KEPT + 1)
+    assert spool.purge(LEDGER_KEPT)
+    assert len(spool.ledger()) == 300
+    assert not spool.purge(LEDGER_KEPT)
+    assert spool.ledger() == []
+
+
+def test_what_has_happened_meanwhile_is_not_forgotten(
+    spool: Spool, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.begin([row()])
+    clock.advance(LEDGER_KEPT + 1)
+    look = spool._readers.fetch
+
+    def look_and_then(statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+        found = look(statement, values)
+        if "FROM ledger" in statement:
+            spool.finish([row(outcome=Outcome.DELIVERED)])
+        return found
+
+    with monkeypatch.context() as busy:
+        busy.setattr(spool._readers, "fetch", look_and_then)
+        spool.purge(LEDGER_KEPT)
+    assert [one.outcome for one in spool.ledger()] == [Outcome.DELIVERED]
+
+
+def test_what_was_begun_is_found_without_a_look_at_all_the_rest(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger may hold millions of rows."""
+    asked = ["DELETE FROM ledger WHERE queue_id = 'Q1' AND recipient = 'a@b' AND outcome = 'pending'"]
+    with monkeypatch.context() as listening:
+        listening.setattr(spool._readers, "fetch", lambda statement, _: asked.append(statement) or [])
+        spool.unsent()
+    for statement in asked:
+        assert "ledger_pending" in str(spool._readers.fetch(f"EXPLAIN QUERY PLAN {statement}", ()))
+
+
 def test_many_threads_share_commits_and_each_gets_its_own_answer(spool: Spool) -> None:
     errors: list[Exception] = []
 
