@@ -7,7 +7,8 @@ caller answer.
 DIAGNOSTICS
     Before the first copy is sent a failing spool defers the recipient. After Postfix's 250 a failing
     spool is logged and the recipient is still answered 2xx: a full disk must not become a stream of
-    duplicates; the outcome is kept in memory and recorded before anything else is sent. A copy that
+    duplicates; the outcome is kept in memory and recorded before anything else is sent, at the latest at the
+    end of the program: what can't be recorded then either is said in the log, and stays pending. A copy that
     Postfix refuses, for whatever reason, is deferred, never bounced, and its ledger row keeps the
     answer for `postmask status`. When nobody knows whether Postfix took a copy, its row stays pending:
     the next try may send a duplicate; its log line and its ledger row say so, and why. What Postfix would
@@ -191,6 +192,23 @@ class Courier:
                     row, told = self._late[0]
                     self._spool.finish([row], told)
                     self._late.popleft()
+
+    def close(self) -> None:
+        """Record what is still to be recorded, now or never."""
+        try:
+            self.record_late()
+        except SpoolError as error:
+            for row, _ in list(self._late):
+                line(
+                    _log,
+                    logging.ERROR,
+                    "ledger.lost",
+                    queue_id=row.queue_id,
+                    key=row.key.hex(),
+                    outcome=row.outcome.value,
+                    new_queue_id=row.new_queue_id,
+                    error=str(error),
+                )
 
     def _is_done(self, key: bytes) -> bool:
         row = self._spool.row(key)

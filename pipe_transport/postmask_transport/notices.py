@@ -61,9 +61,13 @@ class NoticeSender:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the notice in hand."""
+        """End after the notice in hand. What isn't recorded then is sent again after the next start."""
         self._stop.set()
         self._thread.join()
+        try:
+            self._record_taken()
+        except SpoolError as error:
+            line(_log, logging.ERROR, "notices", error=str(error))
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):

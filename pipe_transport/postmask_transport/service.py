@@ -58,6 +58,7 @@ class Forwarder:
     """The running parts. stamp: by which clients know that we didn't answer; gone once we listen."""
 
     server: Server
+    courier: Courier
     notices: NoticeSender
     figures: Publisher
     spool: Spool
@@ -72,6 +73,7 @@ class Forwarder:
         daemon.notify("READY=1")
         log.line(_log, logging.INFO, "ready")
         finished = self.server.serve()
+        self.courier.close()
         self.notices.stop()
         self.figures.close()
         self.spool.close()
@@ -92,8 +94,9 @@ def assemble(settings: Settings) -> Forwarder:
     directory = open_directory(settings, spool, clock)
     scanner = open_scanner(settings, clock)
     reinject = _reinjector(settings, clock, settings.reinject.socket)
+    courier = Courier(spool, reinject, _reinjector(settings, clock, settings.reinject.hold_socket))
     shared = _Shared(settings, clock, keyring, spool, directory)
-    engine = shared.engine(reinject, scanner, Reader(keyring, clock, mail_owner, settings.mail.evidence_age))
+    engine = shared.engine(courier, scanner, Reader(keyring, clock, mail_owner, settings.mail.evidence_age))
     notices = NoticeSender(spool=spool, reinject=reinject, keys=keyring, clock=clock, directory=directory)
     server = Server(
         daemon.listen_unix(settings.sockets.forwarder, mode=0o666, backlog=_BACKLOG),
@@ -106,7 +109,7 @@ def assemble(settings: Settings) -> Forwarder:
         times=Times(idle=settings.forwarder.idle_timeout, message=settings.forwarder.deadline),
     )
     figures = Publisher(settings.spam.directory, "forwarder", scanner, clock)
-    return Forwarder(server, notices, figures, spool, settings.sockets.directory / "pipe" / "stamp")
+    return Forwarder(server, courier, notices, figures, spool, settings.sockets.directory / "pipe" / "stamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,8 @@ class _Shared:
     spool: Spool
     directory: Directory
 
-    def engine(self, reinject: Reinjector, scanner: Scanner, reader: Reader) -> Engine:
+    def engine(self, courier: Courier, scanner: Scanner, reader: Reader) -> Engine:
         settings, clock = self.settings, self.clock
-        courier = Courier(self.spool, reinject, _reinjector(settings, clock, settings.reinject.hold_socket))
         stationery = self._stationery()
         networks = own_networks(settings.postfix.config_dir)
         book = RuleBook(self.directory, rules_of(settings.spam))

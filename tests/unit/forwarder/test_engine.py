@@ -316,6 +316,20 @@ def test_what_was_sent_while_the_disk_was_full_is_recorded_later(
     assert (rig.outcomes(), rig.events()) == (["delivered"], ["forwarded"])
 
 
+def test_at_the_end_it_is_recorded_or_said_to_be_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    courier = rig.engine._courier
+    with monkeypatch.context() as full:
+        full.setattr(rig.spool, "finish", failing)
+        rig.deliver()
+        courier.close()
+        assert "ledger.lost queue_id=" in caplog.text
+    assert rig.outcomes() == ["pending"]
+    courier.close()
+    assert (rig.outcomes(), rig.events()) == (["delivered"], ["forwarded"])
+
+
 def failing(*_: object, **__: object) -> None:
     raise SpoolError("disk full")
 

@@ -57,6 +57,23 @@ def test_a_notice_that_cannot_be_sent_keeps_no_other_waiting(
     assert again.tries == 1
 
 
+def test_what_could_not_be_recorded_is_at_the_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Choosy()
+    rig.spool.queue_notice("postmask@alias.test", "me@real.test", "code", "Your code", "text")
+    sender = sending(rig, out)
+
+    def full(ident: int) -> None:
+        monkeypatch.undo()
+        sender._stop.set()
+        raise SpoolError("database or disk is full")
+
+    monkeypatch.setattr(rig.spool, "notice_sent", full)
+    sender.start()
+    assert out.done.wait(30.0)
+    sender.stop()
+    assert rig.spool.due_notices(9) == []
+
+
 def test_what_postfix_took_is_not_sent_again_while_the_spool_cannot_be_written(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
