@@ -19,7 +19,9 @@ from postmask.directory.replica import ReplicaDirectory
 from postmask.store import schema
 from postmask.store.admin import aliases, policies
 from postmask.store.admin.rules import Target
-from postmask.store.engine import make_engine, parse_url
+from postmask.store.engine import Use, make_engine, parse_url
+from postmask.store.replica import feed
+from postmask.store.replica.feed import Feed
 from postmask.store.replica.tables import COPIED
 from replica_node import POLL, ReplicaNode, wait_for
 from truth import KEYS, Truth
@@ -181,6 +183,23 @@ def test_a_node_that_was_away_catches_up_without_a_new_copy(truth: Truth, node: 
     node.await_current(truth)
     assert node.number() == 1
     assert same(truth, node)
+
+
+def test_what_was_deleted_is_asked_for_in_pieces(
+    truth: Truth, node: ReplicaNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All aliases of a domain, say: Postgres doesn't wait for ten seconds until it is asked again."""
+    monkeypatch.setattr(feed, "_PIECE", 2)
+    with truth.engine.begin() as connection:
+        several = "SELECT id, n || '@x.test' FROM mailbox, generate_series(1, 3) AS n LIMIT 5"
+        connection.execute(text(f"INSERT INTO mailbox_sender {several}"))
+    node.await_current(truth)
+    with truth.engine.begin() as connection:
+        connection.execute(text("DELETE FROM mailbox_sender"))
+    node.await_current(truth)
+    assert same(truth, node)
+    with Feed(make_engine(node.url, Use.FEED)) as opened, opened.snapshot() as snapshot:
+        assert [len(piece) for piece in snapshot.deletions(0)] == [2, 2, 1]
 
 
 def test_many_writers_at_once(truth: Truth, node: ReplicaNode) -> None:

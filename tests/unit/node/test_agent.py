@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from postmask.agent.housekeeping import Housekeeping
+from postmask.agent.replica.copying import Copying
 from postmask.agent.rounds import Rounds
 from postmask.clock import ManualClock
 from postmask.daemon import Stop
 from postmask.spool import LEDGER_KEPT, Outcome, Spool
 from postmask.spool.entries import LedgerRow
 from postmask.store.engine import Use, make_engine
+from postmask.store.replica.folder import Folder
 
 
 class Broken:
@@ -66,3 +68,23 @@ def test_a_broken_duty_keeps_no_other_waiting(tmp_path: Path, caplog: pytest.Log
         assert state.calls == 1
         assert spool.ledger() == []
     assert any("ValueError: odd" in record.getMessage() for record in caplog.records)
+
+
+def test_a_copy_that_fails_in_whatever_way_is_not_begun_again_at_once(tmp_path: Path) -> None:
+    """The truth would be read in full, again and again."""
+    begun: list[str] = []
+
+    class Odd:
+        def raw_connection(self) -> None:
+            begun.append("")
+            raise MemoryError
+
+    clock = ManualClock()
+    copying = Copying(Odd(), Folder(tmp_path), clock, Stop(), rest=10.0)  # type: ignore[arg-type]  played
+    for tries, seconds in ((1, 9.0), (1, 1.0), (2, 0.0)):
+        copying.start("there is none")
+        if copying._thread:
+            copying._thread.join(30.0)
+        assert len(begun) == tries
+        clock.advance(seconds)
+    assert copying.trouble == "the directory can't be copied: MemoryError"

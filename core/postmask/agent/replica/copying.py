@@ -1,14 +1,13 @@
 """Full copies, made aside in a thread of their own: the current replica is followed meanwhile.
 
 DIAGNOSTICS
-    A copy that fails is said in the log and in `trouble`, leaves no file behind, and is tried again
-    after a wait.
+    A copy that fails, for whatever reason, is said in the log and in `trouble`, leaves no file behind, and
+    is tried again after a wait.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from sqlalchemy import Engine
 from postmask.clock import Clock
 from postmask.daemon import Stop
 from postmask.log import line
-from postmask.store.errors import StoreError
 from postmask.store.replica import file
 from postmask.store.replica.feed import Feed
 from postmask.store.replica.folder import Folder
@@ -73,10 +71,11 @@ class Copying:
             made = self._made_aside()
         except GivenUpError:
             return
-        except (StoreError, OSError, sqlite3.Error) as error:
-            self.trouble = f"the directory can't be copied: {error}"
+        except Exception as error:  # noqa: BLE001  without the wait the truth would be read again and again
+            reason = str(error) or type(error).__name__
+            self.trouble = f"the directory can't be copied: {reason}"
             self._resting_until = self._clock.monotonic() + self._rest
-            line(_log, logging.ERROR, "replica.copy-failed", reason=str(error))
+            line(_log, logging.ERROR, "replica.copy-failed", reason=reason)
             return
         seconds = self._clock.monotonic() - begun
         line(_log, logging.INFO, "replica.copied", file=made.name, seconds=round(seconds, 3))

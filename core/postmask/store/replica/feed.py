@@ -35,6 +35,8 @@ from postmask.store.replica.tables import COPIED, Copied
 
 CHANNEL = "postmask_change"
 
+Rows = Sequence[tuple[Any, ...]]
+
 _STATEMENT_SECONDS = 20.0
 _PIECE = 20_000
 
@@ -110,7 +112,7 @@ class Snapshot:
         """
         return min(self._given, int(_ask(self._cursor, newest(self._present))[0][0]))
 
-    def rows(self, table: Copied, after: int = -1) -> Iterator[Sequence[tuple[Any, ...]]]:
+    def rows(self, table: Copied, after: int = -1) -> Iterator[Rows]:
         """Rows changed after a number, in their order; or all, in the primary key's order. In pieces."""
         if table.name not in self._present:
             return
@@ -119,18 +121,19 @@ class Snapshot:
         which = (
             f"WHERE change > {after:d} ORDER BY change" if after >= 0 else f"ORDER BY {', '.join(table.key)}"
         )
-        _ask(
-            self._cursor,
-            f"DECLARE rows NO SCROLL CURSOR FOR SELECT {names} FROM {table.name} {which}",
+        yield from self._pieces(f"SELECT {names} FROM {table.name} {which}")
+
+    def deletions(self, after: int) -> Iterator[Rows]:
+        """(table, primary key as JSON) of what was deleted after a number, in order. In pieces."""
+        yield from self._pieces(
+            f"SELECT relation, key FROM deletion WHERE change > {after:d} ORDER BY change"
         )
+
+    def _pieces(self, query: str) -> Iterator[Rows]:
+        _ask(self._cursor, f"DECLARE rows NO SCROLL CURSOR FOR {query}")
         while piece := _ask(self._cursor, f"FETCH FORWARD {_PIECE} FROM rows"):
             yield piece
         _ask(self._cursor, "CLOSE rows")
-
-    def deletions(self, after: int) -> Sequence[tuple[str, str]]:
-        """(table, primary key as JSON) of what was deleted after a number, in order."""
-        wanted = f"SELECT relation, key FROM deletion WHERE change > {after:d} ORDER BY change"
-        return cast(Sequence[tuple[str, str]], _ask(self._cursor, wanted))
 
 
 class Feed:

@@ -110,11 +110,8 @@ class ReplicaFile:
         after = self.standing.change
         count = 0
         with _working(self.path), _transaction(self._connection):
-            for name, key in snapshot.deletions(after):
-                if table := _BY_NAME.get(name):
-                    parts = json.loads(key)
-                    self._connection.execute(table.deletion, [parts[part] for part in table.key])
-                    count += 1
+            for rows in snapshot.deletions(after):
+                count += sum(self._delete(*row) for row in rows)
             for table in COPIED:
                 for rows in snapshot.rows(table, after):
                     self._connection.executemany(table.insertion, rows)
@@ -122,6 +119,15 @@ class ReplicaFile:
             self._connection.execute("UPDATE replica SET change = ?", (change,))
         self.standing = Standing(self.standing.identity, change, self.standing.copied_at)
         return count
+
+    def _delete(self, name: str, key: str) -> bool:
+        """Take out a row by its table and primary key; whether it is a table that we copy."""
+        table = _BY_NAME.get(name)
+        if table is None:
+            return False
+        parts = json.loads(key)
+        self._connection.execute(table.deletion, [parts[part] for part in table.key])
+        return True
 
     def close(self) -> None:
         """Let go of the file."""
