@@ -88,6 +88,11 @@ class Holding:
         return next((one for one in self.held if queue_id in one.queue_ids), None)
 
 
+def keys(envelopes: Iterable[Envelope]) -> set[bytes]:
+    """The ledger keys that they carry: the rows to be looked at."""
+    return {bytes.fromhex(envelope.ident) for envelope in envelopes if _KEY.fullmatch(envelope.ident)}
+
+
 def sort_out(rows: Iterable[LedgerRow], envelopes: Iterable[Envelope]) -> Holding:
     """Which of these queue files on hold are ours."""
     by_key: defaultdict[str, list[Envelope]] = defaultdict(list)

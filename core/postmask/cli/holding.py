@@ -65,7 +65,9 @@ class Keeper:
         """What is on hold now."""
         # The queue first: what comes meanwhile isn't taken for something that the ledger forgot.
         envelopes = self._queue.envelopes()
-        return holding.sort_out(self._spool.ledger(), envelopes)
+        # Of a ledger of millions of messages only the rows that are asked for.
+        rows = filter(None, map(self._spool.row, holding.keys(envelopes)))
+        return holding.sort_out(rows, envelopes)
 
     def content(self, held: Held) -> bytes:
         """The held copy, lines ending in CRLF. Raises Gone."""

@@ -42,6 +42,11 @@ def test_what_has_no_key_is_foreign(ident: str) -> None:
     assert sort_out([row()], [envelope(ident=ident)]) == Holding((), (), (), ("HELD01",))
 
 
+def test_which_rows_are_looked_at() -> None:
+    found = [envelope(), envelope("HELD02"), envelope("OTHER1", "4ABCDEF"), envelope("OTHER2", "")]
+    assert holding.keys(found) == {KEY}
+
+
 def test_a_key_that_the_ledger_lacks_is_unknown() -> None:
     assert sort_out([], [envelope()]) == Holding((), (), ("HELD01",), ())
 
