@@ -15,6 +15,9 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from postmask.store.engine import as_store_error
 from postmask.store.errors import StoreError
 
+LOCK = 0x706F73746D61736E
+"""Of pg_advisory_xact_lock: whoever makes or changes the schema or the rights."""
+
 _IDLE_SECONDS = 10
 """A transaction that a node leaves open would hold up whoever changes the schema."""
 
@@ -99,8 +102,15 @@ def grant_node_role(owner: Engine, role: str, password: str) -> None:
         raise as_store_error(error) from error
 
 
+def take_turn(connection: Connection) -> None:
+    """Be the only one who makes or changes the schema or the rights, to the end of the transaction."""
+    if connection.dialect.name == "postgresql":  # with SQLite it writes, and is the only one by that
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+
+
 def admit(connection: Connection, role: str, password: str) -> None:
     """The same in a transaction of the owner's. Raises SQLAlchemyError in place of most StoreErrors."""
+    take_turn(connection)
     owner = str(connection.scalar(text("SELECT current_user")))
     if role == owner:
         raise StoreError(f'the nodes need a role of their own; "{role}" owns the tables')

@@ -29,6 +29,7 @@ from postmask.store import models, whereabouts
 from postmask.store.engine import READ_ONLY, as_store_error, make_engine, sqlite_path
 from postmask.store.errors import StoreError, StoreUnavailable
 from postmask.store.roles import grant_node_role as grant_node_role
+from postmask.store.roles import take_turn
 from postmask.store.vocabulary import Phase
 from postmask.store.whereabouts import Whereabouts
 
@@ -101,6 +102,7 @@ def init(url: str, clock: Clock) -> bool:
     engine = make_engine(url, create=True)
     try:
         with engine.begin() as connection:
+            take_turn(connection)
             match state_of(connection):
                 case SchemaState.CURRENT:
                     return False
@@ -119,6 +121,7 @@ def init(url: str, clock: Clock) -> bool:
 def upgrade(url: str) -> tuple[str | None, str]:
     """Bring an older schema up to date; (revision before, revision after). Current stays as it is."""
     with _opened(url) as connection:
+        take_turn(connection)
         before = _revision(connection)
         state = state_of(connection)
         if state is SchemaState.BEHIND:

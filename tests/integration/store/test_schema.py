@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -10,12 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
+from postgres import Cluster
 from postmask.clock import ManualClock
-from postmask.store import schema
-from postmask.store.engine import make_engine
+from postmask.store import roles, schema
+from postmask.store.engine import make_engine, parse_url
 from postmask.store.errors import StoreError, StoreUnavailable
 from postmask.store.models import Base
 from postmask.store.schema import SchemaState
+from replica_node import wait_for
 from truth import Truth
 
 
@@ -73,6 +76,32 @@ def test_init_twice_changes_nothing(truth: Truth) -> None:
     assert before.generation == 1
     assert before.nodes == ()
     assert schema.upgrade(truth.url) == (before.revision, before.wanted)
+
+
+@pytest.mark.parametrize("act", ["init", "upgrade", "grant"])
+def test_who_changes_it_waits_for_another_who_does(postgres: Cluster, act: str) -> None:
+    """Two commands at once would find the same to be made, and one of them fail. (SQLite has its lock.)"""
+    url = postgres.fresh()
+    schema.init(url, ManualClock())
+    engine, database = make_engine(url), parse_url(url).database
+    acts: Mapping[str, Callable[[], object]] = {
+        "init": lambda: schema.init(url, ManualClock()),
+        "upgrade": lambda: schema.upgrade(url),
+        "grant": lambda: schema.grant_node_role(engine, f"{database}_node", "secret"),
+    }
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        f" AND database = (SELECT oid FROM pg_database WHERE datname = '{database}')"
+    )
+    with ThreadPoolExecutor() as pool:
+        with engine.begin() as other:
+            roles.take_turn(other)
+            acting = pool.submit(acts[act])
+            wait_for(lambda: acting.done() or postgres.ask(waiting), "it to wait or to be done")
+            assert not acting.done()
+        acting.result(60.0)
+    engine.dispose()
+    postgres.drop(url)
 
 
 def test_status_of_an_empty_database(request: pytest.FixtureRequest) -> None:
