@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from postmask import tokens
 from postmask.address import parse
@@ -87,6 +88,18 @@ def test_listing_contacts(furnished: Truth) -> None:
     assert found(limit=1) == ["a@firm.test"]
     with pytest.raises(NotFound, match="contact add"):
         furnished.do(contacts.get, SHOP, "x@firm.test")
+
+
+def test_listing_contacts_takes_no_statement_for_each_alias(furnished: Truth) -> None:
+    for number in range(10):
+        address = f"a{number}@alias.test"
+        furnished.do(aliases.add, KEYS, address, ["bob@real.test"], now=1.0)
+        furnished.do(contacts.add, KEYS, address, "b@firm.test", now=1.0)
+    statements: list[str] = []
+    with furnished.session() as session:
+        event.listen(session.connection(), "before_cursor_execute", lambda *told: statements.append(told[2]))
+        assert len(contacts.listing(session)) == 10
+    assert len(statements) == 1
 
 
 def test_patterns(furnished: Truth) -> None:

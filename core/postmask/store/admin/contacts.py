@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager
 
 from postmask import address as addresses
 from postmask import tokens
@@ -61,7 +61,8 @@ def listing(
     limit: int | None = None,
 ) -> list[ContactView]:
     """Contacts by alias and address. rule: "none", "allow" or "block". search: in address or name."""
-    query = select(Contact).join(Alias).order_by(Alias.address, Contact.address)
+    query = select(Contact).join(Contact.alias).options(contains_eager(Contact.alias))
+    query = query.order_by(Alias.address, Contact.address)
     if alias is not None:
         query = query.where(Contact.alias_id == aliases.find(session, alias, removed=True).id)
     if account is not None:
