@@ -47,16 +47,25 @@ def backup(url: str, path: Path) -> None:
 def restore(url: str, path: Path, node: tuple[str, str] | None) -> int:
     """Put a dump in place of what the database holds, brought up to date; returns the new generation.
 
-    node: the nodes' role and its password; None: they use the owner's.
+    node: the nodes' role and its password; None: they use the owner's. Where tables have come since the dump
+    that refer to those in it, the database must be empty.
     """
     if not path.exists():
         raise NoFile(f"there is no file {path}")
-    _demand_ours(path)
-    before = _generation(url)
+    revision = _revision_of(path)
+    before = schema.status(url)
     options = ("--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges")
-    _run(url, "pg_restore", *options, str(path))
+    try:
+        _run(url, "pg_restore", *options, str(path))
+    except StoreUnavailable as error:
+        if before.revision is None or before.revision == revision:
+            raise
+        raise StoreUnavailable(
+            f"{error}; the dump has the schema {revision}, the database {before.revision}: if that is why,"
+            " make an empty database in its place, and call it again"
+        ) from error
     schema.upgrade(url)
-    return _open(url, before, node)
+    return _open(url, before.generation or 0, node)
 
 
 def _open(url: str, before: int, node: tuple[str, str] | None) -> int:
@@ -75,8 +84,8 @@ def _open(url: str, before: int, node: tuple[str, str] | None) -> int:
     return generation
 
 
-def _demand_ours(path: Path) -> None:
-    """Raises StoreError."""
+def _revision_of(path: Path) -> str:
+    """Of the schema in a dump. Raises StoreError if it is none of ours, or newer than this program."""
     listed = _called("pg_restore", "--data-only", "--table=alembic_version", "--file=-", str(path))
     found = _REVISION.search(listed.stdout)
     if listed.returncode or not found:
@@ -86,11 +95,7 @@ def _demand_ours(path: Path) -> None:
         raise StoreError(
             f"{path} has the schema {found[1]}, which is newer than this program; upgrade Postmask"
         )
-
-
-def _generation(url: str) -> int:
-    """0: there is none yet."""
-    return schema.status(url).generation or 0
+    return found[1]
 
 
 def _run(url: str, program: str, *arguments: str) -> None:

@@ -22,6 +22,7 @@ from postmask.store.admin import aliases
 from postmask.store.dump import backup, restore
 from postmask.store.engine import Use, make_engine
 from postmask.store.errors import NoFile, StoreError, StoreUnavailable
+from postmask.store.models import Base
 from postmask.tokens import reverse_token
 from truth import KEYS, Truth, made, opened
 
@@ -143,6 +144,21 @@ def test_what_is_no_dump_of_ours(truth: Truth, empty: str, tmp_path: Path) -> No
         restore(truth.url, tmp_path / "nowhere", None)
     after = schema.status(truth.url)
     assert (after.generation, after.revision) == (before.generation, before.revision)
+    assert isinstance(truth.directory().alias("shop@alias.test"), Found)
+
+
+def test_tables_have_come_since(truth: Truth, tmp_path: Path) -> None:
+    """They refer to what the dump would replace."""
+    newer = Base.metadata.tables["spam_policy"]
+    with truth.engine.begin() as connection:
+        newer.drop(connection)
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+    backup(truth.url, tmp_path / "dump")
+    with truth.engine.begin() as connection:
+        newer.create(connection)
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{schema.wanted_revision()}'"))
+    with pytest.raises(StoreUnavailable, match=r"nothing is changed.*schema 0004.*empty database"):
+        restore(truth.url, tmp_path / "dump", None)
     assert isinstance(truth.directory().alias("shop@alias.test"), Found)
 
 
