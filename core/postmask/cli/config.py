@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 import click
 
 from postmask.cli.command import Noun
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
+from postmask.display import printable
 
 _COLUMNS = (Column("key", "KEY"), Column("value", "VALUE"), Column("origin", "FROM"))
 
@@ -34,12 +38,21 @@ def show(runtime: Runtime, key: str | None) -> None:
     """Show every setting, or one, with its value and where that comes from. Passwords are masked."""
     from postmask.config import shown
 
-    found = [setting for setting in shown(runtime.settings) if key in (None, setting.name)]
+    settings = list(shown(runtime.settings))
+    found = [setting for setting in settings if key in (None, setting.name)]
     if not found:
-        raise click.UsageError(f"there is no setting {key!r}; `postmask config show` lists them all")
+        raise click.UsageError(_no_setting(str(key), [setting.name for setting in settings]))
     if runtime.output.json:
         records = [{"key": item.name, "value": item.value, "origin": item.origin} for item in found]
         return runtime.output.record(records[0]) if key else runtime.output.table(records, _COLUMNS, empty="")
     rows = [{"key": item.name, "value": item.text, "origin": item.origin} for item in found]
     runtime.output.table(rows, _COLUMNS, empty="")
     return None
+
+
+def _no_setting(key: str, names: Sequence[str]) -> str:
+    """What to say of one that there isn't: the nearest, or the first of those with that name in a section."""
+    namesakes = [name for name in names if name.endswith(f".{key}")]
+    near = difflib.get_close_matches(key, names, n=1) or namesakes[:1]
+    advice = f"did you mean {near[0]}?" if near else "`postmask config show` lists them all"
+    return f"there is no setting {printable(key)}; {advice}"

@@ -131,7 +131,7 @@ def move(runtime: Runtime, url: str, node_url: str | None, dry_run: bool) -> Non
 def backup(runtime: Runtime, file: Path) -> None:
     """Copy the database, while it is in use, to a new file; on Postgres by pg_dump.
 
-    The key file isn't in it: back that up apart.
+    The master secrets aren't in it: back them up apart.
     """
     from postmask.store import backup as sqlite
     from postmask.store import dump
@@ -144,7 +144,7 @@ def backup(runtime: Runtime, file: Path) -> None:
         sqlite.backup(url, file)
     if runtime.output.json:
         return runtime.output.record({"file": str(file)})
-    runtime.output.say(f"copied to {file}; the key file {runtime.settings.keys.file} isn't in it")
+    runtime.output.say(f"copied to {file}; the master secrets, {runtime.settings.keys.file}, aren't in it")
     return None
 
 
@@ -170,12 +170,20 @@ def restore(runtime: Runtime, file: Path, yes: bool) -> None:
         generation = dump.restore(url, file, _node(runtime))
         then = "the nodes copy it anew by themselves"
     else:
-        generation = sqlite.restore(url, file)
+        generation = sqlite.restore(url, file, _make_file)
         then = "start the programs again"
     if runtime.output.json:
         return runtime.output.record({"file": str(file), "generation": generation})
     runtime.output.say(f"the database is that of {file} now; {then}")
     return None
+
+
+def _make_file(file: Path) -> None:
+    """SQLite's, for whoever the folder belongs to."""
+    from postmask.store import schema
+
+    make_like_folder(file)
+    schema.make_file(file)
 
 
 def _given(url: str) -> str:

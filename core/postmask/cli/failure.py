@@ -24,18 +24,18 @@ MEANINGS: Mapping[int, str] = MappingProxyType(
         2: "From doctor: errors.",
         os.EX_USAGE: "The command line is wrong: an unknown option, a missing argument.",
         os.EX_DATAERR: "What was given is wrong or against a rule: a bad address, a duplicate, still in use. "
-        "From domain verify: records are missing or different.",
+        "From domain verify: records are missing or different. From reconcile: a message has no outcome.",
         os.EX_NOINPUT: "A file that was named can't be read.",
-        os.EX_NOUSER: "There is no such account, domain, mailbox, alias, contact, block, node or held "
-        "message.",
+        os.EX_NOUSER: "There is no such account, domain, mailbox, alias, contact, block, node or message.",
         os.EX_UNAVAILABLE: "The database, Postfix or another service isn't available. "
-        "From status, db status, lab status and spam status: something is amiss. "
-        "From spam check: no engine has judged.",
+        "From status, db status, lab status, postfix status and spam status: something is amiss. "
+        "From spam check: no engine has judged. From held report: one of them didn't take it.",
         os.EX_SOFTWARE: "A fault of Postmask's own; POSTMASK_DEBUG=1 shows where.",
         os.EX_CANTCREAT: "A file can't be made.",
         os.EX_IOERR: "Reading or writing a file failed.",
         os.EX_TEMPFAIL: "Not now, because the database is being moved, say; try again later. "
-        "From node drain: its queue still holds mail of ours.",
+        "From node drain: its queue still holds mail of ours. From held release and held expire: some of it "
+        "stays on hold. From resolve and domain verify: it can't be told now.",
         os.EX_NOPERM: "Permission denied.",
         os.EX_CONFIG: "The configuration or the file of keys is wrong.",
         INTERRUPTED: "Interrupted.",
@@ -53,6 +53,7 @@ STATUSES: Mapping[str, int] = MappingProxyType(
         "postmask.spool.entries.SpoolError": os.EX_IOERR,
         "postmask.store.errors.NoFile": os.EX_NOINPUT,
         "postmask.store.errors.NotFound": os.EX_NOUSER,
+        "postmask.store.errors.Unwritable": os.EX_CANTCREAT,
         "postmask.store.errors.BeingMoved": os.EX_TEMPFAIL,
         "postmask.store.errors.StoreUnavailable": os.EX_UNAVAILABLE,
         "postmask.store.errors.StoreError": os.EX_DATAERR,

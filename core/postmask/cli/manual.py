@@ -47,6 +47,7 @@ def page() -> str:
         ".SH SEE ALSO",
         ".BR postmask.toml (5),",
         ".BR postmask-postfix (5),",
+        ".BR postmask-doctor (7),",
         ".BR postfix (1),",
         ".BR sysexits (3)",
     ]

@@ -9,7 +9,7 @@ it has to copy anew.
 
 DIAGNOSTICS
     StoreError: the file exists, isn't a database of ours, is damaged, or is of a newer
-    schema. Nothing is changed then.
+    schema. Unwritable: nothing can be made in the folder. Nothing is changed then.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from postmask.store import schema
 from postmask.store.engine import sqlite_path
-from postmask.store.errors import NoFile, StoreError, StoreUnavailable
+from postmask.store.errors import NoFile, StoreError, StoreUnavailable, Unwritable
 
 _PATIENCE = 30.0
 
@@ -54,8 +54,11 @@ def new_file(path: Path) -> Iterator[Path]:
         _sync_directory(path.parent)
 
 
-def restore(url: str, path: Path) -> int:
-    """Put a copy in place of the database, brought up to date; returns the new generation."""
+def restore(url: str, path: Path, make_file: Callable[[Path], None] = schema.make_file) -> int:
+    """Put a copy in place of the database, brought up to date; returns the new generation.
+
+    make_file: makes the database's file where there is none.
+    """
     target = _file_of(url)
     if not path.exists():
         raise NoFile(f"there is no file {path}")
@@ -67,8 +70,13 @@ def restore(url: str, path: Path) -> int:
         generation = max(_generation(temporary), _generation(target)) + 1
         _raise_generation(temporary, generation)
         if not target.exists():
-            schema.make_file(target)
-        _copy(temporary, target)
+            make_file(target)
+        _copy(
+            temporary,
+            target,
+            f"; {target} is damaged: with the programs stopped remove it, and {target.name}-wal and "
+            f"{target.name}-shm beside it, then restore again",
+        )
     return generation
 
 
@@ -84,15 +92,15 @@ def _aside(beside: Path) -> Iterator[Path]:
     try:
         directory = tempfile.TemporaryDirectory(prefix=".postmask-", dir=beside.parent)
     except OSError as error:
-        raise StoreUnavailable(f"nothing can be written in {beside.parent}: {error.strerror}") from error
+        raise Unwritable(f"nothing can be written in {beside.parent}: {error.strerror}") from error
     with directory as name:
         temporary = Path(name) / "copy.db"
         temporary.touch(mode=0o600)
         yield temporary
 
 
-def _copy(source: Path, target: Path) -> None:
-    """All pages in one step: readers of the target see all of it or none.
+def _copy(source: Path, target: Path, advice: str = "") -> None:
+    """All pages in one step: readers of the target see all of it or none. advice: where one is damaged.
 
     SQLite would wait for ever for somebody else's write to end, hence the deadline.
     """
@@ -107,8 +115,10 @@ def _copy(source: Path, target: Path) -> None:
     try:
         with _opened(source, "rw") as reading, _opened(target, "rwc") as writing:
             reading.backup(writing, progress=look_at_the_clock)
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:
         raise StoreUnavailable(f"{source} can't be copied to {target}: {error}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{source} can't be copied to {target}: {error}{advice}") from error
 
 
 def _check(path: Path) -> None:
@@ -120,7 +130,12 @@ def _check(path: Path) -> None:
         raise StoreError(f"that is no SQLite database: {error}") from error
     if found != "ok" or broken:
         raise StoreError(f"the copy is damaged ({found}); it is not used")
-    state = schema.status(f"sqlite:///{path}").state
+    demand_ours(f"sqlite:///{path}")
+
+
+def demand_ours(url: str) -> None:
+    """Raises StoreError for a database that this program could not use."""
+    state = schema.status(url).state
     if state not in (schema.SchemaState.CURRENT, schema.SchemaState.BEHIND):
         raise StoreError(f"that is no database of ours that this program could use (schema {state})")
 

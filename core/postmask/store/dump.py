@@ -8,9 +8,9 @@ the owner may look, until in a second one the generation is raised and the nodes
 they know that what they have copied has to be copied anew.
 
 DIAGNOSTICS
-    StoreError: the file exists, isn't a dump of ours, or is of a newer schema. StoreUnavailable: the
-    server can't be reached, or pg_dump and pg_restore aren't there, or are older than the server. Nothing
-    is changed then.
+    StoreError: the file exists; the dump, or the database to be dumped, isn't ours or is of a newer schema.
+    Unwritable: nothing can be made in the file's folder. StoreUnavailable: the server can't be reached, or
+    pg_dump and pg_restore aren't there, or are older than the server. Nothing is changed then.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
 from postmask.store import roles, schema, servers
-from postmask.store.backup import new_file
+from postmask.store.backup import demand_ours, new_file
 from postmask.store.engine import as_store_error, make_engine, parse_url
 from postmask.store.errors import NoFile, StoreError, StoreUnavailable
 from postmask.store.models import Generation
@@ -41,6 +41,7 @@ _REVISION = re.compile(r"^COPY \S*alembic_version .*;\n(\w+)\n", re.MULTILINE)
 def backup(url: str, path: Path) -> None:
     """Dump the database, as of one moment, to a new file, readable by its owner alone."""
     with new_file(path) as temporary:
+        demand_ours(url)
         _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={temporary}")
 
 

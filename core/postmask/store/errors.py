@@ -50,6 +50,10 @@ class StoreUnavailable(StoreError):
     """The database can't be reached, doesn't answer, or isn't in a state to be used."""
 
 
+class Unwritable(StoreUnavailable):
+    """A file can't be made."""
+
+
 class BeingMoved(StoreUnavailable):
     """The database can't be changed while it is being moved."""
 

@@ -27,7 +27,7 @@ from postmask import tokens
 from postmask.clock import Clock
 from postmask.store import models, whereabouts
 from postmask.store.engine import READ_ONLY, as_store_error, make_engine, sqlite_path
-from postmask.store.errors import StoreError, StoreUnavailable
+from postmask.store.errors import StoreError, StoreUnavailable, Unwritable
 from postmask.store.roles import grant_node_role as grant_node_role
 from postmask.store.roles import take_turn
 from postmask.store.vocabulary import Phase
@@ -162,7 +162,7 @@ def make_file(path: Path) -> None:
     try:
         path.touch(mode=0o660)
     except OSError as error:
-        raise StoreUnavailable(f"{path} can't be made: {error.strerror}") from error
+        raise Unwritable(f"{path} can't be made: {error.strerror}") from error
 
 
 @contextlib.contextmanager

@@ -125,16 +125,32 @@ def test_until_the_nodes_are_admitted_nothing_is_absent(
     assert isinstance(truth.directory(url).alias("never@alias.test"), Unavailable)
 
 
+def dump(url: str, path: Path) -> None:
+    """Of any database."""
+    subprocess.run(["pg_dump", "--format=custom", f"--file={path}", url], check=True)
+
+
+def test_what_has_no_schema_that_this_program_knows_is_not_dumped(
+    truth: Truth, empty: str, tmp_path: Path
+) -> None:
+    with truth.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for url, state in ((empty, "missing"), (truth.url, "ahead")):
+        with pytest.raises(StoreError, match=state):
+            backup(url, tmp_path / "dump")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_dump_of_ours(truth: Truth, empty: str, tmp_path: Path) -> None:
     before = schema.status(truth.url)
     (tmp_path / "text").write_text("hello " * 1000)
     (tmp_path / "none").touch()
-    backup(empty, tmp_path / "other")
+    dump(empty, tmp_path / "other")
     backup(truth.url, tmp_path / "whole")
     (tmp_path / "torn").write_bytes((tmp_path / "whole").read_bytes()[:-2000])
     with truth.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    backup(truth.url, tmp_path / "newer")
+    dump(truth.url, tmp_path / "newer")
     with truth.engine.begin() as connection:
         connection.execute(text(f"UPDATE alembic_version SET version_num = '{before.revision}'"))
     for name in ("text", "none", "other", "torn", "newer"):
@@ -166,7 +182,7 @@ def test_nothing_is_overwritten_and_nothing_left(truth: Truth, tmp_path: Path) -
     (tmp_path / "dump").write_text("precious")
     with pytest.raises(StoreError, match="exists"):
         backup(truth.url, tmp_path / "dump")
-    with pytest.raises(StoreUnavailable, match="pg_dump"):
+    with pytest.raises(StoreUnavailable, match="can't be used"):
         backup("postgresql://nobody:x@127.0.0.1:1/none", tmp_path / "other")
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 

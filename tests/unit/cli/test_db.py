@@ -7,6 +7,8 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from cli_site import Site
 from postmask.cli.ownership import make_like_folder
 from postmask.spool import Entry, LedgerRow, Spool
@@ -55,6 +57,20 @@ def test_backup_and_restore(site: Site) -> None:
     assert site.json("db", "restore", str(copy), "--yes")["generation"] == 2
     assert [alias["address"] for alias in site.json("alias", "list")] == ["shop@alias.test"]
     site.refusal(os.EX_NOINPUT, "db", "restore", str(site.folder / "none"), "--yes")
+    site.refusal(os.EX_DATAERR, "db", "restore", str(site.config), "--yes")
+    assert "no/folder" in site.refusal(os.EX_CANTCREAT, "db", "backup", str(site.folder / "no/folder/copy"))
+
+
+def test_a_database_that_is_lost_comes_back_as_the_folders_owners(site: Site) -> None:
+    database, copy = site.folder / "postmask.db", site.folder / "copy.db"
+    site.text("db", "backup", str(copy))
+    database.write_bytes(b"no database" * 1000)
+    assert "remove it" in site.refusal(os.EX_DATAERR, "db", "restore", str(copy), "--yes")
+    database.unlink()
+    os.chown(site.folder, 65_534, 65_534)
+    site.text("db", "restore", str(copy), "--yes")
+    assert (database.stat().st_uid, stat.S_IMODE(database.stat().st_mode)) == (65_534, 0o660)
+    assert len(site.json("alias", "list")) == 1
 
 
 def test_config_check_and_show(bare: Site) -> None:
@@ -65,7 +81,14 @@ def test_config_check_and_show(bare: Site) -> None:
     assert shown["postfix.door"]["origin"] == "default"
     assert bare.json("config", "show", "node.name") == shown["node.name"]
     assert "node.name" in bare.text("config", "show")
-    bare.refusal(os.EX_USAGE, "config", "show", "node.nmae")
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [("databse.url", "database.url"), ("node.nmae", "node.name"), ("door", "postfix.door"), ("x", "lists")],
+)
+def test_a_setting_that_there_isnt(bare: Site, asked: str, near: str) -> None:
+    assert near in bare.refusal(os.EX_USAGE, "config", "show", asked)
 
 
 def test_secrets_are_masked(bare: Site) -> None:
