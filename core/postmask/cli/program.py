@@ -7,6 +7,7 @@ import os
 import select
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -75,6 +76,8 @@ class Program(Noun):
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run, and exit with a status of sysexits.h."""
         options["standalone_mode"] = False
+        if sys.stdin is None:  # whoever called has closed it
+            sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - as long as the program lives
         try:
             status = super().main(*args, **options)
         except SystemExit as end:

@@ -7,9 +7,11 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +106,21 @@ def at(directory: Path) -> Layout:
             os.EX_USAGE,
         )
     return Layout(absolute)
+
+
+@contextlib.contextmanager
+def prepared(layout: Layout) -> Iterator[None]:
+    """The folders made. Where the block fails those that are new go again, unless something is in them."""
+    folder = layout.directory
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        prepare(layout)
+        yield
+    except BaseException:
+        for path in new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def prepare(layout: Layout) -> None:

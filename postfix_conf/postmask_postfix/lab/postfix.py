@@ -79,11 +79,15 @@ def started(instance: Instance, port: int) -> Iterator[None]:
     starting = instance.command("start")
     try:
         yield
-    finally:
-        try:
+    except BaseException:
+        # Ctrl-C goes to Postfix's command as well; what it says of that is of no interest.
+        with contextlib.suppress(InstanceError):
             instance.finish(starting)
-        except InstanceError as error:
-            raise LabError(str(error), os.EX_UNAVAILABLE) from error
+        raise
+    try:
+        instance.finish(starting)
+    except InstanceError as error:
+        raise LabError(str(error), os.EX_UNAVAILABLE) from error
 
 
 def _await_port(port: int) -> None:

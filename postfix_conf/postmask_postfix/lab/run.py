@@ -24,8 +24,7 @@ def up(options: LabOptions, clock: Clock | None = None) -> dict[str, Any]:
     """Bring the lab up; returns when all is ready. On a lab that is up: restart what has died."""
     _need_root()
     layout = layouts.at(options.directory)
-    layouts.prepare(layout)
-    with _lock(layout):
+    with layouts.prepared(layout), _lock(layout):
         new = not layout.made.exists()
         made = _made(layout, options)
         try:

@@ -132,6 +132,13 @@ def test_a_wrong_command_line_is_64(words: list[str]) -> None:
     assert "--help" in told.stderr
 
 
+def test_a_closed_standard_input_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(SystemExit) as end:
+        program.main(["completion", "bash"])
+    assert (end.value.code, sys.stdin.read()) == (0, "")
+
+
 def test_missing_configuration_is_78(tmp_path: Path) -> None:
     told = CliRunner().invoke(program, ["--config", str(tmp_path / "none.toml"), "alias", "list"])
     assert told.exit_code == os.EX_CONFIG

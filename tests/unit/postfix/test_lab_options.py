@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from postmask.config import read
+from postmask_postfix.instance import InstanceError
 from postmask_postfix.lab import LabError, LabOptions
 from postmask_postfix.lab import layout as layouts
 from postmask_postfix.lab.options import Made, endpoint
+from postmask_postfix.lab.postfix import free_port, started
 from postmask_postfix.lab.state import configuration
 
 HERE = Path("/tmp/lab")
@@ -119,6 +121,35 @@ def test_a_folder_that_others_can_not_reach_is_refused(tmp_path):
     with pytest.raises(LabError, match="mine") as refused:
         layouts.prepare(layouts.at(tmp_path / "mine" / "lab"))
     assert refused.value.exit_code == os.EX_NOPERM
+
+
+class Stopped:
+    """An instance whose start fails."""
+
+    def master_pid(self):
+        return None
+
+    def command(self, *words):
+        return words
+
+    def finish(self, started):
+        raise InstanceError(f"postfix {started[0]} failed")
+
+
+def test_what_ended_the_start_is_told_and_not_what_postfix_says_of_it():
+    with pytest.raises(KeyboardInterrupt), started(Stopped(), free_port()):
+        raise KeyboardInterrupt
+    with pytest.raises(LabError, match="postfix start failed"), started(Stopped(), free_port()):
+        pass
+
+
+def test_folders_made_in_vain_go_again(tmp_path):
+    (tmp_path / "old").mkdir(mode=0o700)
+    for folder in (tmp_path / "old", tmp_path / "old" / "new" / "lab"):
+        with pytest.raises(LabError), layouts.prepared(layouts.at(folder)):
+            raise LabError("the port is taken", os.EX_UNAVAILABLE)
+        assert not (tmp_path / "old" / "new").exists()
+    assert (tmp_path / "old").exists()
 
 
 def test_a_path_that_is_too_long_for_postfix_is_refused():
