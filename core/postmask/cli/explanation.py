@@ -64,13 +64,20 @@ class Explanation:
 
 
 def explained(
-    directory: Directory, keys: Keyring, clock: Clock, recipient: Address, sender: str, spam: SpamRules
+    directory: Directory,
+    keys: Keyring,
+    clock: Clock,
+    recipient: Address,
+    sender: str,
+    spam: SpamRules,
+    *,
+    drained: bool,
 ) -> Explanation:
     """What becomes of mail to this recipient from this envelope sender ("": the null sender).
 
-    spam: the node's rules.
+    spam: the node's rules. drained: whether the node is.
     """
-    facts = gather(directory, keys, int(clock.now()) // DAY, recipient, sender)
+    facts = gather(directory, keys, int(clock.now()) // DAY, recipient, sender, drained=drained)
     verdict = answer(facts)
     goes = _destinations(facts) if verdict is not None and verdict.kind is Kind.DELIVER else ()
     steps = [*_steps(facts, recipient, sender), *_of_spam(facts, directory, spam)]
@@ -81,6 +88,8 @@ def _steps(facts: Facts, recipient: Address, sender: str) -> list[str]:
     steps = [_of_domain(facts, recipient.domain)]
     if not isinstance(facts.domain, Found):
         return steps
+    if facts.drained:
+        return [*steps, "this node is drained; to take mail again: postmask node resume"]
     if facts.reserved is not None:
         return [*steps, _of_reserved(facts.reserved, facts)]
     steps.append("the local part has no reserved form")

@@ -38,6 +38,7 @@ def resolve(ctx: click.Context, runtime: Runtime, address: str, sender: str, exp
     from postmask.alias.sifting import rules_of
     from postmask.cli.explanation import explained
     from postmask.directory.opening import open_directory
+    from postmask.drain import DrainSwitch
     from postmask.spool import Spool
 
     recipient = parse_loose(address)
@@ -45,7 +46,8 @@ def resolve(ctx: click.Context, runtime: Runtime, address: str, sender: str, exp
     with closing(Spool(path, runtime.clock)) if path.exists() else nullcontext() as spool:
         directory = open_directory(runtime.settings, spool, runtime.clock)
         spam = rules_of(runtime.settings.spam)
-        found = explained(directory, runtime.keys, runtime.clock, recipient, sender, spam)
+        drained = DrainSwitch(runtime.settings.spool.folder).in_force()
+        found = explained(directory, runtime.keys, runtime.clock, recipient, sender, spam, drained=drained)
     if runtime.output.json:
         record = {
             "address": str(recipient),

@@ -87,6 +87,16 @@ def test_disabled_aliases(site: Site, answer: str, status: str, kind: str) -> No
     assert any(f"answers {answer}" in step for step in found["steps"])
 
 
+def test_a_drained_node_sends_senders_on(site: Site) -> None:
+    site.run("node", "drain")
+    found = site.json("resolve", "shop@alias.test", "--explain")
+    assert (found["code"], found["status"], found["destinations"]) == (450, "4.3.2", [])
+    assert "postmask node resume" in found["steps"][-1]
+    assert site.json("resolve", "x@elsewhere.test")["code"] is None
+    site.run("node", "resume")
+    assert site.json("resolve", "shop@alias.test")["code"] == 250
+
+
 def test_a_blocked_sender(site: Site) -> None:
     site.text("block", "add", "@spam.test")
     told = site.text("resolve", "shop@alias.test", "--sender", "x@sub.spam.test", "--explain")
