@@ -183,13 +183,12 @@ def detach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
     if not done.changed:
         return runtime.output.say(done.note or f"Postmask isn't attached to the Postfix in {directory}")
     runtime.output.say(f"Postmask is detached from the Postfix in {directory}")
-    runtime.output.say(
-        "main.cf and master.cf are byte for byte what they were before attaching"
-        if done.identical
-        else "only what was Postmask's is taken away; this was changed since attaching, and stays:"
-    )
-    if done.left:
-        runtime.output.table(done.left, _DIFFERENCES, empty="")
+    if done.identical:
+        return runtime.output.say("main.cf and master.cf are byte for byte what they were before attaching")
+    if not done.left:
+        return runtime.output.say("only what was Postmask's is taken away; all else stays as it is")
+    runtime.output.say("only what was Postmask's is taken away; this was changed since attaching, and stays:")
+    runtime.output.table(done.left, _DIFFERENCES, empty="")
     return None
 
 

@@ -44,7 +44,8 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """identical: whether both files are what they were before attaching. left: what wasn't ours to undo."""
+    """identical: whether both files are known to be what they were before attaching. left: what wasn't ours
+    to undo."""
 
     changed: bool
     identical: bool
@@ -63,7 +64,7 @@ def detach(config_dir: Path, *, dry_run: bool = False) -> Detached:
         target = plan.detached(now, record)
         done = Detached(
             changed=target != now or journal is not None,
-            identical=record is None or target == record.original,
+            identical=target == (record.original if record else now),
             left=_left(now, record),
             diff=unified(config_dir, now, target),
             note=note,

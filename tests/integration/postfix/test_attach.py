@@ -194,6 +194,9 @@ class TestDrift:
         assert (found.standing, found.recorded) == (Standing.ATTACHED, False)
         assert not attach(request(site)).changed
         assert status(site.postfix).recorded
+        (site.postfix / journal.NAME).unlink()
+        done = detach(site.postfix)
+        assert (done.changed, done.identical, done.left) == (True, False, ())
 
     def test_detached(self, site: Site) -> None:
         assert status(site.postfix).standing is Standing.DETACHED
