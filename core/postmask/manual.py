@@ -95,6 +95,7 @@ def page() -> str:
         ".SH SEE ALSO",
         ".BR postmask (1),",
         ".BR postmask-postfix (5),",
+        ".BR postmask-doctor (7),",
         ".BR postconf (5),",
         ".BR systemd.exec (5)",
     ]

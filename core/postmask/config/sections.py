@@ -288,7 +288,7 @@ class Mail:
 
     notices_from: str | None = setting(
         ADDRESS,
-        Derived("postmask@ the first domain", _settled_later),
+        Derived("postmask@ the alias's domain; for codes the first domain", _settled_later),
         "The sender of notices and confirmation codes.",
     )
     mapped_addresses: int = setting(

@@ -105,7 +105,7 @@ SPAM_ENGINE = warning(
     "PM117",
     "A spam engine doesn't answer.",
     "Mail goes on by spam.when_unscanned, once no other engine answers.",
-    "Start it, or take its section out of the configuration: postmask spam status.",
+    "Start it, or take it out of spam.engines: postmask spam status.",
 )
 SPAM_BYPASS = warning(
     "PM118",
@@ -184,8 +184,8 @@ SECRETS_WAITING = warning(
     "PM130",
     "The programs of this node don't work with the master secrets that are in the file.",
     "A new secret is of no use yet; and what is wrong with the file shows only when they are started again.",
-    "Restart them: systemctl restart 'postmask-*'; after postmask keys rotate on every node, then comes "
-    "postmask keys rotate --sign.",
+    "Restart them: systemctl restart 'postmask-*.service'; after postmask keys rotate on every node, then "
+    "comes postmask keys rotate --sign.",
 )
 
 CODES = declared(globals())
