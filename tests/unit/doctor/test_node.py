@@ -85,6 +85,14 @@ def test_sockets_in_a_closed_folder_are_found(runtime: Runtime) -> None:
     assert all("Permission denied" in finding.what for finding in found)
 
 
+def test_users_that_there_are_not_are_no_matter_of_rights(runtime: Runtime) -> None:
+    assert runtime.config_file is not None
+    text = runtime.config_file.read_text()
+    runtime.config_file.write_text(text.replace('"nobody"', '"postmask-no-such-user"'))
+    runtime.settings.sockets.directory.chmod(0o700)
+    assert places(access.sockets(runtime)) == []
+
+
 def test_a_client_of_another_version_is_found(runtime: Runtime) -> None:
     assert places(access.client(runtime)) == [(codes.PIPE_CLIENT.id, "version")]
 

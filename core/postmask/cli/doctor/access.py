@@ -44,7 +44,8 @@ def sockets(runtime: Runtime) -> Iterator[Finding]:
     for program in listening(settings.sockets):
         path = program.path
         user = door if path == settings.sockets.forwarder else owner
-        if trouble := tried(user, queue, _CONNECT, str(path.relative_to(queue))):
+        # That there is no such user is another finding.
+        if is_user(user) and (trouble := tried(user, queue, _CONNECT, str(path.relative_to(queue)))):
             yield codes.SOCKET_RIGHTS.at(f"{path.name}, {user}", f"{user} can't reach {path}: {trouble}")
 
 
