@@ -22,11 +22,11 @@ import idna
 
 from postmask.address import Address
 
-_AT = rb"(?:[ \t]?@[ \t]?|%(?:25)*40|&#0*64;|&#x0*40;|&commat;|\\u0040| at | ?[(\[]at[)\]] ?)"
+_AT = rb"(?:[ \t]?@[ \t]?|\xef\xbc\xa0|%(?:25)*40|&#0*64;|&#x0*40;|&commat;|\\u0040| at | ?[(\[]at[)\]] ?)"
 _DOT = rb"(?:\.|%(?:25)*2e|&#0*46;|&#x0*2e;|&period;| dot | ?[(\[]dot[)\]] ?)"
 _PLUS = rb"(?:\+|%(?:25)*2b|&#0*43;|&#x0*2b;|&plus;)"
 _QUOTE = rb"(?:\\?\"|&quot;|&#0*34;|%(?:25)*22)"
-_NOT_IN_DETAIL = rb"\s@\"<>()\[\]\\:&%;,"
+_NOT_IN_DETAIL = rb"\s@\"<>()\[\]\\:&%;,\xef"
 _DETAIL = rb"(?:" + _PLUS + rb"[^" + _NOT_IN_DETAIL + rb"]{0,64}+)?"
 _DETAIL_OF_VERP = rb"(?:" + _PLUS + rb"[^=" + _NOT_IN_DETAIL + rb"]{0,64}+)?"
 _BEHIND_LOCAL = rb"(?:" + _DETAIL + rb"(" + _QUOTE + rb")?(" + _AT + rb")|" + _DETAIL_OF_VERP + rb"(=))"

@@ -51,7 +51,11 @@ _SOFT = rb"\xc2\xad|\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
 
 _SOFT_ENTITY = rb"&(?:shy|zwn?j|ZeroWidthSpace|#0*(?:173|820[345]|8288|65279)|#x0*(?:ad|200[b-d]|2060|feff));"
 _IN_TEXT = re.compile(_SOFT)
-_IN_HTML = re.compile(rb"<[a-z/!?][^<>]*+>|" + _SOFT + rb"|" + _SOFT_ENTITY, re.IGNORECASE)
+_BLOCKS = rb"(?:p|br|hr|h\d|div|li|[uod]l|d[dt]|t(?:able|body|[dhr])|pre|center|blockquote|body)\b"
+"""Tags at which a line ends, or a cell, and an address too."""
+
+_TAG = rb"<(?!/?" + _BLOCKS + rb")[a-z/!?][^<>]*+>"
+_IN_HTML = re.compile(_TAG + rb"|" + _SOFT + rb"|" + _SOFT_ENTITY, re.IGNORECASE)
 _IN_FOLDED = re.compile(rb"\r?\n[ \t]|" + _SOFT)
 _IN_FLOWED = re.compile(rb" \r?\n(?:>+ ?)?|" + _SOFT)
 _ARMORED = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,60}+-----((?:[^-]++|-(?!----))*+)")

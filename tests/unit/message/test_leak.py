@@ -54,6 +54,7 @@ def _part(content: bytes, kind: str = "text/plain", encoding: str = "7bit", head
         (b"bob.reverse@alias.test", b"bob@example.com"),
         (b"owner@mailbox.test owner@mailbox.test", b"shop@alias.test shop@alias.test"),
         (b"owner @ mailbox.test", b"shop@alias.test"),
+        ("owner+tag\uff20mailbox.test".encode(), b"shop@alias.test"),
         (b"owner at mailbox dot test", b"shop@alias.test"),
         (b'<"owner"@mailbox.test>', b"<shop@alias.test>"),
         (b"&quot;owner+tag&quot;@mailbox.test", b"shop@alias.test"),
@@ -328,6 +329,8 @@ def test_a_calendar_without_an_address_keeps_its_folds() -> None:
     [
         ("owner@<wbr>mailbox.test", "shop@alias.test<wbr>"),
         ("<i class=SpellE>owner</i>@<i>mailbox.test</i>", "<i class=SpellE>shop@alias.test</i><i></i>"),
+        ("<td>me<td><i>owner</i>@mailbox.test<br>Regards", "<td>me<td><i>shop@alias.test</i><br>Regards"),
+        ("<P><i>owner</i>@<i>mailbox.test</i>.</P>Regards", "<P><i>shop@alias.test</i><i></i>.</P>Regards"),
         ("&nbsp;own&shy;er@mail\xadbox\u200b.&#8203;test<br>", "&nbsp;shop@alias.test<br>"),
         ('<a href="mailto:owner@mailbox.test">ow<b>ner</b>@mailbox.test</a>',
          '<a href="mailto:shop@alias.test">shop@alias.test<b></b></a>'),
