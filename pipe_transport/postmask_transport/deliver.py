@@ -26,7 +26,7 @@ from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
 from postmask.alias.rcpt import answer, of_alias
 from postmask.clock import DAY, Clock, Deadline
-from postmask.directory.lookup import Absent, Found
+from postmask.directory.lookup import Found
 from postmask.directory.records import Alias, AliasState, Directory
 from postmask.display import printable
 from postmask.keys import Keyring
@@ -147,16 +147,14 @@ class Engine:
         except AddressError as error:
             return defer("4.3.0", "not a recipient of this service", f"recipient: {error}")
         facts = self._facts(incoming, address)
-        if isinstance(facts.domain, Absent) and not facts.subdomain:
-            return defer("4.3.0", "not a recipient of this service", "domain not in the directory")
         if isinstance(facts.reserved, Reverse):
             return self._replying.handle(incoming, address, facts.reserved.token, examined)
         verdict = answer(facts)
+        if verdict is None:
+            return defer("4.3.0", "not a recipient of this service", "domain not in the directory")
         if incoming.ending and _lacks_a_mailbox(facts, verdict):
             taken = self._accepted(incoming, address, facts, examined)
             return hold(f"{TAKEN_OVER}: {taken.reason}") if taken.accepted else taken
-        if verdict is None:
-            return unavailable("no answer")
         if verdict.kind is not Kind.DELIVER:
             return self._unsent(incoming, address, facts, verdict)
         return self._accepted(incoming, address, facts, examined)
@@ -218,11 +216,11 @@ class Engine:
         )  # fmt: skip
 
 
-def _lacks_a_mailbox(facts: Facts, verdict: Verdict | None) -> bool:
+def _lacks_a_mailbox(facts: Facts, verdict: Verdict) -> bool:
     """Whether nothing but the state of an active alias's mailboxes, of which there are some, keeps the mail
     waiting."""
     if not isinstance(facts.alias, Found) or facts.alias.value.state is not AliasState.ACTIVE:
         return False
     if not facts.alias.value.mailboxes:
         return False
-    return verdict is not None and verdict.kind is Kind.DEFER and verdict == of_alias(facts.alias.value)
+    return verdict.kind is Kind.DEFER and verdict == of_alias(facts.alias.value)

@@ -237,6 +237,7 @@ def test_the_spool_cannot_be_written_in_the_end(rig: Rig, monkeypatch: pytest.Mo
 def test_who_may_be_bounced_to_is(rig: Rig, client: Client, header: bytes, kind: Kind) -> None:
     rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(state=MailboxState.PAUSED),))
     assert rig.deliver(content=old(rig, header + PLAIN), client=client).kind is kind
+    assert [to for _, to, _ in rig.held.sent] == (["me@real.test"] if kind is Kind.HOLD else [])
 
 
 def test_without_a_finished_copy_it_is_held_as_it_came(rig: Rig) -> None:
@@ -354,6 +355,20 @@ def test_an_unknown_alias_is_refused_to_a_known_sender_and_held_from_others(rig:
     assert (rig.out.sent, rig.held.sent) == ([], [])
     assert rig.deliver("unknown@alias.test", PLAIN + b"another\r\n").kind is Kind.DELIVER
     assert [recipient for _, recipient, _ in rig.held.sent] == ["unknown@alias.test"]
+
+
+def test_what_lies_below_a_domain_of_ours_is_refused_likewise(rig: Rig) -> None:
+    verdict = rig.deliver("shop@sub.alias.test", client=LOGGED_IN)
+    assert (verdict.code, verdict.status) == (550, "5.1.2")
+    assert rig.deliver("shop@sub.alias.test", PLAIN + b"another\r\n").kind is Kind.DELIVER
+    assert [recipient for _, recipient, _ in rig.held.sent] == ["shop@sub.alias.test"]
+
+
+@pytest.mark.parametrize("name", ["postmaster", "Abuse+spam"])
+def test_postmaster_and_abuse_go_where_the_domain_says(rig: Rig, name: str) -> None:
+    rig.directory.rules["bob@example.com"] = SenderRule(BlockAction.REJECT, "global", "bob@example.com")
+    assert rig.deliver(f"{name}@alias.test").kind is Kind.DELIVER
+    assert [recipient for _, recipient, _ in rig.out.sent] == ["postmaster@real.test"]
 
 
 @pytest.mark.parametrize(
