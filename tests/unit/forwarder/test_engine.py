@@ -258,6 +258,14 @@ def test_without_a_finished_copy_it_is_held_as_it_came(rig: Rig) -> None:
     assert rig.events() == ["held"]
 
 
+def test_what_nobody_can_say_in_the_end_is_held_as_it_came(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be from one who is blocked."""
+    monkeypatch.setattr(rig.directory, "sender_rule", lambda *_: Unavailable("gone"))
+    content = old(rig)
+    assert rig.deliver(content=content).kind is Kind.HOLD
+    assert (rig.out.sent, rig.held.sent) == ([], [("bob@example.com", "shop@alias.test", content)])
+
+
 def test_an_alias_without_any_mailbox_is_held_as_it_came(rig: Rig) -> None:
     rig.directory.aliases["shop@alias.test"] = alias(mailboxes=())
     content = old(rig)
