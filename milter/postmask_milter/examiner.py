@@ -147,7 +147,7 @@ class Examiner:
         """Asked for where they can make a difference."""
         behind = facts.reverse.value.alias if isinstance(facts.reverse, Found) else None
         alias = facts.alias.value if isinstance(facts.alias, Found) else behind
-        if alias is None or not (content.spam or content.quarantined):
+        if alias is None or not content.spam:
             return None
         policies = policies_of(self._directory, alias)
         contact = self._directory.contact(alias.id, author) if author else ABSENT

@@ -243,12 +243,16 @@ def test_an_allowed_contact_is_never_refused_as_spam() -> None:
     assert rig.evidence()
     rig.found = replace(FOUND, dmarc=DmarcResult(Dmarc.FAIL, domain="example.com"))
     assert rig.examine().refusal, "somebody else"
+    rig.found = FOUND
+    rig.directory.contacts[7, "bob@example.com"] = replace(contact, rule=ContactRule.NONE)
+    assert rig.examine().refusal, "known, and no more"
 
 
-def test_what_nobody_can_say_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["spam_policies", "contact"])
+def test_what_nobody_can_say_refuses_nothing(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(note=SPAM, rules=SpamRules(refuse=1.0))
     assert rig.examine().refusal
-    monkeypatch.setattr(rig.directory, "spam_policies", lambda alias: Unavailable("gone"))
+    monkeypatch.setattr(rig.directory, method, lambda *_: Unavailable("gone"))
     assert rig.evidence()
 
 
