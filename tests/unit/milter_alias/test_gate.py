@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from postmask.clock import SystemClock
+from postmask.clock import ManualClock, SystemClock
 from postmask.verdict import Verdict, deliver, reject, unavailable
-from postmask_milter.conversation import Conversation, quoted
+from postmask_milter.conversation import IDLE, Conversation, quoted
 from postmask_milter.gate import Gate
 
 DUNNO = b"action=DUNNO\n\n"
@@ -260,3 +260,42 @@ def test_stopping_finishes_the_answer_under_way(tmp_path: Path) -> None:
 )
 def test_addresses_get_back_the_quotes_that_postfix_took_away(given: str, wanted: str) -> None:
     assert quoted(given) == wanted
+
+
+class Peer:
+    """A connection on which these parts arrive, two seconds apart. waits: how long for each, at most."""
+
+    def __init__(self, clock: ManualClock, *parts: bytes) -> None:
+        self.clock = clock
+        self.parts = [*parts, b""]
+        self.waits: list[float] = []
+        self.answers: list[bytes] = []
+
+    def settimeout(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def recv(self, size: int) -> bytes:
+        self.clock.advance(2)
+        return self.parts.pop(0)
+
+    def send(self, data: bytes, flags: int) -> None:
+        self.answers.append(data)
+
+
+def test_a_request_has_a_deadline_and_the_silence_behind_it_has_none() -> None:
+    """Postfix must not find a connection closed that it still wants to use."""
+    clock = ManualClock()
+    asked = request(recipient="shop@alias.example")
+    peer = Peer(clock, asked[:10], asked[10:20], asked[20:], asked)
+    Conversation(peer, lambda *_: None, clock, 5.0).run()  # type: ignore[arg-type]  played
+    assert peer.waits == [IDLE, 5.0, 3.0, IDLE, IDLE]
+    assert peer.answers == [DUNNO, DUNNO]
+    assert IDLE > 1_000
+
+
+def test_a_request_that_does_not_end_in_time() -> None:
+    clock = ManualClock()
+    peer = Peer(clock, b"request=", b"s", b"m", b"t")
+    with pytest.raises(TimeoutError):
+        Conversation(peer, lambda *_: None, clock, 5.0).run()  # type: ignore[arg-type]  played
+    assert peer.parts == [b""]
