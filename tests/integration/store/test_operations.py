@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from postmask.address import AddressError
 from postmask.directory.lookup import ABSENT, Found
 from postmask.directory.records import AliasState, MailboxState, WhenDisabled
-from postmask.store.admin import accounts, aliases, bulk, domains, mailboxes
+from postmask.store.admin import accounts, aliases, bulk, domains, mailboxes, purge
 from postmask.store.errors import Duplicate, InUse, NotFound, Refused, WrongCode
 from truth import KEYS, Truth
 
@@ -99,6 +99,22 @@ def test_removing_a_domain(furnished: Truth) -> None:
     assert directory.alias("shop@alias.test") == ABSENT
     with pytest.raises(NotFound):
         furnished.do(domains.get, "alias.test")
+
+
+def test_the_aliases_of_a_domain_are_purged_in_pieces(
+    furnished: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres ends what takes too long, and to a million of them much else belongs."""
+    monkeypatch.setattr(purge, "_PIECE", 2)
+    furnished.do(
+        bulk.add, KEYS, [f"a{number}@alias.test" for number in range(4)], to=["bob@real.test"], now=1.0
+    )
+    statements: list[str] = []
+    with furnished.session() as session:
+        event.listen(session.connection(), "before_cursor_execute", lambda *told: statements.append(told[2]))
+        assert len(domains.remove(session, KEYS, "alias.test", with_aliases=True, now=1.0)) == 5
+    assert len([one for one in statements if one.startswith("DELETE FROM alias ")]) == 3
+    assert furnished.directory().domain("alias.test") == ABSENT
 
 
 def test_a_purged_address_goes_to_no_other_account(furnished: Truth) -> None:

@@ -28,9 +28,10 @@ def domain_aliases(session: Session, keys: Keyring, domain: str, *, now: float) 
     ]
     if fresh:
         session.execute(insert(Tombstone), fresh)
-    mine = select(Alias.id).where(Alias.domain == domain)
-    session.execute(delete(Counter).where(Counter.alias_id.in_(mine)))
-    session.execute(delete(Alias).where(Alias.domain == domain))
+    # In pieces: a statement has its time, and all that belongs to an alias goes with it.
+    for some in batched((row.id for row in rows), _PIECE):
+        session.execute(delete(Counter).where(Counter.alias_id.in_(some)))
+        session.execute(delete(Alias).where(Alias.id.in_(some)))
     return len(rows)
 
 
