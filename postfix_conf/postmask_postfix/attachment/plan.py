@@ -255,7 +255,7 @@ def _main_entries(found: Entries, record: Record | None) -> Iterator[Entry]:
                     yield before
                 continue
             bare = Entry(name, lists.removed(entry.text, words[name]))
-            if files.value(bare) or before is not None:
+            if files.value(bare).strip(", ") or before is not None:
                 yield bare
 
 

@@ -98,7 +98,11 @@ def _blocks(elements: Iterator[str], words: frozenset[str]) -> bool:
 
 
 def _networks(facts: Facts) -> Iterator[Finding]:
-    for element in tables.elements(facts.values["mynetworks"]):
+    found = {"mynetworks": facts.values["mynetworks"]} | dict(
+        facts.by_value("mynetworks", facts.front_doors())
+    )
+    trusted = ((where, element) for where, value in found.items() for element in tables.elements(value))
+    for where, element in trusted:
         try:
             network = ipaddress.ip_network(element.replace("[", "").replace("]", ""), strict=False)
         except ValueError:
@@ -107,7 +111,7 @@ def _networks(facts: Facts) -> Iterator[Finding]:
         if isinstance(inner, ipaddress.IPv6Address) and inner.ipv4_mapped and network.prefixlen >= 96:
             network = ipaddress.ip_network((inner.ipv4_mapped, network.prefixlen - 96))
         if network.prefixlen < _WIDEST[network.version] and not network.is_private:
-            yield codes.TRUSTED_NETWORKS.at(f"mynetworks {element}", f"mynetworks has {element}")
+            yield codes.TRUSTED_NETWORKS.at(f"{where} {element}", f"{where} has {element}")
 
 
 def _unknown(facts: Facts) -> Iterator[Finding]:

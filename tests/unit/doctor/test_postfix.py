@@ -135,6 +135,11 @@ CASES: list[tuple[Code, str, Facts | Attachment]] = [
         facts({"relay_domains": "static:a", "relay_recipient_maps": "hash:/r"}),
     ),
     (codes.TRUSTED_NETWORKS, "mynetworks 0.0.0.0/0", facts({"mynetworks": "127.0.0.0/8, 0.0.0.0/0"})),
+    (
+        codes.TRUSTED_NETWORKS,
+        "mynetworks of 2525/inet 0.0.0.0/0",
+        facts(master="2525 inet n - n - - smtpd -o mynetworks=0.0.0.0/0\n"),
+    ),
     (codes.TRUSTED_NETWORKS, "mynetworks [::]/0", facts({"mynetworks": "[::]/0"})),
     (codes.TRUSTED_NETWORKS, "mynetworks 93.0.0.0/8", facts({"mynetworks": "93.0.0.0/8"})),
     (codes.TRUSTED_NETWORKS, "mynetworks [::ffff:0:0]/96", facts({"mynetworks": "[::ffff:0:0]/96"})),

@@ -7,9 +7,7 @@ import pytest
 from postmask_postfix.attachment.dialogue import FOREIGN, complaints
 from postmask_postfix.attachment.listeners import Listener
 
-LISTENER = Listener(
-    "smtp/inet", "127.0.0.1", "25", tls=False, proxied=False, screened=False, gated=True
-)
+LISTENER = Listener("smtp/inet", "127.0.0.1", "25", tls=False, proxied=False, screened=False, gated=True)
 OWN = "postmaster@host.test"
 
 

@@ -132,6 +132,11 @@ class TestMain:
             "transport_maps = hash:/a\ntransport_maps = $postmask_transport_maps, hash:/b\n"
         )
 
+    def test_of_rendered_commands_no_comma_stays(self) -> None:
+        """As they meet a list that holds nothing."""
+        rendered = "smtpd_restriction_classes = ,postmask_gate\nsmtpd_milters = $postmask_smtpd_milters,\n"
+        assert plan.detached(Configuration(rendered, ""), None).main == ""
+
     def test_a_default_that_holds_something_is_kept(self) -> None:
         once = attached_main("", defaults={"relay_domains": "$mydestination"})
         assert "\nrelay_domains = $mydestination, $postmask_relay_domains\n" in once
