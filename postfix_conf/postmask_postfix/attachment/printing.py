@@ -34,7 +34,7 @@ def lines(context: SettingsContext) -> Iterator[str]:
 
 
 def commands(context: SettingsContext) -> Iterator[str]:
-    """What a shell runs to have them: postconf -e and -M, the site's lists kept."""
+    """What a shell runs to have them, once or again: postconf -e and -M, the site's lists kept."""
     for parameter in PARAMETERS:
         for name, value in render.holder(parameter, context).items():
             yield _set(name, value)
@@ -55,7 +55,6 @@ def _set(name: str, value: str) -> str:
 def _merge(parameter: Parameter) -> str:
     name, ours = parameter.name, shlex.quote(word(parameter))
     site = f'"$(postconf -h {name})"'
-    if parameter.merge is Merge.PREPEND:
-        return f"postconf -e {name}={ours},{site}"
-    command = f"postconf -e {name}={site},{ours}"
+    pair = f"{ours},{site}" if parameter.merge is Merge.PREPEND else f"{site},{ours}"
+    command = f"postconf -h {name} | grep -qF {ours} || postconf -e {name}={pair}"
     return f"[ -z {site} ] || {command}" if parameter.merge is Merge.APPEND_IF_SET else command

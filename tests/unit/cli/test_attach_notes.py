@@ -1,4 +1,4 @@
-"""`postmask postfix attach` tells of a /proc in which the pipe client will not see Postfix."""
+"""What `postmask postfix` prints: a /proc in which the pipe client will not see Postfix, and settings."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ def test_a_hidden_proc_is_told_at_once(
     assert told[0] == "a note"
     assert all("can't read of its parent" in note and "hidepid" in note for note in told[1:])
     assert all(note in bare.text("postfix", "attach") for note in told)
+
+
+@pytest.mark.parametrize("option", [(), ("--commands",)])
+def test_rendered_lines_are_printed_as_they_are(bare: Site, option: tuple[str, ...]) -> None:
+    """To be pasted: a backslash more, and the fence would let every bounce out."""
+    printed = bare.text("postfix", "render", *option).splitlines()
+    assert printed == bare.json("postfix", "render", *option)["lines"]
+    assert any(r"eol=\r\n" in line for line in printed)
