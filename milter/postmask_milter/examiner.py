@@ -129,7 +129,7 @@ class Examiner:
             authentication=found,
             login=message.login or None,
             own=is_own(message.client.address, self._own_networks),
-            trusted=self._trusted.brought(message.client.address, found),
+            trusted=self._trusted.may_have_brought(message.client.address, found),
             spam=note,
             now=now,
         )

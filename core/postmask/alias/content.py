@@ -38,7 +38,7 @@ class Content:
 
     login:   the SASL login that it came by; None without one.
     own:     its client is the site's own (postmask.auth.networks).
-    trusted: it came by a forwarder that the site trusts (postmask.auth.forwarders).
+    trusted: it came by a forwarder that the site trusts (postmask.auth.forwarders), or nobody can say now.
     spam:    what the spam check says; None where no engine is set up.
     now:     seconds since the epoch.
     """

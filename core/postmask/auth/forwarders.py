@@ -28,6 +28,10 @@ class TrustedForwarders:
         """Whether a message came by one of them. client: the SMTP client's address."""
         return self._named(client) or any(map(self._is_one, _proven(found)))
 
+    def may_have_brought(self, client: str, found: Authentication) -> bool:
+        """Whether it did, or might turn out to if DNS answered."""
+        return self.brought(client, found) or any(map(self._is_one, _unknown(found)))
+
     def _named(self, client: str) -> bool:
         try:
             address = ipaddress.ip_address(client)
@@ -44,3 +48,9 @@ def _proven(found: Authentication) -> Iterable[str]:
     if found.spf.result is Spf.PASS:
         yield found.spf.domain
     yield from (one.domain for one in found.dkim if one.passed)
+
+
+def _unknown(found: Authentication) -> Iterable[str]:
+    if found.spf.result is Spf.TEMPERROR:
+        yield found.spf.domain
+    yield from (one.domain for one in found.dkim if one.temporary)

@@ -53,5 +53,19 @@ def test_what_is_only_claimed_counts_for_nothing() -> None:
     assert not TRUSTED.brought("198.51.100.1", claimed)
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        replace(FOUND, spf=SpfResult(Spf.TEMPERROR, "lists.example.org")),
+        replace(FOUND, dkim=(DkimResult("lists.example.org", temporary=True),)),
+    ],
+    ids=["spf", "dkim"],
+)
+def test_what_dns_does_not_tell_is_neither(found: Authentication) -> None:
+    assert not TRUSTED.brought("198.51.100.1", found)
+    assert TRUSTED.may_have_brought("198.51.100.1", found)
+    assert not TrustedForwarders(["example.net"]).may_have_brought("198.51.100.1", found)
+
+
 def test_nobody_is_trusted_by_default() -> None:
     assert not TrustedForwarders([]).brought("127.0.0.1", FOUND)

@@ -13,7 +13,7 @@ from directories import MemoryDirectory, alias
 from postmask.address import parse
 from postmask.alias.sifting import SpamRules
 from postmask.auth.forwarders import TrustedForwarders
-from postmask.authentication import Authentication, Dmarc, DmarcResult, Policy, Spf, SpfResult
+from postmask.authentication import Authentication, DkimResult, Dmarc, DmarcResult, Policy, Spf, SpfResult
 from postmask.clock import Deadline, SystemClock
 from postmask.directory.lookup import Unavailable
 from postmask.directory.records import BlockAction, Contact, ContactRule, ReverseAlias, SenderRule, SpamPolicy
@@ -184,6 +184,12 @@ def test_where_dmarc_is_not_applied(message: Message) -> None:
 @pytest.mark.parametrize("trusted", ["192.0.2.0/24", "192.0.2.1"])
 def test_a_trusted_forwarder_may_break_dmarc(trusted: str) -> None:
     assert Rig(FORGED, trusted=(trusted,)).evidence()
+
+
+def test_while_dns_does_not_tell_of_a_trusted_forwarder_nothing_is_refused() -> None:
+    signed = DkimResult("lists.example", temporary=True)
+    assert Rig(replace(FORGED, dkim=(signed,)), trusted=("lists.example",)).evidence()
+    assert Rig(replace(FORGED, dkim=(signed,)), trusted=("other.example",)).examine().refusal
 
 
 def test_a_reply_without_proof_is_refused() -> None:
