@@ -124,7 +124,7 @@ class Engine:
         address = parse_loose(recipient)
         facts = self._facts(incoming, address)
         why = f"{TAKEN_OVER}: {reason}"
-        copy = as_it_came(incoming, self._row(incoming, address), str(address), why)
+        copy = as_it_came(incoming, self._row(incoming, address, facts), str(address), why)
         verdict = hold(why)
         held = self._courier.take_over(incoming, copy, self._event("held", incoming, facts, verdict))
         return verdict if held.accepted else held
@@ -135,11 +135,16 @@ class Engine:
 
     @staticmethod
     def _row(
-        incoming: Incoming, address: Address, outcome: Outcome = Outcome.PENDING, reason: str = ""
+        incoming: Incoming,
+        address: Address,
+        facts: Facts,
+        outcome: Outcome = Outcome.PENDING,
+        reason: str = "",
     ) -> LedgerRow:
         """Of a recipient as a whole."""
         key = ledger_key(incoming, address.key, "")
-        return LedgerRow(key, address.key, incoming.queue_id, outcome, reason=reason)
+        alias_id = facts.alias.value.id if isinstance(facts.alias, Found) else 0
+        return LedgerRow(key, address.key, incoming.queue_id, outcome, alias_id, reason=reason)
 
     def _decide(self, examined: Examination, incoming: Incoming, recipient: str) -> Verdict:
         try:
@@ -192,16 +197,16 @@ class Engine:
         """Refuse to a known sender, else hold the message as it came."""
         if incoming.may_bounce:
             event = self._event("refused", incoming, facts, verdict)
-            row = self._row(incoming, address, Outcome.REFUSED, verdict.reason)
+            row = self._row(incoming, address, facts, Outcome.REFUSED, verdict.reason)
             self._courier.conclude(row, [event] if event else [])
             return verdict
-        copy = as_it_came(incoming, self._row(incoming, address), str(address), verdict.reason)
+        copy = as_it_came(incoming, self._row(incoming, address, facts), str(address), verdict.reason)
         event = self._event("held", incoming, facts, verdict)
         return self._courier.send(incoming, Consignment([copy], event=event))
 
     def _discard(self, incoming: Incoming, address: Address, facts: Facts, verdict: Verdict) -> Verdict:
         """Accept, deliver to nobody, record."""
-        row = self._row(incoming, address, Outcome.DISCARDED, verdict.reason)
+        row = self._row(incoming, address, facts, Outcome.DISCARDED, verdict.reason)
         event = self._event("discarded", incoming, facts, verdict)
         self._courier.conclude(row, [event] if event else [])
         return discard(verdict.reason)

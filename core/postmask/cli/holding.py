@@ -88,7 +88,9 @@ class Keeper:
         )
         match result:
             case Submitted(queue_id):
-                events = self._events(held, self._kind(held), "released from hold")
+                # What was held as it came comes to us once more, and has its event then.
+                again = holding.is_for(held, held.row.recipient)
+                events = [] if again else self._events(held, self._kind(held), "released from hold")
                 self._spool.finish([holding.released(held, queue_id)], events)
                 self._queue.delete(held.queue_ids)
                 return queue_id

@@ -1,13 +1,22 @@
-"""`postmask held` without root, and wrong calls of it."""
+"""`postmask held` without root, wrong calls of it, and what the alias's events say of what has ended."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from directories import MemoryDirectory, alias
+from engine_rig import KEYS, Played
+from postmask.cli.holding import Keeper
 from postmask.cli.program import program
+from postmask.clock import ManualClock
+from postmask.holding import Envelope, Held
+from postmask.spool import LedgerRow, Outcome, Spool
 
 VERBS = (
     ["list"],
@@ -30,3 +39,45 @@ def test_only_root_may(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
 def test_octets_are_no_json() -> None:
     told = CliRunner().invoke(program, ["held", "show", "4C68C2F27C1", "--raw", "--json"])
     assert told.exit_code == os.EX_USAGE
+
+
+class Queue:
+    """A hold queue with the one message in it."""
+
+    def content(self, queue_id: str) -> bytes:
+        return b"Subject: s\r\n\r\nbody\r\n"
+
+    def delete(self, queue_ids: Iterable[str]) -> None:
+        """It goes."""
+
+
+@pytest.mark.parametrize(
+    ("recipient", "released"),
+    [("me@real.test", ["forwarded"]), ("Shop@alias.test", [])],
+    ids=["a finished copy", "as it came, which comes to us once more"],
+)
+def test_the_events_of_the_alias_tell_how_it_ended(
+    tmp_path: Path, recipient: str, released: list[str]
+) -> None:
+    clock = ManualClock()
+    directory = MemoryDirectory().with_domain()
+    directory.aliases["shop@alias.test"] = alias()
+    with closing(Spool(tmp_path / "spool.db", clock)) as spool:
+        keeper = Keeper(
+            queue=Queue(),  # type: ignore[arg-type]  played
+            spool=spool,
+            reinject=Played("OUT"),  # type: ignore[arg-type]  played
+            directory=directory,
+            keys=KEYS,
+            clock=clock,
+        )
+        row = LedgerRow(bytes(32), "shop@alias.test", "Q1", Outcome.HELD, alias().id)
+        held = Held(Envelope("HELD1", "bob@example.com", (recipient,), clock.now(), 99), row, ("HELD1",))
+        keeper.release(held)
+        assert _kinds(spool) == released
+        keeper.discard(held, "discarded from hold")
+        assert _kinds(spool) == [*released, "discarded"]
+
+
+def _kinds(spool: Spool) -> list[object]:
+    return [entry.payload["kind"] for _, entry in spool.outbox(99)]

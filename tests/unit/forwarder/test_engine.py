@@ -256,6 +256,8 @@ def test_without_a_finished_copy_it_is_held_as_it_came(rig: Rig) -> None:
     assert rig.deliver(content=content).kind is Kind.HOLD
     assert len(rig.held.sent) == 1
     assert rig.events() == ["held"]
+    (row,) = rig.spool.ledger()
+    assert row.alias_id == alias().id, "whose owner is told when it ends"
 
 
 def test_what_nobody_can_say_in_the_end_is_held_as_it_came(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
