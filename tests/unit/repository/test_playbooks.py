@@ -1,0 +1,34 @@
+"""Our playbooks, as they are written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ANSIBLE = Path(__file__).parents[3] / "ansible"
+
+
+def plays() -> list[Any]:
+    """Each play that plays all of postmask_mx, with where it stands."""
+    found = []
+    for playbook in sorted(ANSIBLE.glob("*.yml")):
+        read = yaml.safe_load(playbook.read_text())
+        for number, play in enumerate(read if isinstance(read, list) else []):
+            included = [task.get("ansible.builtin.include_role", {}) for task in play.get("tasks", [])]
+            whole = [role["name"] for role in included if "tasks_from" not in role and "name" in role]
+            if "postmask_mx" in [role["role"] for role in play.get("roles", [])] + whole:
+                found.append(pytest.param(play, id=f"{playbook.name}-{number}"))
+    return found
+
+
+@pytest.mark.parametrize("play", plays())
+def test_what_other_roles_have_to_say_in_postmask_toml_is_known(play: dict[str, Any]) -> None:
+    """A role's defaults are, where it is played; without them its settings would be taken out of the file."""
+    defaults = yaml.safe_load((ANSIBLE / "roles/postmask_mx/defaults/main.yml").read_text())
+    asked = re.findall(r"(postmask_\w+)_settings", "".join(defaults["postmask_mx_settings_of_roles"]))
+    assert asked == ["postmask_dns", "postmask_spam"]
+    assert set(asked) <= {role["role"] for role in play["roles"]}
