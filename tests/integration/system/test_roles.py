@@ -1,0 +1,144 @@
+"""Tasks of our roles, played here beside a stand-in for our command line. Booted hosts: tests/ansible."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+FIRST, SECOND = "mx1.host.test", "mx2.host.test"
+SECRET = "s3cret"
+URL = f"postgresql://postmask:{SECRET}@db.host.test/postmask"
+
+_STAND_IN = """#!/bin/sh
+echo "$*" >> {folder}/called
+case "$*" in
+    *" db status --json") cat {folder}/schema; exit 69 ;;
+    *" config show database.owner_url --json") echo '{{"value": "sqlite:///{folder}/postmask.db"}}' ;;
+    *" config show replica.directory --json") echo '{{"value": "{folder}/replica"}}' ;;
+    *" db move "*) cat > /dev/null; echo "there is no room" >&2; exit 69 ;;
+    *" status --json")
+        if mkdir {folder}/asked 2>/dev/null; then part=postmask-forwarder; else part=mailbox; fi
+        echo '{{"checks": [{{"part": "keys", "ok": true}}, {{"part": "'$part'", "ok": false}}]}}'; exit 69 ;;
+esac
+"""
+
+
+class Site:
+    """Two mail exchangers, which are this machine, and nothing on either of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "etc/postmask.toml"
+        program = folder / "venv/bin/postmask"
+        program.parent.mkdir(parents=True)
+        program.write_text(_STAND_IN.format(folder=folder))
+        program.chmod(0o755)
+
+    def called(self) -> list[str]:
+        """What our command line was asked, without its configuration."""
+        lines = (self.folder / "called").read_text().splitlines()
+        return [line.partition(f"--config {self.config} ")[2] for line in lines]
+
+    def play(self, playbook: Path, *words: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        told = {
+            "ansible_connection": "local",
+            "ansible_become": False,
+            "ansible_python_interpreter": sys.executable,
+            "postmask_mx_venv": str(self.folder / "venv"),
+            "postmask_mx_config": str(self.config),
+            "postmask_mx_keys_file": str(self.folder / "keys"),
+            "postmask_mx_askable": True,
+        } | variables
+        inventory = self.folder / "inventory.yml"
+        inventory.write_text(json.dumps({"postmask_mx": {"hosts": {FIRST: {}, SECOND: {}}, "vars": told}}))
+        program = Path(sys.executable).with_name("ansible-playbook")
+        settings = {
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_HOME": str(self.folder),
+            "ANSIBLE_ROLES_PATH": str(ROOT / "ansible/roles"),
+        }
+        return subprocess.run(
+            [str(program), "-i", str(inventory), str(playbook), *words],
+            cwd=self.folder,
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+        )
+
+    def tasks(self, host: str, files: str, *words: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Files of tasks of postmask_mx."""
+        included = [
+            {"ansible.builtin.include_role": {"name": "postmask_mx", "tasks_from": name}}
+            for name in files.split()
+        ]
+        playbook = self.folder / "playbook.yml"
+        playbook.write_text(json.dumps([{"hosts": host, "gather_facts": False, "tasks": included}]))
+        return self.play(playbook, *words, **variables)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_an_upgrade(site: Site) -> None:
+    """An older schema is brought up to date, SQLite's too; a program that doesn't answer yet is waited for,
+    and a paused mailbox is no reason to stay drained."""
+    (site.folder / "schema").write_text('{"state": "behind"}')
+    done = site.tasks(FIRST, "schema.yml check.yml")
+    assert done.returncode == 0, done.stdout
+    assert site.called() == ["db status --json", "db upgrade", "status --json", "status --json"]
+
+
+def test_no_empty_database_takes_the_place_of_one_that_was_lost(site: Site) -> None:
+    (site.folder / "schema").write_text('{"state": "missing"}')
+    (site.folder / "replica").mkdir()
+    (site.folder / "replica/directory").write_text("directory.1.db")
+    done = site.tasks(FIRST, "schema.yml", postmask_mx_database_url=URL)
+    assert done.returncode == 2, done.stdout
+    assert "restore.yml brings a copy back" in done.stdout
+    assert "db init" not in site.called()
+
+
+def test_nor_that_of_an_sqlite(site: Site) -> None:
+    (site.folder / "postmask.db").write_text("")
+    configured = {"results": [{}, {"stat": {"exists": True}}]}
+    done = site.tasks(FIRST, "configuration.yml", postmask_mx_database_url=URL, postmask_mx_found=configured)
+    assert done.returncode == 2, done.stdout
+    assert "move_db.yml moves it there" in " ".join(done.stdout.split())
+    assert not site.config.exists()
+
+
+def test_the_password_of_an_engine_is_not_told(site: Site) -> None:
+    settings = [{"rspamd": {"password": SECRET}}]
+    words = ("--check", "--diff", "-vvv")
+    done = site.tasks(FIRST, "configuration.yml", *words, postmask_mx_settings_of_roles=settings)
+    assert done.returncode == 0, done.stdout
+    assert "TASK [postmask_mx : Configuration]" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_master_secrets_come_from_the_first_exchanger(site: Site) -> None:
+    """The second would make others, if it went on without them."""
+    done = site.tasks(SECOND, "keys.yml")
+    assert done.returncode == 2, done.stdout
+    assert f"{FIRST} has no master secrets" in done.stdout
+
+
+def test_why_the_database_could_not_be_moved(site: Site) -> None:
+    """But not by which passwords it was tried."""
+    site.config.parent.mkdir()
+    site.config.write_text("")
+    urls = {"postmask_mx_database_url": URL, "postmask_mx_database_owner_url": URL}
+    done = site.play(ROOT / "ansible/move_db.yml", "-vvv", **urls)
+    assert done.returncode != 0
+    assert site.called() == ["db move --to - --nodes-to - --json"]
+    assert "there is no room" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
