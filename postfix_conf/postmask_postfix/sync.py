@@ -46,8 +46,12 @@ class HostsOwn(SyncError):  # noqa: N818 (says whose it is)
 
 def attached(config_dir: Path) -> bool:
     """Whether Postmask is attached to the Postfix with this configuration directory; one that was attached by
-    other means (`postmask postfix render`) needn't know of a domain yet."""
-    return any(plan.is_ours(entry.name) for entry in main_cf(change.read(config_dir).main))
+    other means (`postmask postfix render`) needn't know of a domain yet. Raises PostfixError."""
+    try:
+        text = (config_dir / "main.cf").read_text("utf-8", "surrogateescape")
+    except OSError as error:
+        raise PostfixError(f"{error.filename}: {error.strerror}") from error
+    return any(plan.is_ours(entry.name) for entry in main_cf(text))
 
 
 def ours(config_dir: Path) -> re.Pattern[str]:
