@@ -22,7 +22,7 @@ from postmask.doctor.sending import codes
 from postmask.doctor.sending.journey import Arrival, Handed, Probe, Step, is_decided, is_stuck
 from postmask.maillog.reckoning import Queued
 from postmask.spool import LedgerRow, Outcome, Spool
-from postmask_postfix import commands, queue
+from postmask_postfix import queue
 from postmask_postfix.attachment.listeners import Listener
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.doctor import handing
@@ -80,7 +80,7 @@ class NodePassage:
     @property
     def examined(self) -> bool:
         """Whether the milters see content; a proxy filter hides it."""
-        return not commands.values(self._config_dir, "smtpd_proxy_filter")["smtpd_proxy_filter"]
+        return self._door is not None and handing.is_examined(self._config_dir, self._door)
 
     def asked(self, recipient: str) -> Handed:
         """What a recipient is answered."""
