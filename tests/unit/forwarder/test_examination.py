@@ -244,6 +244,22 @@ def test_evidence_without_a_login_takes_away_the_doors(rig: Rig) -> None:
     assert b"X-Postmask-Evidence" not in rig.held.sent[0][2]
 
 
+@pytest.mark.parametrize("smtputf8", [True, False])
+def test_sender_and_client_are_those_that_the_milter_saw(rig: Rig, smtputf8: bool) -> None:
+    """What is held as it came is to come again as from them, not from a content filter."""
+    evidence = replace(
+        EVIDENCE,
+        recipients=("nobody@alias.test",),
+        sender="real@example.com",
+        client_name="mail.example.com",
+        smtputf8=smtputf8,
+    )
+    rig.deliver("nobody@alias.test", sealed(evidence), client=Client(address="127.0.0.1", queue_id="Q1"))
+    assert [sender for sender, _, _ in rig.held.sent] == ["real@example.com"]
+    client = {"ADDR": "198.51.100.77", "NAME": "mail.example.com", "HELO": "mx.example.com"}
+    assert (rig.held.how[0]["client"], rig.held.how[0]["smtputf8"]) == (client, smtputf8)
+
+
 def test_what_dns_could_not_tell_the_milter_is_asked_again(rig: Rig) -> None:
     reverse = reverse_alias(rig)
     temporary = SpfResult(Spf.TEMPERROR, "real.test")
