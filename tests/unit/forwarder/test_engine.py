@@ -464,6 +464,14 @@ def test_what_went_out_and_comes_in_again_is_held_as_a_loop(rig: Rig) -> None:
     assert len(rig.held.sent) == 1
 
 
+def test_what_went_through_another_alias_before_is_no_loop(rig: Rig) -> None:
+    rig.directory.aliases["second@alias.test"] = alias("second@alias.test", id=8)
+    rig.deliver()
+    (_, _, data) = rig.out.sent[0]
+    assert rig.deliver("second@alias.test", data).kind is Kind.DELIVER
+    assert (len(rig.out.sent), rig.held.sent) == (2, [])
+
+
 @pytest.mark.parametrize("method", ["domain", "alias", "contact", "dkim_keys", "sender_rule"])
 def test_a_directory_that_cannot_say_defers(rig: Rig, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     unavailable: Callable[..., Unavailable] = lambda *_: Unavailable("gone")  # noqa: E731
