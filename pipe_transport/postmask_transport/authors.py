@@ -18,10 +18,9 @@ from postmask.alias.rcpt import blocked
 from postmask.auth.forwarders import TrustedForwarders
 from postmask.auth.networks import Network, is_own
 from postmask.authentication import Authentication
-from postmask.directory.lookup import Found, Unavailable
+from postmask.directory.lookup import known
 from postmask.directory.records import Alias, Directory, Domain
 from postmask.verdict import Verdict, deliver
-from postmask_transport.contacts import UnknownNowError
 from postmask_transport.incoming import Incoming
 
 
@@ -43,11 +42,9 @@ class Authors:
         nobody was asked. Raises UnknownNowError."""
         # A block of the envelope sender has acted already.
         if author and author != _key(incoming.envelope.sender):
-            rule = self.directory.sender_rule(author, alias, domain)
-            if isinstance(rule, Unavailable):
-                raise UnknownNowError(rule.reason)
-            if isinstance(rule, Found):
-                return blocked(rule.value)
+            rule = known(self.directory.sender_rule(author, alias, domain))
+            if rule is not None:
+                return blocked(rule)
         if found is None:
             return deliver()
         return forged(found, excused=self._excuses(incoming, found)) or deliver()

@@ -13,16 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from postmask.address import Address
-from postmask.directory.lookup import Found, Unavailable
+from postmask.directory.lookup import known
 from postmask.directory.records import Alias, Contact, ContactRule, Directory
 from postmask.keys import Keyring
 from postmask.message.mailboxes import NamedAddress
 from postmask.spool import LocalContact
 from postmask.tokens import reverse_local_part, reverse_token
-
-
-class UnknownNowError(Exception):
-    """A look-up that the message needs can't be answered now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,4 @@ class ContactBook:
 
     def find(self, alias_id: int, key: str) -> Contact | None:
         """The contact of an alias. Raises UnknownNowError."""
-        found = self._directory.contact(alias_id, key)
-        if isinstance(found, Unavailable):
-            raise UnknownNowError(found.reason)
-        return found.value if isinstance(found, Found) else None
+        return known(self._directory.contact(alias_id, key))

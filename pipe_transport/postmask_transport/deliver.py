@@ -26,7 +26,7 @@ from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
 from postmask.alias.rcpt import answer, of_alias
 from postmask.clock import DAY, Clock, Deadline
-from postmask.directory.lookup import Found
+from postmask.directory.lookup import Found, UnknownNowError
 from postmask.directory.records import Alias, AliasState, Directory
 from postmask.display import printable
 from postmask.keys import Keyring
@@ -35,7 +35,6 @@ from postmask.spool import Entry, LedgerRow, Outcome, SpoolError
 from postmask.tokens import BounceValid, Postmaster, Reverse
 from postmask.verdict import Kind, Verdict, defer, deliver, discard, hold, unavailable
 from postmask_transport.bounces import Bounces
-from postmask_transport.contacts import UnknownNowError
 from postmask_transport.courier import TAKEN_OVER, Consignment, Courier, as_it_came
 from postmask_transport.examination import Examination, Examiner
 from postmask_transport.forwarding import Forwarding, ledger_key

@@ -11,7 +11,7 @@ from functools import partial
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.sifting import SpamRules
-from postmask.directory.lookup import Found, Unavailable
+from postmask.directory.lookup import known
 from postmask.directory.records import Alias, ReverseAlias
 from postmask.message.headers import Headers
 from postmask.message.mailboxes import NamedAddress
@@ -19,7 +19,6 @@ from postmask.message.msgid import Direction, carry
 from postmask.message.reply import ReplyContext, addressed, reply
 from postmask.spool import LedgerRow
 from postmask.tokens import BounceKind, Reverse, read
-from postmask_transport.contacts import UnknownNowError
 from postmask_transport.courier import Copy
 from postmask_transport.forwarding import Stationery, ledger_key
 from postmask_transport.incoming import Incoming
@@ -75,10 +74,7 @@ class Outgoing:
         )
 
     def _owners(self, alias: Alias) -> tuple[str, ...]:
-        found = self._with.directory.account_addresses(alias.account_id)
-        if isinstance(found, Unavailable):
-            raise UnknownNowError(found.reason)
-        return found.value if isinstance(found, Found) else ()
+        return known(self._with.directory.account_addresses(alias.account_id)) or ()
 
     def _contact_id(self, alias: Alias, message_id: bytes) -> bytes:
         """A Message-ID as the contact may see it."""
@@ -115,12 +111,10 @@ class _RealAddresses:
         reserved = read(self._with.keys, address.local, 0)
         if not isinstance(reserved, Reverse):
             return None
-        found = self._with.directory.reverse_alias(reserved.token)
-        if isinstance(found, Unavailable):
-            raise UnknownNowError(found.reason)
-        if not isinstance(found, Found):
+        reverse = known(self._with.directory.reverse_alias(reserved.token))
+        if reverse is None:
             return None
-        alias = found.value.alias
+        alias = reverse.alias
         if alias.account_id != self._alias.account_id or alias.domain != address.domain:
             return None
-        return NamedAddress(found.value.contact_name, parse_loose(found.value.deliver_to))
+        return NamedAddress(reverse.contact_name, parse_loose(reverse.deliver_to))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postmask.alias.sifting import SpamRules, effective, policies_of
-from postmask.directory.lookup import Unavailable
+from postmask.directory.lookup import Unavailable, UnknownNowError
 from postmask.directory.records import Alias, Directory
-from postmask_transport.contacts import UnknownNowError
 
 
 @dataclass(frozen=True, slots=True)

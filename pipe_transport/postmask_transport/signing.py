@@ -16,12 +16,11 @@ from dataclasses import dataclass
 
 from postmask.auth.dkim import SigningKey, UnreadableKeyError, hash_body, open_key, sign
 from postmask.clock import Clock
-from postmask.directory.lookup import Absent, Unavailable
+from postmask.directory.lookup import Absent, Unavailable, UnknownNowError
 from postmask.directory.records import Directory, DkimKey
 from postmask.keys import Keyring
 from postmask.log import line
 from postmask.message.headers import Headers
-from postmask_transport.contacts import UnknownNowError
 
 _log = logging.getLogger(__name__)
 _FRESH = 10.0

@@ -12,18 +12,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from postmask.cli.holding import Keeper
 from postmask.cli.output import moment
 from postmask.clock import DAY, Clock
-from postmask.directory.lookup import Found, Lookup, Unavailable
+from postmask.directory.lookup import UnknownNowError, known
 from postmask.directory.records import Directory, MailboxState
 from postmask.display import printable
 from postmask.holding import Held
 from postmask.spool import Spool
-
-T = TypeVar("T")
 
 KIND = "expired"
 NOTICES_A_DAY = 5
@@ -56,10 +53,6 @@ class Expired:
     what: str
 
 
-class UnknownNowError(Exception):
-    """The directory can't say now."""
-
-
 def concerned(directory: Directory, held: Held, notices_from: str | None) -> Told:
     """Who is to be told of it. Raises UnknownNowError."""
     through = held.row.recipient
@@ -70,13 +63,6 @@ def concerned(directory: Directory, held: Held, notices_from: str | None) -> Tol
     usable = (mailbox for mailbox in alias.mailboxes if mailbox.state is MailboxState.ACTIVE) if alias else ()
     address = next((mailbox.deliver_to for mailbox in usable), domain.postmaster)
     return Told(address, notices_from or f"postmask@{domain.name}")
-
-
-def known(answer: Lookup[T]) -> T | None:
-    """What was found, None if it isn't there. Raises UnknownNowError."""
-    if isinstance(answer, Unavailable):
-        raise UnknownNowError(answer.reason)
-    return answer.value if isinstance(answer, Found) else None
 
 
 class Expiry:

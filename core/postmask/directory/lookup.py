@@ -2,6 +2,9 @@
 
 "I don't know" is never "no": only Absent may become a permanent refusal, Unavailable is always
 a deferral.
+
+DIAGNOSTICS
+    UnknownNowError: from known(), for whoever defers further up.
 """
 
 from __future__ import annotations
@@ -34,3 +37,14 @@ class Unavailable:
 ABSENT = Absent()
 
 Lookup: TypeAlias = Found[T] | Absent | Unavailable
+
+
+class UnknownNowError(Exception):
+    """What has to be known can't be looked up now."""
+
+
+def known(answer: Lookup[T]) -> T | None:
+    """What was found, None if it isn't there. Raises UnknownNowError."""
+    if isinstance(answer, Unavailable):
+        raise UnknownNowError(answer.reason)
+    return answer.value if isinstance(answer, Found) else None
