@@ -106,6 +106,14 @@ def parse_loose(text: str) -> Address:
     return _within_limit(text, Address(_unquote(text, local), _domain(text, domain)))
 
 
+def key_of(text: str, otherwise: str) -> str:
+    """The normal form of an address that came with mail; otherwise, where parse_loose takes none."""
+    try:
+        return parse_loose(text).key
+    except AddressError:
+        return otherwise
+
+
 def parse_domain(text: str) -> str:
     """The domain name as lower-case A-labels. Raises AddressError. Address literals aren't names."""
     if len(text) > _INPUT_LIMIT:

@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from postmask.address import AddressError, parse_loose
+from postmask.address import key_of
 from postmask.spool import LedgerRow, Outcome
 
 _BEGUN = "; a release was begun, it may have been sent"
@@ -163,11 +163,5 @@ def keep_seconds(setting: float | None, lifetime: float) -> float:
 
 def is_for(held: Held, mailbox: str) -> bool:
     """Whether it would go to this address."""
-    return _key(mailbox) in map(_key, held.envelope.recipients)
-
-
-def _key(address: str) -> str:
-    try:
-        return parse_loose(address).key
-    except AddressError:
-        return address
+    key = key_of(mailbox, mailbox)
+    return any(key_of(recipient, recipient) == key for recipient in held.envelope.recipients)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from postmask.address import AddressError, parse_loose
+from postmask.address import key_of
 from postmask.alias.content import forged, suspect
 from postmask.alias.rcpt import blocked
 from postmask.auth.forwarders import TrustedForwarders
@@ -41,7 +41,8 @@ class Authors:
         """To be delivered, unless something is said. author: as a key, "" without one; found: None where
         nobody was asked. Raises UnknownNowError."""
         # A block of the envelope sender has acted already.
-        if author and author != _key(incoming.envelope.sender):
+        sender = incoming.envelope.sender
+        if author and author != key_of(sender, sender):
             rule = known(self.directory.sender_rule(author, alias, domain))
             if rule is not None:
                 return blocked(rule)
@@ -56,10 +57,3 @@ class Authors:
     def _excuses(self, incoming: Incoming, found: Authentication) -> bool:
         client = incoming.envelope.client.address
         return is_own(client, self.own_networks) or self.trusted.brought(client or "", found)
-
-
-def _key(sender: str) -> str:
-    try:
-        return parse_loose(sender).key
-    except AddressError:
-        return sender

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from postmask.address import Address, AddressError, parse_loose, split_detail
+from postmask.address import Address, key_of, split_detail
 from postmask.directory.lookup import ABSENT, Absent, Found, Lookup, Unavailable
 from postmask.directory.records import Alias, Directory, Domain, ReverseAlias, SenderRule
 from postmask.keys import Keyring
@@ -76,7 +76,9 @@ def gather(
     known = alias.value if isinstance(alias, Found) else None
     if not sender or isinstance(alias, Unavailable):
         return Facts(domain, alias=alias, detail=detail)
-    rule = directory.sender_rule(_key(sender), known, domain.value)
+    # What can't be parsed is compared as it came, with "?" for octets that no database could be asked for.
+    key = key_of(sender, sender.casefold().encode("utf-8", "replace").decode("utf-8"))
+    rule = directory.sender_rule(key, known, domain.value)
     return Facts(domain, alias=alias, detail=detail, rule=rule)
 
 
@@ -94,12 +96,3 @@ def _below_ours(directory: Directory, name: str) -> bool:
     labels = name.split(".")
     parents = (".".join(labels[i:]) for i in range(1, len(labels) - 1))
     return any(isinstance(directory.domain(parent), Found) for parent in parents)
-
-
-def _key(sender: str) -> str:
-    """The sender in normal form; what can't be parsed is compared as it came, with "?" for octets that no
-    database could be asked for."""
-    try:
-        return parse_loose(sender).key
-    except AddressError:
-        return sender.casefold().encode("utf-8", "replace").decode("utf-8")

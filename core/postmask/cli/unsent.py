@@ -10,9 +10,9 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from postmask.address import AddressError, parse_loose
+from postmask.address import key_of
 from postmask.cli import postfix_facts
 from postmask.cli.runtime import Runtime
 from postmask.maillog.reckoning import Queued
@@ -35,20 +35,12 @@ def waiting(rows: Iterable[LedgerRow], messages: Iterable[Queued], now: float) -
     """Those that will be tried again. messages: all that are in the queue."""
     listed = list(messages)
     queue_ids = {message.queue_id for message in listed}
-    recipients = {key for message in listed for key in _keys(message)}
+    recipients = {key_of(recipient, recipient) for message in listed for recipient in message.recipients}
     return [
         row
         for row in rows
         if row.at > now - _UNDER_WAY or row.queue_id in queue_ids or row.recipient in recipients
     ]
-
-
-def _keys(message: Queued) -> Iterator[str]:
-    for recipient in message.recipients:
-        try:
-            yield parse_loose(recipient).key
-        except AddressError:
-            continue
 
 
 def _queued(runtime: Runtime) -> list[Queued] | None:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from postmask.address import AddressError, parse_loose
+from postmask.address import key_of
 from postmask.holding import held_as
 from postmask.maillog.records import Delivery, at_our_door
 from postmask.maillog.tracking import Message, Tracker
@@ -162,7 +162,8 @@ class Reckoner:
             return
         self._result.messages += 1
         for address, last in known.items():
-            self._recipient(newest, address, last, [row for row in rows if row.recipient == _key(address)])
+            key = key_of(address, address.lower())
+            self._recipient(newest, address, last, [row for row in rows if row.recipient == key])
         self._result.fates[Fate.WAITING] += len(waiting)
 
     def _nothing_known(self, message: Message, rows: Sequence[LedgerRow], elsewhere: bool) -> None:
@@ -307,11 +308,3 @@ def _sent(copy: Message) -> Counter[str]:
     for message in copy.chain:
         counts.update(message.sent)
     return counts
-
-
-def _key(address: str) -> str:
-    """As the ledger writes an address that Postfix has logged."""
-    try:
-        return parse_loose(address).key
-    except AddressError:
-        return address.lower()

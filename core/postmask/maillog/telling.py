@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from postmask.address import AddressError, parse_loose
+from postmask.address import key_of
 from postmask.maillog.lines import Line
 from postmask.maillog.records import (
     Delivery,
@@ -54,7 +54,7 @@ class Wanted:
     @property
     def address(self) -> str:
         """As the ledger writes it; "" if it is none."""
-        return "" if self.text.startswith("<") else _key(self.text)
+        return "" if self.text.startswith("<") else key_of(self.text, "")
 
     def begins(self, record: Record) -> bool:
         """Whether this record is one that was asked for."""
@@ -62,7 +62,7 @@ class Wanted:
             case MessageId(value=value):
                 return value.strip("<> ") == self.text.strip("<> ")
             case Delivery(recipient=recipient) | Rejected(recipient=recipient) if recipient:
-                return bool(self.address) and _key(recipient) == self.address
+                return bool(self.address) and key_of(recipient, "") == self.address
             case _:
                 return False
 
@@ -149,10 +149,10 @@ class Story:
         """Before the first recipient there is no queue id: then the time and the recipient decide."""
         if queue_id:
             return queue_id in self._ids
-        if _key(recipient) == self._wanted.address:
+        if key_of(recipient, "") == self._wanted.address:
             return True
         named = {row.recipient: row.queue_id for row in self._rows if row.key.hex() in self._keys}
-        began = self._began.get(named.get(_key(recipient), ""))
+        began = self._began.get(named.get(key_of(recipient, ""), ""))
         return began is not None and began - _RCPT_SECONDS <= at <= began + 1
 
 
@@ -163,11 +163,3 @@ def _ledger_step(row: LedgerRow) -> Step:
     copy = f" as {row.new_queue_id}" if row.new_queue_id else ""
     why = f" ({row.reason})" if row.reason else ""
     return Step(row.at, "ledger", row.queue_id, f"{row.recipient}: {row.outcome.value}{copy}{why}")
-
-
-def _key(address: str) -> str:
-    """As the ledger writes an address; "" for what is none."""
-    try:
-        return parse_loose(address).key
-    except AddressError:
-        return ""

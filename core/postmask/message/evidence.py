@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from postmask.address import AddressError, parse_loose
+from postmask.address import key_of
 from postmask.authentication import (
     Authentication,
     DkimResult,
@@ -122,7 +122,7 @@ def open_evidence(
     if not sealed:
         return None
     bound = _bound(headers, body)
-    wanted = {_address(recipient) for recipient in recipients}
+    wanted = {key_of(recipient, recipient) for recipient in recipients}
     opened = [_read(plain) for one in sealed if (plain := keys.open(Purpose.EVIDENCE, one, *bound))]
     fitting = [
         evidence
@@ -153,14 +153,6 @@ def _counted(value: bytes) -> bytes:
     return b"%d:%b," % (len(value), value)
 
 
-def _address(text: str) -> str:
-    """The address in normal form; what is none as it stands."""
-    try:
-        return parse_loose(text).key
-    except AddressError:
-        return text
-
-
 def _decoded(field: Field) -> bytes | None:
     if len(field.raw) > 2 * LIMIT:
         return None
@@ -174,7 +166,7 @@ def _to_json(evidence: Evidence) -> list[Any]:
     spam, found = evidence.spam, evidence.authentication
     return [
         evidence.at,
-        sorted({_address(recipient) for recipient in evidence.recipients}),
+        sorted({key_of(recipient, recipient) for recipient in evidence.recipients}),
         evidence.sender,
         [evidence.client, evidence.client_name, evidence.helo, evidence.login],
         [evidence.smtputf8, evidence.body],
