@@ -8,7 +8,7 @@ import click
 
 from postmask.cli import spampolicy
 from postmask.cli.command import Noun
-from postmask.cli.output import Column, fields
+from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
 from postmask.cli.spampolicy import spam_edit_options, spam_options
 
@@ -40,7 +40,7 @@ def add(runtime: Runtime, name: str, spam: Values) -> None:
     with runtime.changing() as session:
         made = accounts.add(session, name, now=runtime.clock.now())
         rules = spampolicy.changed(runtime, session, Target(account=made.name), spam)
-    runtime.output.record({**fields(made), "spam": rules})
+    runtime.output.record(made, spam=rules)
 
 
 @account.command("list", examples=("postmask account list",))
@@ -67,7 +67,7 @@ def show(runtime: Runtime, name: str) -> None:
     with runtime.reading() as session:
         found = accounts.get(session, name)
         spam = spampolicy.shown(runtime, session, Target(account=name))
-    runtime.output.record({**fields(found), "spam": spam})
+    runtime.output.record(found, spam=spam)
 
 
 @account.command(
@@ -88,7 +88,7 @@ def edit(runtime: Runtime, name: str, new_name: str | None, spam: Values) -> Non
     with runtime.changing() as session:
         changed = accounts.edit(session, name, new_name=name if new_name is None else new_name)
         rules = spampolicy.changed(runtime, session, Target(account=changed.name), spam)
-    runtime.output.record({**fields(changed), "spam": rules})
+    runtime.output.record(changed, spam=rules)
 
 
 @account.command(

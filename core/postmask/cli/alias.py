@@ -17,7 +17,6 @@ from postmask.store.vocabulary import AliasRowState
 
 if TYPE_CHECKING:
     from postmask.store.admin.policies import Values
-    from postmask.store.admin.views import AliasView
 
 _COLUMNS = (
     Column("address", "ALIAS"),
@@ -99,7 +98,7 @@ def add(
             now=runtime.clock.now(),
         )
         rules = spampolicy.changed(runtime, session, Target(alias=address), spam)
-    runtime.output.record({**fields(made), "spam": rules})
+    runtime.output.record(made, spam=rules)
 
 
 @alias.command(
@@ -145,7 +144,7 @@ def random(
         )
         rules = spampolicy.changed(runtime, session, Target(alias=made.address), spam)
     if runtime.output.json:
-        return runtime.output.record({**fields(made), "spam": rules})
+        return runtime.output.record(made, spam=rules)
     runtime.output.copy(made.address)
     return None
 
@@ -195,7 +194,7 @@ def show(runtime: Runtime, address: str) -> None:
     with runtime.reading() as session:
         found = aliases.get(session, address)
         spam = spampolicy.shown(runtime, session, Target(alias=address))
-    runtime.output.record({**fields(found), "spam": spam})
+    runtime.output.record(found, spam=spam)
 
 
 @alias.command(
@@ -238,7 +237,7 @@ def edit(
             session, address, to=to or None, note=note, name=name, when_disabled=when_disabled
         )
         rules = spampolicy.changed(runtime, session, Target(alias=address), spam)
-    runtime.output.record({**fields(changed), "spam": rules})
+    runtime.output.record(changed, spam=rules)
 
 
 @alias.command("enable", examples=("postmask alias enable shop@alias.example.com",))
@@ -250,7 +249,7 @@ def enable(runtime: Runtime, address: str) -> None:
 
     with runtime.changing() as session:
         changed = aliases.enable(session, address)
-    _show(runtime, changed)
+    runtime.output.record(changed)
 
 
 @alias.command(
@@ -269,7 +268,7 @@ def disable(runtime: Runtime, address: str, when_disabled: str | None) -> None:
 
     with runtime.changing() as session:
         changed = aliases.disable(session, address, when_disabled=when_disabled)
-    _show(runtime, changed)
+    runtime.output.record(changed)
 
 
 @alias.command("remove", examples=("postmask alias remove shop@alias.example.com",))
@@ -284,7 +283,7 @@ def remove(runtime: Runtime, address: str) -> None:
 
     with runtime.changing() as session:
         changed = aliases.remove(session, address, now=runtime.clock.now())
-    _show(runtime, changed)
+    runtime.output.record(changed)
 
 
 @alias.command(
@@ -305,11 +304,7 @@ def restore(runtime: Runtime, address: str, to: tuple[str, ...]) -> None:
 
     with runtime.changing() as session:
         changed = aliases.restore(session, address, to=to or None)
-    _show(runtime, changed)
-
-
-def _show(runtime: Runtime, found: AliasView) -> None:
-    runtime.output.record(found)
+    runtime.output.record(changed)
 
 
 alias.add_command(import_)

@@ -131,7 +131,7 @@ def add(
     records = _records(runtime, made, exchangers)
     if runtime.output.json:
         dns = [_plain(record) for record in records]
-        return runtime.output.record({**fields(made), "spam": rules, "dns": dns, "postfix": told})
+        return runtime.output.record(made, spam=rules, dns=dns, postfix=told)
     runtime.output.say(f"{name} is ours. Publish these DNS records (name, type, value), a line each:")
     for record in records:
         runtime.output.copy(record.line())

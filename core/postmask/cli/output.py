@@ -47,11 +47,11 @@ class Output:
     def __init__(self) -> None:
         self.json = False
 
-    def record(self, record: Record) -> None:
-        """One thing, in full."""
+    def record(self, record: Record, **more: Value) -> None:
+        """One thing, in full. more: what is told with it."""
+        values = {**fields(record), **more}
         if self.json:
-            return self._document(record)
-        values = fields(record)
+            return self._document(values)
         labels = {key: key.replace("_", " ") for key in values}
         width = max(map(len, labels.values()), default=0)
         for key, value in values.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +11,10 @@ import click
 from postmask.cli import postfix_sync
 from postmask.cli.command import Noun
 from postmask.cli.failure import CommandError
-from postmask.cli.output import Column
+from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from postmask_postfix.attachment.attach import Request
     from postmask_postfix.settings import SettingsContext
 
@@ -147,7 +144,7 @@ def status(ctx: click.Context, runtime: Runtime, config_dir: Path | None) -> Non
     directory = _directory(runtime, config_dir)
     found = found_status(directory)
     if runtime.output.json:
-        runtime.output.record({"config_dir": directory, **_plain(found)})
+        runtime.output.record({"config_dir": directory, **fields(found)})
     else:
         runtime.output.say(f"Postfix in {directory}: {found.standing}")
         if not found.recorded:
@@ -177,7 +174,7 @@ def detach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
     _need_root()
     done = detach_now(directory, dry_run=dry_run)
     if runtime.output.json:
-        return runtime.output.record({"config_dir": directory, "dry_run": dry_run, **_plain(done)})
+        return runtime.output.record({"config_dir": directory, "dry_run": dry_run, **fields(done)})
     if dry_run:
         return _print_diff(runtime, done.diff)
     if not done.changed:
@@ -265,7 +262,3 @@ def _print_diff(runtime: Runtime, text: str) -> None:
     for line in text.splitlines():
         runtime.output.copy(line)
     return None
-
-
-def _plain(found: DataclassInstance) -> dict[str, object]:
-    return dataclasses.asdict(found)
