@@ -7,6 +7,7 @@ import io
 import click
 
 from postmask.cli.command import Command, account_option
+from postmask.cli.output import counted
 from postmask.cli.runtime import Runtime
 
 
@@ -42,6 +43,6 @@ def import_(runtime: Runtime, file: str, to: tuple[str, ...], dry_run: bool, acc
             session.rollback()
     if runtime.output.json:
         return runtime.output.record({"added": 0 if dry_run else count, "aliases": count, "dry_run": dry_run})
-    aliases = f"{count} alias{'' if count == 1 else 'es'}"
+    aliases = counted(count, "alias", "aliases")
     runtime.output.say(f"{aliases} could be added" if dry_run else f"{aliases} added")
     return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from postmask.cli import postfix_facts
-from postmask.cli.output import moment
+from postmask.cli.output import counted, moment
 from postmask.cli.programs import listening, silence
 from postmask.cli.runtime import Runtime
 from postmask.doctor import node as codes
@@ -74,8 +74,8 @@ class Part:
 
 def _keys(runtime: Runtime) -> Iterator[Check]:
     signing = runtime.keys.signing
-    count = len(runtime.keys.secrets)
-    yield Check("keys", True, f"{count} secret{'s' if count > 1 else ''}; that of {signing.created} signs")
+    secrets = counted(len(runtime.keys.secrets), "secret", "secrets")
+    yield Check("keys", True, f"{secrets}; that of {signing.created} signs")
 
 
 def _database(runtime: Runtime) -> Iterator[Check]:
@@ -190,15 +190,15 @@ def _spool(runtime: Runtime) -> Iterator[Check]:
     with closing(Spool(path, runtime.clock)) as spool:
         waiting, aside = spool.outbox_state()
         copies = unsent(runtime, spool)
-    wait = "entry waits" if waiting == 1 else "entries wait"
-    yield Check("spool", True, f"{waiting} {wait} to be taken to the database")
+    entries = counted(waiting, "entry waits", "entries wait")
+    yield Check("spool", True, f"{entries} to be taken to the database")
     if aside:
-        entries = "entry" if aside == 1 else "entries"
-        what = f"the database refuses {aside} {entries}; see the log of postmask-agent"
+        entries = counted(aside, "entry", "entries")
+        what = f"the database refuses {entries}; see the log of postmask-agent"
         yield Check("spool", False, what, codes.OUTBOX_REFUSED)
     if stuck := sum(row.at < runtime.clock.now() - _STUCK for row in copies):
-        wait = "copy has" if stuck == 1 else "copies have"
-        what = f"{stuck} {wait} waited to be sent for more than {_STUCK / 60:.0f} minutes"
+        late = counted(stuck, "copy has", "copies have")
+        what = f"{late} waited to be sent for more than {_STUCK / 60:.0f} minutes"
         yield Check("spool", False, f"{what}; see the log of postmask-forwarder", codes.COPIES_STUCK)
     for row in [row for row in copies if row.reason][:_SHOWN]:
         what = f"{row.queue_id} to {row.recipient}, at {moment(row.at)}: {row.reason}"
@@ -276,8 +276,8 @@ def _queue(runtime: Runtime) -> Iterator[Check]:
         return
     times = lifetime.Lifetime.of(commands.values(directory, *lifetime.PARAMETERS))
     oldest = min(waiting, key=lambda message: message.arrived + times.whole(message.sender))
-    wait = "message waits" if len(waiting) == 1 else "messages wait"
-    what = f"{len(waiting)} {wait} for postmask-forwarder, the oldest since {moment(oldest.arrived)}"
+    messages = counted(len(waiting), "message waits", "messages wait")
+    what = f"{messages} for postmask-forwarder, the oldest since {moment(oldest.arrived)}"
     if runtime.clock.now() - oldest.arrived < times.ending(oldest.sender):
         yield Check("queue", True, what)
         return

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from postmask.cli.failure import CommandError
+from postmask.cli.output import counted
 from postmask.cli.runtime import Runtime
 from postmask.clock import Deadline
 from postmask.drain import DrainSwitch
@@ -112,6 +113,6 @@ def in_words(found: Standing) -> str:
     held = f"; {found.held} on hold" if found.held else ""
     if found.waiting == 0:
         return f"the queue of {found.node} holds no more of ours{held}"
-    verb = "is" if found.waiting == 1 else "are"
+    waiting = counted(found.waiting, "of ours is", "of ours are")
     deferred = f" ({found.deferred} of them put off)" if found.deferred else ""
-    return f"{found.waiting} of ours {verb} in the queue of {found.node}{deferred}{held}"
+    return f"{waiting} in the queue of {found.node}{deferred}{held}"

@@ -112,6 +112,11 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """ "1 entry waits" or "2 entries wait"."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def moment(seconds: float) -> str:
     """A time for people: UTC, to the second."""
     at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)

@@ -11,6 +11,7 @@ from postmask.cli.command import Command
 from postmask.cli.doctor import send as sending
 from postmask.cli.doctor.groups import GROUPS
 from postmask.cli.doctor.surroundings import Surroundings, load
+from postmask.cli.output import counted
 from postmask.cli.runtime import Runtime
 from postmask.config import ConfigError
 from postmask.doctor import memory, node
@@ -140,7 +141,7 @@ def _say(runtime: Runtime, finding: Finding) -> None:
 def _counted(found: Iterable[Examined]) -> str:
     severities = [finding.code.severity for one in found for finding in one.findings]
     counts = [(severities.count(severity), severity) for severity in Severity]
-    said = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count)
+    said = ", ".join(counted(count, word, f"{word}s") for count, word in counts if count)
     return said or "nothing is wrong"
 
 
