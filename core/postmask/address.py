@@ -24,7 +24,7 @@ from functools import lru_cache
 
 import idna
 
-from postmask.display import printable
+from postmask.display import BIDI, printable
 
 LOCAL_LIMIT = 64
 """Octets of a local part, as sent (RFC 5321 §4.5.3.1.1)."""
@@ -43,7 +43,6 @@ _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp", "Zs"})
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
 class AddressError(ValueError):
@@ -155,7 +154,7 @@ def _split(text: str) -> tuple[str, str]:
 def _refuse_unseen(text: str) -> None:
     """Raise for a character that can't be seen, or that turns the direction of writing."""
     for character in text:
-        if character != " " and (unicodedata.category(character) in _REFUSED or character in _BIDI):
+        if character != " " and (unicodedata.category(character) in _REFUSED or character in BIDI):
             raise _error(
                 text, f"contains the character U+{ord(character):04X}, which no address may; remove it"
             )

@@ -15,6 +15,9 @@ from __future__ import annotations
 
 import unicodedata
 
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+"""The bidirectional controls, and the byte order mark, which is as little to be seen."""
+
 _CUT = "..."
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from postmask.address import Address, AddressError, parse_loose
+from postmask.display import BIDI
 from postmask.message import words
 from postmask.message.headers import Field, Headers, fold
 
@@ -47,7 +48,6 @@ _COMMENT_PIECE = re.compile(r"[()]|\\.", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _UNSEEN = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ def clean_name(name: str) -> str:
 
 
 def _is_unseen(character: str) -> bool:
-    return character in _BIDI or unicodedata.category(character) in _UNSEEN
+    return character in BIDI or unicodedata.category(character) in _UNSEEN
 
 
 def format_mailbox(name: str | None, address: Address) -> str:
