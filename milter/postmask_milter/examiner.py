@@ -145,8 +145,7 @@ class Examiner:
 
     def _wishes(self, content: Content, facts: Facts, author: str) -> Wishes | None:
         """Asked for where they can make a difference."""
-        behind = facts.reverse.value.alias if isinstance(facts.reverse, Found) else None
-        alias = facts.alias.value if isinstance(facts.alias, Found) else behind
+        alias = facts.alias_behind
         if alias is None or not content.spam:
             return None
         policies = policies_of(self._directory, alias)

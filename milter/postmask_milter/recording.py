@@ -32,13 +32,10 @@ class SpoolRecorder:
         except AddressError:
             return
         facts = gather(self._directory, self._keys, int(self._clock.now()) // DAY, address, "")
-        alias, contact = None, sender or None
-        if isinstance(facts.alias, Found):
-            alias = facts.alias.value
-        elif isinstance(facts.reverse, Found):
-            alias, contact = facts.reverse.value.alias, facts.reverse.value.contact
+        alias = facts.alias_behind
         if alias is None:
             return
+        contact = facts.reverse.value.contact if isinstance(facts.reverse, Found) else sender or None
         event = Entry.new(
             "event",
             at=self._clock.now(),

@@ -43,6 +43,13 @@ class Facts:
     rule: Lookup[SenderRule] = ABSENT
     over: str = ""
 
+    @property
+    def alias_behind(self) -> Alias | None:
+        """The alias that the recipient is, or is a reverse alias of; None also where nobody can say."""
+        if isinstance(self.reverse, Found):
+            return self.reverse.value.alias
+        return self.alias.value if isinstance(self.alias, Found) else None
+
 
 def gather(
     directory: Directory,

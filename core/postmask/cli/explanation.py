@@ -161,11 +161,9 @@ def _of_sender(facts: Facts, sender: str) -> str:
 
 
 def _of_spam(facts: Facts, directory: Directory, spam: SpamRules) -> list[str]:
-    behind = facts.reverse.value.alias if isinstance(facts.reverse, Found) else None
-    alias = facts.alias.value if isinstance(facts.alias, Found) else behind
-    if alias is None:
+    if facts.alias_behind is None:
         return []
-    found = policies_of(directory, alias)
+    found = policies_of(directory, facts.alias_behind)
     if isinstance(found, Unavailable):
         return [f"the rules of the spam check can't be looked up: {found.reason}"]
     return [f"spam check, {rule}" for rule in worded(effective(spam, found), found)]
