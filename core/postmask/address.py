@@ -122,6 +122,11 @@ def parse_domain(text: str) -> str:
     return _domain(text, text)
 
 
+def is_within(domain: str, upper: str) -> bool:
+    """Whether the domain is the upper one or lies below it."""
+    return domain == upper or domain.endswith(f".{upper}")
+
+
 def split_detail(local: str) -> tuple[str, str | None]:
     """ "shop+x" -> ("shop", "x"); "shop" -> ("shop", None). A leading "+" begins no detail (RFC 5233)."""
     base, plus, detail = local.partition("+")

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from postmask.address import is_within
 from postmask_postfix import commands, tables
 from postmask_postfix.attachment.site import OWN_DOMAINS
 from postmask_postfix.domains import NOTHING, is_name, pattern
@@ -69,5 +70,5 @@ def _named(ours: Collection[str], listed: Collection[str]) -> Iterator[str]:
 def _covered(ours: Collection[str], relayed: Collection[str]) -> Iterator[str]:
     """What lies below those of ours that lie in, or below, a relay domain of the host's."""
     for one in ours:
-        if any(one == name or one.endswith(f".{name}") for name in relayed):
+        if any(is_within(one, name) for name in relayed):
             yield rf".+\.({pattern(one)})"

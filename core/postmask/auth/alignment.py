@@ -15,11 +15,13 @@ import functools
 
 from publicsuffixlist import PublicSuffixList
 
+from postmask.address import is_within
+
 
 def aligned(one: str, other: str) -> bool:
     """Whether the two domains (lower-case A-labels) are aligned."""
     upper, lower = sorted((one, other), key=len)
-    if lower != upper and not lower.endswith("." + upper):
+    if not is_within(lower, upper):
         return False
     return registrable(upper) is not None
 

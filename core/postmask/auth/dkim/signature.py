@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from postmask.address import AddressError, parse_domain
+from postmask.address import AddressError, is_within, parse_domain
 from postmask.auth.dkim.canonical import Form
 from postmask.auth.dkim.keys import Algorithm
 from postmask.auth.dkim.record import TagListError, decode_base64, parse_tags
@@ -169,7 +169,7 @@ def _identity_domain(identity: str | None, domain: str) -> str:
     if identity is None:
         return domain
     named = _domain(identity.rpartition("@")[2])
-    if named != domain and not named.endswith("." + domain):
+    if not is_within(named, domain):
         raise SignatureError("i= is of another domain than d=")
     return named
 

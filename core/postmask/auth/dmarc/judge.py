@@ -17,6 +17,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 
+from postmask.address import is_within
 from postmask.auth.dmarc import tree
 from postmask.auth.dns import Dns
 from postmask.authentication import DkimResult, Dmarc, DmarcResult, Policy, Spf, SpfResult
@@ -67,10 +68,10 @@ class Judge:
 
         What lies under the author's domain needs no question, and most mail has nothing else.
         """
-        if _is_within(domain, self._domain):
+        if is_within(domain, self._domain):
             return True
         own = self._organisation()
-        return isinstance(own, Found) and _is_within(domain, own.value)
+        return isinstance(own, Found) and is_within(domain, own.value)
 
     def judge(self, spf: SpfResult, dkim: Sequence[DkimResult]) -> DmarcResult:
         """The result. spf: of the envelope sender (RFC 7208 §2.4), not of HELO."""
@@ -148,7 +149,7 @@ class Judge:
         if strict or not domain:
             return _Aligned.NO
         own = self._organisation()
-        if isinstance(own, Found) and not _is_within(domain, own.value):
+        if isinstance(own, Found) and not is_within(domain, own.value):
             return _Aligned.NO
         other = tree.organisation(domain, self._dns, self._deadline)
         if not isinstance(own, Found) or not isinstance(other, Found):
@@ -171,7 +172,3 @@ class Judge:
         reason: str = "",
     ) -> DmarcResult:
         return DmarcResult(result, policy, self._domain, record_domain, by_spf, by_dkim, reason)
-
-
-def _is_within(domain: str, upper: str) -> bool:
-    return domain == upper or domain.endswith("." + upper)
