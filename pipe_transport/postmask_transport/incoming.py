@@ -14,7 +14,7 @@ from postmask.keys import Keyring
 from postmask.message import evidence as sealed
 from postmask.message.evidence import Evidence, open_evidence
 from postmask.message.headers import Headers, split
-from postmask.message.identity import first_received_date, local_queue_id, message_identity
+from postmask.message.identity import first_received, local_queue_id, message_identity, received_at
 from postmask_transport.lmtp import Envelope
 
 _AUTOMATIC_PRECEDENCE = frozenset({"bulk", "list", "junk", "auto_reply"})
@@ -74,13 +74,14 @@ class Reader:
             oldest=self.oldest,
         )
         queue_id = envelope.client.queue_id or local_queue_id(headers)
+        received = first_received(headers, self.postfix_uid)
         return Incoming(
             envelope=_completed(envelope, evidence) if evidence else envelope,
             data=data,
             headers=_without_evidence(headers),
             body=body,
-            identity=message_identity(data, headers, self.postfix_uid, queue_id),
-            received=first_received_date(headers, self.postfix_uid),
+            identity=message_identity(data, received, self.postfix_uid, queue_id),
+            received=received_at(received),
             queue_id=queue_id,
             deadline=deadline,
             authenticated=bool(evidence.login) if evidence else is_authenticated(envelope),

@@ -36,10 +36,10 @@ _DELIVERY = re.compile(
 """What a delivery agent may prepend (RFC 5321 §4.4; pipe(8) flags R, O, D): the same at each try."""
 
 
-def message_identity(data: bytes, headers: Headers, postfix_uid: int, queue_id: str) -> bytes:
-    """32 octets. headers: those of the data. queue_id: "" where nobody tells it."""
+def message_identity(data: bytes, received: Field | None, postfix_uid: int, queue_id: str) -> bytes:
+    """32 octets. received: the data's, from first_received. queue_id: "" where nobody tells it."""
     digest = message_digest(data, postfix_uid)
-    if _first_received(headers, postfix_uid) is not None:
+    if received is not None:
         return digest
     return hashlib.sha256(digest + queue_id.encode("utf-8", "surrogateescape")).digest()
 
@@ -62,9 +62,14 @@ def message_digest(data: bytes, postfix_uid: int) -> bytes:
     return digest.digest()
 
 
-def first_received_date(headers: Headers, postfix_uid: int) -> int | None:
-    """When our Postfix received the message, in seconds since the epoch; re-queueing doesn't count."""
-    received = _first_received(headers, postfix_uid)
+def first_received(headers: Headers, postfix_uid: int) -> Field | None:
+    """The field that our Postfix wrote when it received the message; re-queueing doesn't count."""
+    fields = headers.get_all("received")
+    return next((field for field in fields if not _by_requeue(field, postfix_uid)), None)
+
+
+def received_at(received: Field | None) -> int | None:
+    """The date in it, in seconds since the epoch."""
     return dates.parse(received.value.rpartition(b";")[2]) if received else None
 
 
@@ -73,12 +78,6 @@ def local_queue_id(headers: Headers) -> str:
     newest = headers.get("received")
     found = _WITHOUT_CLIENT.match(newest.raw) if newest else None
     return found[1].decode("ascii") if found else ""
-
-
-def _first_received(headers: Headers, postfix_uid: int) -> Field | None:
-    """Of when the message was received; re-queueing doesn't count."""
-    fields = headers.get_all("received")
-    return next((field for field in fields if not _by_requeue(field, postfix_uid)), None)
 
 
 def _by_requeue(field: Field, postfix_uid: int) -> bool:

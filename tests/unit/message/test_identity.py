@@ -10,10 +10,11 @@ from postmask.message.dates import format as format_date
 from postmask.message.dates import parse
 from postmask.message.headers import split
 from postmask.message.identity import (
-    first_received_date,
+    first_received,
     local_queue_id,
     message_digest,
     message_identity,
+    received_at,
 )
 
 _UID = 106
@@ -72,16 +73,19 @@ def test_what_pipe_prepends_may_stand_before() -> None:
 
 @pytest.mark.parametrize("received", [_MESSAGE, _SUBMITTED + b"From: a@b.c\r\n\r\n"])
 def test_a_received_field_tells_messages_apart_without_the_queue_id(received: bytes) -> None:
-    one, other = (message_identity(data, split(data)[0], _UID, name) for data, name in _named(received))
+    one, other = (_identity(data, name) for data, name in _named(received))
     assert one == other == message_digest(received, _UID)
 
 
 def test_without_one_the_queue_id_does() -> None:
     plain = b"From: a@b.c\r\n\r\nbody\r\n"
-    found = [message_identity(data, split(data)[0], _UID, name) for data, name in _named(plain)]
-    assert len({*found, message_identity(plain, split(plain)[0], _UID, ""), message_digest(plain, _UID)}) == 4
-    again = message_identity(plain, split(plain)[0], _UID, "4One")
-    assert again == found[0]
+    found = [_identity(data, name) for data, name in _named(plain)]
+    assert len({*found, _identity(plain, ""), message_digest(plain, _UID)}) == 4
+    assert _identity(plain, "4One") == found[0]
+
+
+def _identity(data: bytes, queue_id: str) -> bytes:
+    return message_identity(data, first_received(split(data)[0], _UID), _UID, queue_id)
 
 
 def _named(data: bytes) -> list[tuple[bytes, str]]:
@@ -91,11 +95,11 @@ def _named(data: bytes) -> list[tuple[bytes, str]]:
 
 def test_age_counts_from_the_first_received_that_is_left() -> None:
     headers, _ = split(_REQUEUED + _MESSAGE)
-    assert first_received_date(headers, _UID) == 1_799_056_800
+    assert received_at(first_received(headers, _UID)) == 1_799_056_800
     headers, _ = split(_SUBMITTED + _MESSAGE)
-    assert first_received_date(headers, _UID) == 1_799_057_100
+    assert received_at(first_received(headers, _UID)) == 1_799_057_100
     headers, _ = split(b"From: a@b.c\r\n\r\n")
-    assert first_received_date(headers, _UID) is None
+    assert received_at(first_received(headers, _UID)) is None
 
 
 @pytest.mark.parametrize(
