@@ -14,6 +14,11 @@ DAY = 86_400
 """Seconds."""
 
 
+def day_of(seconds: float) -> int:
+    """Days since the epoch, as bounce addresses count them."""
+    return int(seconds) // DAY
+
+
 class Clock(Protocol):
     """Where the time comes from."""
 

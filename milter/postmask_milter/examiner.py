@@ -30,7 +30,7 @@ from postmask.auth.claims import read_claims
 from postmask.auth.forwarders import TrustedForwarders
 from postmask.auth.networks import Network, is_own
 from postmask.authentication import Authentication
-from postmask.clock import DAY, Clock, Deadline
+from postmask.clock import Clock, Deadline, day_of
 from postmask.directory.lookup import ABSENT, Found, Unavailable
 from postmask.directory.records import ContactRule, Directory
 from postmask.keys import Keyring
@@ -137,7 +137,7 @@ class Examiner:
 
     def _verdicts(self, message: Message, content: Content) -> Iterator[Verdict]:
         author = content.claims.author.key if content.claims.author else ""
-        today = int(content.now) // DAY
+        today = day_of(content.now)
         for recipient in message.recipients:
             address = parse_loose(recipient)
             facts = gather(self._directory, self._keys, today, address, author)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from postmask.address import AddressError, parse_loose
 from postmask.alias.facts import gather
-from postmask.clock import DAY, Clock
+from postmask.clock import Clock, day_of
 from postmask.directory.lookup import Found
 from postmask.directory.records import Directory
 from postmask.keys import Keyring
@@ -31,7 +31,7 @@ class SpoolRecorder:
             address = parse_loose(recipient)
         except AddressError:
             return
-        facts = gather(self._directory, self._keys, int(self._clock.now()) // DAY, address, "")
+        facts = gather(self._directory, self._keys, day_of(self._clock.now()), address, "")
         alias = facts.alias_behind
         if alias is None:
             return

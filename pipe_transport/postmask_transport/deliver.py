@@ -25,7 +25,7 @@ from functools import partial
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
 from postmask.alias.rcpt import answer, of_alias
-from postmask.clock import DAY, Clock, Deadline
+from postmask.clock import Clock, Deadline, day_of
 from postmask.directory.lookup import Found, UnknownNowError
 from postmask.directory.records import Alias, AliasState, Directory
 from postmask.display import printable
@@ -129,7 +129,7 @@ class Engine:
         return verdict if held.accepted else held
 
     def _facts(self, incoming: Incoming, address: Address) -> Facts:
-        today = int(self._clock.now()) // DAY
+        today = day_of(self._clock.now())
         return gather(self._directory, self._keys, today, address, incoming.envelope.sender)
 
     @staticmethod

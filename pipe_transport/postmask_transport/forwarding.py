@@ -18,7 +18,7 @@ from functools import partial
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import find_alias
 from postmask.authentication import Authentication, Dmarc
-from postmask.clock import DAY, Clock
+from postmask.clock import Clock, day_of
 from postmask.directory.lookup import Found
 from postmask.directory.records import Alias, Directory, Domain, Mailbox, MailboxState
 from postmask.keys import Keyring
@@ -73,7 +73,7 @@ class Stationery:
     ) -> str:
         """A signed envelope sender; token: of the contact's reverse alias, "" for none."""
         contact = contact_of(token) if token else bytes(8)
-        day = int(self.clock.now()) // DAY
+        day = day_of(self.clock.now())
         bounce = Bounce(kind, day, alias_id, contact, mailbox_id)
         return f"{bounce_local_part(self.keys, bounce)}@{domain}"
 

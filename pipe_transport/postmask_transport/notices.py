@@ -15,7 +15,7 @@ import threading
 import uuid
 from collections import deque
 
-from postmask.clock import DAY, Clock, Deadline
+from postmask.clock import Clock, Deadline, day_of
 from postmask.directory.lookup import Found
 from postmask.directory.records import Directory
 from postmask.keys import Keyring
@@ -128,6 +128,6 @@ class NoticeSender:
         """A bounce address at a domain of ours, else the null sender: a notice is never answered."""
         if not isinstance(self._directory.domain(domain), Found):
             return ""
-        day = int(self._clock.now()) // DAY
+        day = day_of(self._clock.now())
         bounce = Bounce(BounceKind.NOTICE, day, 0, bytes(8), 0)
         return f"{bounce_local_part(self._keys, bounce)}@{domain}"

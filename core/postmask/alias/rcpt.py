@@ -21,7 +21,7 @@ from typing import Protocol, assert_never
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
-from postmask.clock import DAY, Clock
+from postmask.clock import Clock, day_of
 from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import (
     Alias,
@@ -178,7 +178,7 @@ class Decider:
             return unavailable(f"{type(error).__name__}: {error}") if ours or self._seen(address) else None
 
     def _decide(self, address: Address, sender: str, client: str, ours: bool) -> Verdict | None:
-        today = int(self._clock.now()) // DAY
+        today = day_of(self._clock.now())
         drained = self._drained()
         facts = gather(self._directory, self._keys, today, address, sender, drained=drained, below=ours)
         if isinstance(facts.domain, Found):

@@ -33,13 +33,14 @@ from postmask.auth.alignment import aligned
 from postmask.auth.claims import Claims
 from postmask.auth.providers import is_shared
 from postmask.authentication import DkimResult, Spf, SpfResult
+from postmask.clock import DAY
 from postmask.directory.records import Mailbox, MailboxState
 
 LEAST_KEY_BITS = 1024
-OLDEST = 5 * 86_400
+OLDEST = 5 * DAY
 """Seconds for which a Date is fresh."""
 
-EARLIEST = 86_400
+EARLIEST = DAY
 """Seconds by which a Date may lie in the future. Together with OLDEST the span in which one signature
 can be used: marks have to be kept that long, 6 days."""
 

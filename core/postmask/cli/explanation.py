@@ -13,7 +13,7 @@ from postmask.alias.facts import Facts, gather
 from postmask.alias.rcpt import answer
 from postmask.alias.sifting import SpamRules, effective, policies_of
 from postmask.cli.spampolicy import worded
-from postmask.clock import DAY, Clock
+from postmask.clock import Clock, day_of
 from postmask.directory.lookup import Absent, Found, Lookup, Unavailable
 from postmask.directory.records import Alias, Directory, MailboxState
 from postmask.keys import Keyring
@@ -77,7 +77,7 @@ def explained(
 
     spam: the node's rules. drained: whether the node is.
     """
-    facts = gather(directory, keys, int(clock.now()) // DAY, recipient, sender, drained=drained)
+    facts = gather(directory, keys, day_of(clock.now()), recipient, sender, drained=drained)
     verdict = answer(facts)
     goes = _destinations(facts) if verdict is not None and verdict.kind is Kind.DELIVER else ()
     steps = [*_steps(facts, recipient, sender), *_of_spam(facts, directory, spam)]

@@ -22,7 +22,7 @@ from postmask.cli import postfix_facts
 from postmask.cli.failure import CommandError
 from postmask.cli.ownership import make_like_folder
 from postmask.cli.runtime import Runtime
-from postmask.clock import DAY, Clock, Deadline
+from postmask.clock import Clock, Deadline, day_of
 from postmask.directory.lookup import Found
 from postmask.directory.opening import open_directory
 from postmask.directory.records import Directory
@@ -128,7 +128,7 @@ class Keeper:
     def _kind(self, held: Held) -> str:
         """Forwarded or replied: its envelope sender, a bounce address of ours, says which."""
         local = held.envelope.sender.rpartition("@")[0]
-        reserved = read(self._keys, local, int(held.envelope.arrived) // DAY)
+        reserved = read(self._keys, local, day_of(held.envelope.arrived))
         is_reply = isinstance(reserved, BounceValid) and reserved.bounce.kind is BounceKind.REPLY
         return "replied" if is_reply else "forwarded"
 

@@ -16,12 +16,12 @@ from postmask.cli.output import Column, moment
 from postmask.cli.postfix_log import PostfixLog, ledger, log_option, open_log
 from postmask.cli.runtime import Runtime
 from postmask.cli.since import seconds_of
+from postmask.clock import DAY
 from postmask.maillog.reckoning import Fate, Period, Reckoner, Reckoning
 from postmask.maillog.records import Delivery, at_our_door, parse
 from postmask.maillog.tracking import Tracker
 from postmask.spool import LEDGER_KEPT
 
-_DAY = 86_400
 _TRIES = 3
 _UNACCOUNTED = (Column("queue_id", "QUEUE ID"), Column("recipient", "RECIPIENT"), Column("why", "WHY"))
 _DUPLICATES = (
@@ -57,10 +57,10 @@ def reconcile(ctx: click.Context, runtime: Runtime, since: float | None, named: 
     listed with its queue id, and the exit status is 65. Duplicates are listed with their cause.
     """
     now = runtime.clock.now()
-    since = now - _DAY if since is None else since
+    since = now - DAY if since is None else since
     if since < now - LEDGER_KEPT:
         raise CommandError(
-            f"the ledger goes back {LEDGER_KEPT / _DAY:.0f} days, no further; choose a later --since",
+            f"the ledger goes back {LEDGER_KEPT / DAY:.0f} days, no further; choose a later --since",
             os.EX_USAGE,
         )
     log = open_log(runtime, named)

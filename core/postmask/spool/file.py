@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from postmask.clock import Clock
+from postmask.clock import DAY, Clock
 from postmask.spool.entries import (
     NOTICE_WAIT,
     Entry,
@@ -67,11 +67,11 @@ _LEDGER = (
 )
 _BUSY_MS = 5_000
 _BUSY_TRIES, _BUSY_PAUSE = 50, 0.02
-_REPLAY_KEPT = 6 * 86_400.0
+_REPLAY_KEPT = 6 * DAY
 _TOLD_AGAIN = 3_600.0
 """Seconds; after a restore of an older copy, or when its alias was purged and made again, the truth has
 forgotten a contact that it was told of."""
-_HELD_KEPT = 30 * 86_400.0
+_HELD_KEPT = 30 * DAY
 """As long as it may be on hold; without its row nobody would know what it is."""
 _PIECE = 500
 """Rows of a table that are forgotten at once."""

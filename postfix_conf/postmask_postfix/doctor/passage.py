@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from postmask.clock import DAY
 from postmask.doctor.finding import Finding
 from postmask_postfix import lifetime
 from postmask_postfix.doctor import codes
@@ -43,7 +44,6 @@ SIGNED = (
 _ALTERING = re.compile(r"(?i)(IGNORE|STRIP|REPLACE|PREPEND)\b")
 _HEADER_SIZE = 102_400
 _LINE_LENGTH = 998
-_DAY = 86_400.0
 _DEPRECATED = (
     (re.compile(r"disable_dns_lookups"), "smtp_dns_support_level"),
     (re.compile(r"(smtp|smtpd|lmtp|postscreen|tlsproxy|tlsproxy_client)_use_tls"), "…_tls_security_level"),
@@ -108,10 +108,10 @@ def _lifetimes(facts: Facts, remembered: float) -> Iterator[Finding]:
     for name in ("maximal_queue_lifetime", "bounce_queue_lifetime"):
         value = facts.values[name]
         lasts = lifetime.seconds(name, value)
-        if lasts > remembered - _DAY:
-            kept = remembered / _DAY
+        if lasts > remembered - DAY:
+            kept = remembered / DAY
             yield codes.LIFETIME_LONG.at(name, f"{name} is {value}; the ledger keeps {kept:.0f} days")
-        elif lasts < _DAY:
+        elif lasts < DAY:
             yield codes.LIFETIME_SHORT.at(name, f"{name} is {value}")
 
 

@@ -17,12 +17,13 @@ from postmask.address import AddressError, is_within, parse_domain
 from postmask.auth.dkim.canonical import Form
 from postmask.auth.dkim.keys import Algorithm
 from postmask.auth.dkim.record import TagListError, decode_base64, parse_tags
+from postmask.clock import DAY
 from postmask.message.headers import Field
 
 _FIELD_LIMIT = 102_400
 """Octets: what Postfix lets one field have (header_size_limit)."""
 
-_CLOCK_SLACK = 86_400
+_CLOCK_SLACK = DAY
 """Seconds by which a signer's clock may be ahead of ours."""
 
 _NUMBER = re.compile(r"\d{1,12}")
