@@ -32,7 +32,7 @@ from postmask.message.msgid import Direction, carry
 from postmask.message.spamfield import spam_field
 from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
 from postmask.spool import Entry, LedgerRow
-from postmask.tokens import Bounce, BounceKind, bounce_local_part, contact_of
+from postmask.tokens import NO_CONTACT, Bounce, BounceKind, bounce_local_part, contact_of
 from postmask.verdict import Kind, Verdict, deliver, discard, hold
 from postmask_transport.authors import Authors
 from postmask_transport.contacts import ContactBook
@@ -72,7 +72,7 @@ class Stationery:
         self, domain: str, kind: BounceKind, alias_id: int, token: str, mailbox_id: int
     ) -> str:
         """A signed envelope sender; token: of the contact's reverse alias, "" for none."""
-        contact = contact_of(token) if token else bytes(8)
+        contact = contact_of(token) if token else NO_CONTACT
         day = day_of(self.clock.now())
         bounce = Bounce(kind, day, alias_id, contact, mailbox_id)
         return f"{bounce_local_part(self.keys, bounce)}@{domain}"

@@ -23,7 +23,7 @@ from postmask.log import line
 from postmask.message.notice import build
 from postmask.reinjection.submit import Reinjector, Submitted
 from postmask.spool import NOTICE_WAIT, Notice, Spool, SpoolError
-from postmask.tokens import Bounce, BounceKind, bounce_local_part
+from postmask.tokens import NO_CONTACT, Bounce, BounceKind, bounce_local_part
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 20
@@ -129,5 +129,5 @@ class NoticeSender:
         if not isinstance(self._directory.domain(domain), Found):
             return ""
         day = day_of(self._clock.now())
-        bounce = Bounce(BounceKind.NOTICE, day, 0, bytes(8), 0)
+        bounce = Bounce(BounceKind.NOTICE, day, 0, NO_CONTACT, 0)
         return f"{bounce_local_part(self._keys, bounce)}@{domain}"
