@@ -16,12 +16,12 @@ from postmask.directory.lookup import Found
 from postmask.directory.records import Alias, Directory, Mailbox
 from postmask.keys import Keyring
 from postmask.message.dsn import Dsn, DsnRecipient, parse
-from postmask.message.trace import open_trace
+from postmask.message.trace import FIELD, open_trace
 from postmask.spool import Entry, LedgerRow, Outcome, Spool
 from postmask.tokens import Bounce, BounceKind
 from postmask.verdict import Verdict, deliver, discard
 from postmask_transport.courier import Courier
-from postmask_transport.forwarding import TRACE_FIELD, ledger_key
+from postmask_transport.forwarding import ledger_key
 from postmask_transport.incoming import Incoming
 
 _NOTICES_A_DAY = 20
@@ -118,6 +118,6 @@ class Bounces:
 
     def _sender(self, dsn: Dsn) -> str:
         """The envelope sender of what bounced, if it is known to be the real one."""
-        field = dsn.original_headers.get(TRACE_FIELD) if dsn.original_headers else None
+        field = dsn.original_headers.get(FIELD) if dsn.original_headers else None
         trace = open_trace(self._keys, field.value) if field else None
         return trace.sender if trace is not None and trace.authenticated else ""

@@ -42,8 +42,6 @@ from postmask_transport.incoming import Incoming
 from postmask_transport.rules import RuleBook
 from postmask_transport.signing import DomainSigner
 
-TRACE_FIELD = "x-postmask-trace"
-
 _MOST_ASKED = 500
 """Addresses of one message of which the directory is asked whether they are the owner's own aliases."""
 
@@ -207,7 +205,7 @@ class Forwarding:
         return Consignment([copy])
 
     def _has_been_here(self, incoming: Incoming, alias: Alias) -> bool:
-        for field in incoming.headers.get_all(TRACE_FIELD):
+        for field in incoming.headers.get_all(FIELD):
             trace = open_trace(self._with.keys, field.value)
             if trace is not None and trace.alias_id == alias.id:
                 return True

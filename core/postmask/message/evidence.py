@@ -44,7 +44,6 @@ LIMIT = 60_000
 _FORM = b"evidence 2"
 """To be raised with the form: what another version of ours has sealed is then no evidence."""
 
-_KEY = FIELD.lower().encode("ascii")
 _PIECE = 56
 _MOST_FIELDS = 10
 """The lowest ones: a milter adds its field below all others, and a sender may have put any number above."""
@@ -118,7 +117,7 @@ def open_evidence(
 
     oldest: seconds after which it is stale. Of several the newest.
     """
-    sealed = [one for field in headers.get_all(_KEY.decode())[-_MOST_FIELDS:] if (one := _decoded(field))]
+    sealed = [one for field in headers.get_all(FIELD)[-_MOST_FIELDS:] if (one := _decoded(field))]
     if not sealed:
         return None
     bound = _bound(headers, body)

@@ -63,18 +63,18 @@ class Field:
 
 @dataclass(slots=True)
 class Headers:
-    """The fields of a message in their order. Names are asked for in lower case."""
+    """The fields of a message in their order. Names are asked for in any case."""
 
     fields: list[Field]
 
     def get(self, name: str) -> Field | None:
         """The first field of that name."""
-        key = name.encode("ascii")
+        key = name.lower().encode("ascii")
         return next((field for field in self.fields if field.key == key), None)
 
     def get_all(self, name: str) -> list[Field]:
         """All fields of that name, topmost first."""
-        key = name.encode("ascii")
+        key = name.lower().encode("ascii")
         return [field for field in self.fields if field.key == key]
 
     def to_bytes(self) -> bytes:
