@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from postmask.address import AddressError, parse_domain
 from postmask.authentication import Authentication, DkimResult, DmarcResult, Spf, SpfResult
 from postmask.message import words
-from postmask.message.headers import Field, fold
+from postmask.message.headers import Field, comment_end, fold
 
 FIELD = "Authentication-Results"
 KEY = FIELD.lower().encode("ascii")
@@ -38,7 +38,6 @@ _HEAD_PIECE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _WORD = re.compile(r"[^\s/\0-\x20]+")
-_COMMENT_PIECE = re.compile(r"[()]|\\.", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -86,7 +85,7 @@ def _head(text: str) -> str | None:
             case "end":
                 break
             case "open":
-                end = _comment_end(text, position)
+                end = comment_end(text, position)
                 if end is None:
                     return None
                 position = end
@@ -97,15 +96,6 @@ def _head(text: str) -> str | None:
             case _:
                 return None
     return "".join(kept)
-
-
-def _comment_end(text: str, position: int) -> int | None:
-    depth = 1
-    for piece in _COMMENT_PIECE.finditer(text, position):
-        depth += {"(": 1, ")": -1}.get(piece[0], 0)
-        if depth == 0:
-            return piece.end()
-    return None
 
 
 def _spf(by_sender: SpfResult, by_helo: SpfResult) -> Iterator[str]:

@@ -9,7 +9,8 @@ DIAGNOSTICS
     lets through; so has the one field as which the remainder of the header is kept past MAX_FIELDS.
 
 STANDARDS
-    RFC 5322 §2.2 (fields, folding), §2.1.1 (998 and 78 octets), §4.5 (blanks before the colon).
+    RFC 5322 §2.2 (fields, folding), §2.1.1 (998 and 78 octets), §3.2.2 (comments),
+    §4.5 (blanks before the colon).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _BLANK = re.compile(rb"\r?\n")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _UNTIDY = re.compile(rb"\0|\r(?!\n)|(?<!\r)\n|\n[ \t]+\r?\n|\A[!-9;-~]++[ \t]")
 _BLANKS_BEFORE_COLON = re.compile(rb"\A([!-9;-~]++)[ \t]+:")
+_COMMENT_PIECE = re.compile(r"[()]|\\.", re.DOTALL)
 _PRINTABLE = re.compile(r"[\x20-\x7e\t]*")
 
 
@@ -108,6 +110,16 @@ def read(data: bytes, start: int, end: int) -> tuple[Headers, int]:
 def join(headers: Headers, body: bytes) -> bytes:
     """The message again."""
     return b"".join((headers.to_bytes(), b"\r\n", body))
+
+
+def comment_end(text: str, position: int) -> int | None:
+    """Where the comment ends whose parenthesis stood before the position. Comments nest."""
+    depth = 1
+    for piece in _COMMENT_PIECE.finditer(text, position):
+        depth += {"(": 1, ")": -1}.get(piece[0], 0)
+        if depth == 0:
+            return piece.end()
+    return None
 
 
 def _end_of_block(data: bytes, position: int, end: int) -> int:

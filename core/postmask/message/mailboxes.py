@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from postmask.address import Address, AddressError, parse_loose
 from postmask.display import BIDI
 from postmask.message import words
-from postmask.message.headers import Field, Headers, fold
+from postmask.message.headers import Field, Headers, comment_end, fold
 
 NAME_LIMIT = 200
 """Characters of a display name that we write; more is cut."""
@@ -44,7 +44,6 @@ _PIECE = re.compile(
       | .""",
     re.VERBOSE | re.DOTALL,
 )
-_COMMENT_PIECE = re.compile(r"[()]|\\.", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _UNSEEN = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -145,7 +144,7 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
         if match.lastgroup is None:
             continue
         if match[0] == "(":
-            end = _comment_end(text, position)
+            end = comment_end(text, position)
             if end is not None:
                 yield "comment", _unescaped(text[position : end - 1])
                 position = end
@@ -154,16 +153,6 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
             text = text[:position] + text[position:].replace(match[0], " ")
         elif match[0] not in ("(", '"'):
             yield match.lastgroup, match[0]
-
-
-def _comment_end(text: str, position: int) -> int | None:
-    """Where the comment ends whose parenthesis stood before the position. Comments nest."""
-    depth = 1
-    for piece in _COMMENT_PIECE.finditer(text, position):
-        depth += {"(": 1, ")": -1}.get(piece[0], 0)
-        if depth == 0:
-            return piece.end()
-    return None
 
 
 def _unescaped(text: str) -> str:
