@@ -65,11 +65,6 @@ class Address:
         """The normal form: two addresses are the same if, and only if, their keys are equal."""
         return f"{_fold(self.local)}@{self.domain}"
 
-    @property
-    def is_ascii(self) -> bool:
-        """False: it can only be sent where SMTPUTF8 is spoken (RFC 6531)."""
-        return self.local.isascii()
-
     def __str__(self) -> str:
         """The form for SMTP commands and header fields, quoted where it must be."""
         return f"{_quoted(self.local)}@{self.domain}"

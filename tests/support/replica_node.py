@@ -14,7 +14,7 @@ from postmask.clock import Clock, ManualClock, SystemClock
 from postmask.daemon import Stop
 from postmask.directory.replica import Replica, ReplicaDirectory
 from postmask.directory.truth import Asker
-from postmask.store import schema
+from postmask.store import roles
 from postmask.store.directory import SqlDirectory
 from postmask.store.engine import Use, make_engine, parse_url
 from postmask.store.replica.folder import Folder
@@ -26,7 +26,7 @@ POLL = 2.0
 def node_url(truth: Truth) -> str:
     """The URL of a node of its own role."""
     role = f"{parse_url(truth.url).username}_node"
-    schema.grant_node_role(truth.engine, role, "secret")
+    roles.grant_node_role(truth.engine, role, "secret")
     url = parse_url(truth.url).set(username=role, password="secret")
     return url.render_as_string(hide_password=False)
 

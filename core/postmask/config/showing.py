@@ -33,7 +33,6 @@ class Shown:
     name: str
     value: Any
     origin: str
-    doc: str
 
     @property
     def text(self) -> str:
@@ -51,7 +50,7 @@ def shown(settings: Settings) -> Iterator[Shown]:
             value = value and "***"
         elif setting.kind is ENDPOINT and value.startswith("/"):
             value = f"unix:{value}"
-        yield Shown(setting.name, value, settings.origins[setting.name], setting.doc)
+        yield Shown(setting.name, value, settings.origins[setting.name])
 
 
 def masked(url: str) -> str:

@@ -214,11 +214,6 @@ def _is_unseen(character: str) -> bool:
     return character in BIDI or unicodedata.category(character) in _UNSEEN
 
 
-def format_mailbox(name: str | None, address: Address) -> str:
-    """One mailbox as it stands in a field: ASCII, but for the local part of an SMTPUTF8 address."""
-    return " ".join(_formatted(name, address))
-
-
 def format_list(name: str, entries: Iterable[NamedAddress]) -> Field:
     """A field with these mailboxes, folded between names, addresses and encoded words."""
     mailboxes = [_formatted(entry.name, entry.address) for entry in entries]

@@ -28,7 +28,6 @@ from postmask.clock import Clock
 from postmask.store import models, whereabouts
 from postmask.store.engine import READ_ONLY, as_store_error, make_engine, sqlite_path
 from postmask.store.errors import StoreError, StoreUnavailable, Unwritable
-from postmask.store.roles import grant_node_role as grant_node_role
 from postmask.store.roles import take_turn
 from postmask.store.vocabulary import Phase
 from postmask.store.whereabouts import Whereabouts

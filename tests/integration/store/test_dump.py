@@ -17,7 +17,7 @@ from postmask.agent.outbox import OutboxCarrier
 from postmask.clock import ManualClock
 from postmask.directory.lookup import ABSENT, Found, Unavailable
 from postmask.spool import LocalContact, Spool
-from postmask.store import schema
+from postmask.store import roles, schema
 from postmask.store.admin import aliases
 from postmask.store.dump import backup, restore
 from postmask.store.engine import Use, make_engine
@@ -51,7 +51,7 @@ def node_of(url: str, name: str) -> tuple[tuple[str, str], str]:
 
 def test_there_and_back_under_the_nodes_eyes(truth: Truth, tmp_path: Path) -> None:
     node, url = node_of(truth.url, truth.url.rpartition("/")[2])
-    schema.grant_node_role(truth.engine, *node)
+    roles.grant_node_role(truth.engine, *node)
     directory = truth.directory(url)
     backup(truth.url, tmp_path / "dump")
     assert (tmp_path / "dump").stat().st_mode & 0o077 == 0
@@ -113,7 +113,7 @@ def test_until_the_nodes_are_admitted_nothing_is_absent(
     truth: Truth, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, url = node_of(truth.url, truth.url.rpartition("/")[2])
-    schema.grant_node_role(truth.engine, *node)
+    roles.grant_node_role(truth.engine, *node)
     backup(truth.url, tmp_path / "dump")
 
     def stopped(_url: str) -> None:

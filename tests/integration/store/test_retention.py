@@ -13,7 +13,7 @@ from postmask.agent.housekeeping import FORGET_EVERY, SEEN_EVERY, Housekeeping
 from postmask.clock import DAY, ManualClock
 from postmask.directory.lookup import Found
 from postmask.spool import Entry, Spool
-from postmask.store import intake, retention, schema
+from postmask.store import intake, retention, roles, schema
 from postmask.store.engine import Use, make_engine, parse_url
 from postmask.store.errors import StoreError
 from postmask.store.models import Base, Bounce, Counter, Event, ReplayMark
@@ -30,7 +30,7 @@ def node(furnished: Truth) -> Iterator[Engine]:
     url = furnished.url
     if furnished.engine.dialect.name == "postgresql":
         role = f"{parse_url(url).username}_node"
-        schema.grant_node_role(furnished.engine, role, "secret")
+        roles.grant_node_role(furnished.engine, role, "secret")
         url = parse_url(url).set(username=role, password="secret").render_as_string(hide_password=False)
     engine = make_engine(url, Use.INTAKE)
     yield engine

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 from postgres import Cluster
 from postmask.directory.lookup import Found
 from postmask.spool import Entry
-from postmask.store import intake, schema
+from postmask.store import intake, roles, schema
 from postmask.store.engine import Use, make_engine, parse_url
 from postmask.store.errors import StoreError
 from postmask.store.models import Base, Tombstone
@@ -29,7 +29,7 @@ def truth(postgres: Cluster) -> Iterator[Truth]:
 def node_url(truth: Truth) -> str:
     """The URL of a node of its own role."""
     role = f"{parse_url(truth.url).username}_node"
-    schema.grant_node_role(truth.engine, role, "s'e:c%ret")
+    roles.grant_node_role(truth.engine, role, "s'e:c%ret")
     url = parse_url(truth.url).set(username=role, password="s'e:c%ret")
     return url.render_as_string(hide_password=False)
 
@@ -170,7 +170,7 @@ def test_a_directory_connection_writes_nothing_even_as_the_owner(truth: Truth) -
 def test_granting_again_sets_the_password_anew(truth: Truth) -> None:
     role = f"{parse_url(truth.url).username}_other"
     for password in ("one", "two"):
-        schema.grant_node_role(truth.engine, role, password)
+        roles.grant_node_role(truth.engine, role, password)
         url = parse_url(truth.url).set(username=role, password=password)
         engine = make_engine(url.render_as_string(hide_password=False))
         with engine.connect() as connection:
@@ -180,7 +180,7 @@ def test_granting_again_sets_the_password_anew(truth: Truth) -> None:
 
 def test_the_owner_itself_is_no_node(truth: Truth) -> None:
     with pytest.raises(StoreError, match="role of their own"):
-        schema.grant_node_role(truth.engine, str(parse_url(truth.url).username), "x")
+        roles.grant_node_role(truth.engine, str(parse_url(truth.url).username), "x")
 
 
 def test_without_the_right_it_says_who_can_give_it(postgres: Cluster) -> None:
@@ -188,11 +188,11 @@ def test_without_the_right_it_says_who_can_give_it(postgres: Cluster) -> None:
     owner = parse_url(url).username
     superuser = make_engine(postgres.url())
     with made(url) as truth:
-        schema.grant_node_role(truth.engine, f"{owner}_node", "secret")
+        roles.grant_node_role(truth.engine, f"{owner}_node", "secret")
         with superuser.begin() as connection:
             connection.execute(text(f'ALTER ROLE "{owner}" NOCREATEROLE'))
         with pytest.raises(StoreError, match=r"another one made: name a new one .* WITH ADMIN OPTION"):
-            schema.grant_node_role(truth.engine, f"{owner}_node", "secret")
+            roles.grant_node_role(truth.engine, f"{owner}_node", "secret")
         with pytest.raises(StoreError, match=f'ALTER ROLE "{owner}" CREATEROLE'):
-            schema.grant_node_role(truth.engine, f"{owner}_other", "secret")
+            roles.grant_node_role(truth.engine, f"{owner}_other", "secret")
     superuser.dispose()

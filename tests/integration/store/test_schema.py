@@ -87,7 +87,7 @@ def test_who_changes_it_waits_for_another_who_does(postgres: Cluster, act: str) 
     acts: Mapping[str, Callable[[], object]] = {
         "init": lambda: schema.init(url, ManualClock()),
         "upgrade": lambda: schema.upgrade(url),
-        "grant": lambda: schema.grant_node_role(engine, f"{database}_node", "secret"),
+        "grant": lambda: roles.grant_node_role(engine, f"{database}_node", "secret"),
     }
     waiting = (
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

@@ -127,11 +127,6 @@ def test_loose_has_its_limits(text: str) -> None:
         parse_loose(text)
 
 
-def test_ascii_or_not() -> None:
-    assert parse("x@bücher.example").is_ascii
-    assert not parse("bücher@example.com").is_ascii
-
-
 @pytest.mark.parametrize("other", ["\u017fhop", "shop\u0307", "\ufb01sh"])
 def test_a_foreign_letter_is_never_taken_for_an_ascii_one(other: str) -> None:
     assert not parse(f"{other}@example.com").key.isascii()

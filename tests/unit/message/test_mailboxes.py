@@ -15,7 +15,6 @@ from postmask.message.mailboxes import (
     NamedAddress,
     clean_name,
     format_list,
-    format_mailbox,
     parse_fields,
     parse_list,
 )
@@ -111,8 +110,9 @@ def test_clean_name(name: str, expected: str) -> None:
         ("\r\n", "b@example.com"),
     ],
 )
-def test_format_mailbox(name: str | None, expected: str) -> None:
-    assert format_mailbox(name, Address("b", "example.com")) == expected
+def test_a_mailbox_as_it_is_written(name: str | None, expected: str) -> None:
+    entry = NamedAddress(name, Address("b", "example.com"))
+    assert format_list("To", [entry]).value.decode() == expected
 
 
 def test_a_formatted_list_is_read_by_others_too() -> None:
