@@ -18,6 +18,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from postmask.disk import sync_folder
+
 _MOST = 65_536
 
 
@@ -63,7 +65,7 @@ class NodeFile:
             draft.replace(self._file)
         finally:
             draft.unlink(missing_ok=True)
-        self._settle()
+        sync_folder(self._folder)
 
     def remove(self) -> None:
         """At once; it need not be there."""
@@ -76,13 +78,6 @@ class NodeFile:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
             yield
-        finally:
-            os.close(folder)
-
-    def _settle(self) -> None:
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
         finally:
             os.close(folder)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from postmask.config.reading import ConfigError
 from postmask.config.showing import toml
+from postmask.disk import sync_folder
 
 _HEADER = re.compile(r"[ \t]*\[[ \t]*(?P<name>[A-Za-z0-9_-]+)[ \t]*\][ \t]*(?:#.*)?\r?\n?")
 _ANY_HEADER = re.compile(r"[ \t]*\[")
@@ -68,11 +69,7 @@ def rewrite(file: Path, section: str, values: Mapping[str, str]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(real.parent)
 
 
 def _read(file: Path) -> str:

@@ -22,6 +22,7 @@ import stat
 from pathlib import Path
 
 from postmask.clock import Clock
+from postmask.disk import sync_folder
 from postmask.keys.keyring import HIGHEST_ID, SECRET_LENGTH, Keyring, Secret
 
 _FILE_LIMIT = 65_536
@@ -59,7 +60,7 @@ def init(path: Path, clock: Clock) -> Keyring:
         raise KeyFileError(f"{path}: can't be made: {error.strerror}") from None
     finally:
         draft.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return Keyring([secret])
 
 
@@ -99,7 +100,7 @@ def _replace(path: Path, text: str, status: os.stat_result) -> None:
         raise KeyFileError(
             f"{path}: can't be replaced: {error.strerror}; run it as the file's owner"
         ) from None
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _read(path: Path) -> tuple[str, os.stat_result]:
@@ -213,15 +214,6 @@ def _write_draft(path: Path, text: str) -> Path:
         draft.unlink()
         raise KeyFileError(f"{path}: can't be written: {error.strerror}") from None
     return draft
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in the folder last."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _user_name(uid: int) -> str:

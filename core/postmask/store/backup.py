@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from postmask.disk import sync_folder
 from postmask.store import schema
 from postmask.store.engine import sqlite_path
 from postmask.store.errors import NoFile, StoreError, StoreUnavailable, Unwritable
@@ -51,7 +52,7 @@ def new_file(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
-        _sync_directory(path.parent)
+        sync_folder(path.parent)
 
 
 def restore(url: str, path: Path, make_file: Callable[[Path], None] = schema.make_file) -> int:
@@ -164,11 +165,3 @@ def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

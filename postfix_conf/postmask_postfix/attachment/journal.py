@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from postmask.disk import sync_folder
 from postmask_postfix.attachment.plan import Configuration, Record
 from postmask_postfix.commands import PostfixError
 
@@ -83,7 +84,7 @@ def write(config_dir: Path, journal: Journal) -> None:
 def remove(config_dir: Path) -> None:
     """Forget: nothing is attached any more."""
     (config_dir / NAME).unlink(missing_ok=True)
-    _sync_folder(config_dir)
+    sync_folder(config_dir)
 
 
 def put(path: Path, content: bytes, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
@@ -99,7 +100,7 @@ def put(path: Path, content: bytes, mode: int, owner: tuple[int, int] = (0, 0)) 
             writer.flush()
             os.fsync(file)
         aside.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise PostfixError(f"{path}: {error.strerror}") from error
@@ -108,14 +109,6 @@ def put(path: Path, content: bytes, mode: int, owner: tuple[int, int] = (0, 0)) 
 def aside_of(path: Path) -> Path:
     """Where a file is written before it is renamed into its place."""
     return path.with_name(f".{path.name}.postmask")
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def _record(told: Any) -> Record:

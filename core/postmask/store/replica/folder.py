@@ -26,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from postmask.disk import sync_folder
 from postmask.store.errors import StoreUnavailable
 from postmask.store.replica.file import remove
 
@@ -168,8 +169,4 @@ class Folder:
                 os.fsync(file.fileno())
         temporary.replace(path)
         if lasting:
-            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self.path)
