@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -36,6 +37,11 @@ def install(folder: Path) -> None:
         subprocess.run([PYTHON, "-I", "-m", "py_compile", str(target)], check=False)
     except OSError as error:
         raise ClientError(f"{error.filename or target}: {error.strerror}") from error
+
+
+def processes() -> int:
+    """How many of them this machine runs at once."""
+    return max(4, 2 * (os.cpu_count() or 2))
 
 
 def _put(target: Path) -> None:

@@ -221,6 +221,7 @@ def _directory(runtime: Runtime, config_dir: Path | None) -> Path:
 
 
 def _context(runtime: Runtime, door: str | None = None) -> SettingsContext:
+    from postmask_postfix import client
     from postmask_postfix import render as rendering
     from postmask_postfix.settings import SettingsContext
 
@@ -229,7 +230,7 @@ def _context(runtime: Runtime, door: str | None = None) -> SettingsContext:
         door=door or settings.door,
         pipe_argv=rendering.pipe_argv(str(settings.pipe_folder)),
         pipe_user=settings.pipe_user,
-        pipe_processes=max(4, 2 * (os.cpu_count() or 2)),
+        pipe_processes=client.processes(),
         scan_budget=runtime.settings.spam.budget,
     )
 

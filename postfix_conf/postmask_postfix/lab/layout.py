@@ -139,6 +139,15 @@ def prepare(layout: Layout) -> None:
         raise LabError(f"{error.filename or directory}: {error.strerror}", os.EX_CANTCREAT) from error
 
 
+def put(file: Path, text: str) -> None:
+    """Put a file in its place whole; only root may read it."""
+    temporary = file.with_name(f".{file.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
+
+
 def _reachable(directory: Path) -> None:
     """Postfix's own user and nobody must get there: each folder above needs x for others."""
     for folder in directory.parents:

@@ -47,7 +47,7 @@ def write(layout: Layout, made: Made) -> None:
         door=made.door,
         pipe_argv=command,
         pipe_user=PIPE_USER,
-        pipe_processes=max(4, 2 * (os.cpu_count() or 2)),
+        pipe_processes=client.processes(),
         message_size_limit=MESSAGE_SIZE_LIMIT,
     )
     base = layout.instance.base_parameters(made.relay)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from postmask.clock import Clock, SystemClock
-from postmask_postfix import processes
+from postmask_postfix import commands, processes
 from postmask_postfix.instance import InstanceError
 from postmask_postfix.lab import layout as layouts
 from postmask_postfix.lab import postfix, programs, state
@@ -24,7 +21,7 @@ def up(options: LabOptions, clock: Clock | None = None) -> dict[str, Any]:
     """Bring the lab up; returns when all is ready. On a lab that is up: restart what has died."""
     _need_root()
     layout = layouts.at(options.directory)
-    with layouts.prepared(layout), _lock(layout):
+    with layouts.prepared(layout), commands.lock(layout.directory):
         new = not layout.made.exists()
         made = _made(layout, options)
         try:
@@ -61,7 +58,7 @@ def down(directory: Path) -> None:
     layout = layouts.at(directory)
     made = _existing(layout)
     _need_root()
-    with _lock(layout):
+    with commands.lock(layout.directory):
         _stop(layout, made)
 
 
@@ -92,17 +89,6 @@ def _need_root() -> None:
         )
 
 
-@contextlib.contextmanager
-def _lock(layout: Layout) -> Iterator[None]:
-    """One caller at a time."""
-    folder = os.open(layout.directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
-
-
 def _existing(layout: Layout) -> Made:
     if not layout.made.exists():
         raise LabError(f"there is no lab in {layout.directory}", os.EX_NOINPUT)
@@ -117,10 +103,7 @@ def _made(layout: Layout, options: LabOptions) -> Made:
         return made
     smtp = options.smtp or postfix.free_port()
     made = Made(options, smtp, 0 if options.sink else postfix.free_port(smtp))
-    temporary = layout.made.with_name(".lab.json.new")
-    temporary.touch(mode=0o600)
-    temporary.write_text(made.to_json(), encoding="utf-8")
-    temporary.replace(layout.made)
+    layouts.put(layout.made, made.to_json())
     return made
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from postmask import keys
 from postmask.clock import Clock
+from postmask_postfix.lab import layout as layouts
 from postmask_postfix.lab.errors import LabError
 from postmask_postfix.lab.layout import Layout
 from postmask_postfix.lab.options import LabOptions, Made, endpoint
+from postmask_postfix.lab.postfix import PIPE_USER
 
 
 def make(layout: Layout, made: Made, clock: Clock) -> None:
@@ -26,12 +28,7 @@ def make(layout: Layout, made: Made, clock: Clock) -> None:
     if layout.config.exists():
         return
     owner, node = _database(layout, made, clock)
-    text = configuration(layout, made, owner, node)
-    temporary = layout.config.with_name(".postmask.toml.new")
-    temporary.unlink(missing_ok=True)
-    temporary.touch(mode=0o600)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(layout.config)
+    layouts.put(layout.config, configuration(layout, made, owner, node))
 
 
 def _keys(file: Path, other: Path | None, clock: Clock) -> None:
@@ -93,7 +90,7 @@ def configuration(layout: Layout, made: Made, owner: str, node: str) -> str:
         "postfix": {
             "config_dir": str(layout.instance.etc),
             "door": made.door,
-            "pipe_user": "nobody",
+            "pipe_user": PIPE_USER,
             "pipe_folder": str(layout.pipe),
         },
         "sockets": {"directory": str(layout.sockets)},
