@@ -84,6 +84,11 @@ def pairs(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in lines}
 
 
+def queue_directory(config_dir: Path) -> Path:
+    """Where this Postfix has its queue."""
+    return Path(values(config_dir, "queue_directory")["queue_directory"])
+
+
 def is_running(config_dir: Path) -> bool:
     """Whether this Postfix runs."""
     return finished(["postfix", "-c", str(config_dir), "status"]).returncode == 0
@@ -97,8 +102,7 @@ def reload(config_dir: Path) -> None:
     serves that daemon's socket until the connection ends.
     """
     run("postfix", "-c", str(config_dir), "reload")
-    queue = values(config_dir, "queue_directory")["queue_directory"]
-    if master := processes.master(Path(queue)):
+    if master := processes.master(queue_directory(config_dir)):
         processes.await_seen(master, signal.SIGHUP)
 
 

@@ -27,8 +27,7 @@ def name(settings: Mapping[str, str]) -> str:
 
 def in_force(config_dir: Path, generation: str) -> bool:
     """Whether smtpd processes that start now work by it."""
-    queue = commands.values(config_dir, "queue_directory")["queue_directory"]
-    return generation in greeting(Path(queue))
+    return generation in greeting(commands.queue_directory(config_dir))
 
 
 def await_force(config_dir: Path, generation: str, patience: float) -> None:

@@ -48,7 +48,7 @@ class HoldQueue:
     @property
     def folder(self) -> Path:
         """Where its files lie."""
-        return Path(commands.values(self._config_dir, "queue_directory")["queue_directory"]) / "hold"
+        return commands.queue_directory(self._config_dir) / "hold"
 
     def lifetime(self) -> float:
         """maximal_queue_lifetime in seconds."""

@@ -83,7 +83,7 @@ def keys(config_dir: Path, table: str) -> list[str]:
 
 def _postmap(config_dir: Path, *words: str, table: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     # Where Postfix's daemons are at home: a socket may be named relative to it.
-    queue = Path(commands.values(config_dir, "queue_directory")["queue_directory"])
+    queue = commands.queue_directory(config_dir)
     with _argument(table) as name:
         command = ["postmap", "-c", str(config_dir), *words, name]
         return commands.finished(command, stdin, queue if queue.is_dir() else None)
