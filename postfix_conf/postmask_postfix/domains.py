@@ -29,6 +29,15 @@ def is_name(domain: str) -> bool:
     return len(domain) <= _LONGEST and _NAME.fullmatch(domain) is not None
 
 
+def probe(domain: str) -> str:
+    """An address there that nobody has: what a table is asked for."""
+    return f"postmask-probe@{domain}"
+
+
+FOREIGN = probe("foreign.invalid")
+"""Whoever takes mail for it relays."""
+
+
 def pattern(domain: str) -> str:
     """The part of the alternation for a domain given in lower-case A-labels; ValueError for anything else."""
     if not is_name(domain):

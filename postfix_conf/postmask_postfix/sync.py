@@ -25,11 +25,10 @@ from postmask_postfix import commands, generation, host_domains, tables
 from postmask_postfix.attachment import change, plan
 from postmask_postfix.attachment.entries import main_cf
 from postmask_postfix.commands import PostfixError
-from postmask_postfix.domains import NOTHING, alternations, parameters
+from postmask_postfix.domains import FOREIGN, NOTHING, alternations, parameters, probe
 from postmask_postfix.settings import DOMAINS, GENERATION, HOST_DOMAINS, SYNCED
 
-_PROBE = "postmask-probe"
-_FOREIGN = ("postmask-probe@foreign.invalid", "postmask-probe@invalid", "postmask-probe@", "postmask-probe")
+_OTHERS = (FOREIGN, probe("invalid"), probe(""), "postmask-probe")
 
 
 class SyncError(PostfixError):
@@ -132,10 +131,10 @@ def present_settings(config_dir: Path) -> dict[str, str]:
 
 def _ask(config_dir: Path, parts: tuple[str, ...], names: list[str]) -> None:
     """Make sure that the parts together match our domains, each once, and nothing else."""
-    keys = [f"{_PROBE}@{name}" for name in names]
+    keys = [probe(name) for name in names]
     found: list[str] = []
     for part in parts:
-        found += tables.answers(config_dir, f"regexp:{{ {{/@({part})$$/ ours}} }}", [*keys, *_FOREIGN])
+        found += tables.answers(config_dir, f"regexp:{{ {{/@({part})$$/ ours}} }}", [*keys, *_OTHERS])
     if sorted(found) != sorted(keys):
         odd = ", ".join(sorted(set(found) ^ set(keys))[:3])
         raise SyncError(f"Postfix would not take exactly our domains for ours (see {odd})")

@@ -31,6 +31,7 @@ from postmask_postfix.attachment.notices import notices
 from postmask_postfix.attachment.plan import Configuration, Record, Wanted
 from postmask_postfix.attachment.site import Site
 from postmask_postfix.commands import PostfixError
+from postmask_postfix.domains import FOREIGN, probe
 from postmask_postfix.settings import GENERATION, SettingsContext
 from postmask_postfix.sync import wanted_on
 from postmask_postfix.tables import elements
@@ -200,11 +201,11 @@ class ListenerError(PostfixError):
 def _recipients(there: Site, domains: Sequence[str]) -> dict[str, bool]:
     """Whom to ask for, and whether that is one of ours: ours unknown, a foreign one, the host's own."""
     recipients = {f"{_UNKNOWN}@{domain}": True for domain in sorted(domains)[:_DOMAINS_ASKED]}
-    recipients[dialogue.FOREIGN] = False
+    recipients[FOREIGN] = False
     for name in (*site.OWN_DOMAINS, "relay_domains"):
         plain = [word for word in elements(there.values[name]) if word[:1].isalnum() and ":" not in word]
         for domain in [word for word in plain if word not in domains][:_DOMAINS_ASKED]:
-            recipients |= {f"postmaster@{domain}": False, f"postmask-probe@{domain}": False}
+            recipients |= {f"postmaster@{domain}": False, probe(domain): False}
     return recipients
 
 

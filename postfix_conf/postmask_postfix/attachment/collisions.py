@@ -18,12 +18,11 @@ from postmask_postfix.attachment.plan import Configuration
 from postmask_postfix.attachment.services import listed
 from postmask_postfix.attachment.site import OWN_DOMAINS, REWRITING, Site
 from postmask_postfix.commands import PostfixError
+from postmask_postfix.domains import probe
 from postmask_postfix.settings import GENERATION, SettingsContext
 
 LEAST = (3, 7)
 """The first Postfix release with inline regexp: tables, which all our settings need."""
-
-_PROBE = "postmask-probe"
 
 
 class Kind(enum.StrEnum):
@@ -135,7 +134,7 @@ def _domains(site: Site, domains: Sequence[str]) -> Iterator[Obstacle]:
                 f"{domain} is one of the host's own domains ({name}), whose mail would all go to aliases: "
                 f"take it out there, or remove it here (postmask domain remove {domain}) and use a subdomain",
             )
-    addresses = {f"{_PROBE}@{domain}": domain for domain in domains}
+    addresses = {probe(domain): domain for domain in domains}
     keys = [*addresses, *(f"@{domain}" for domain in domains)]
     for name in REWRITING:
         for key, answer in tables.known(site.config_dir, site.values[name], keys).items():

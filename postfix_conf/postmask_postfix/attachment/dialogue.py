@@ -22,9 +22,7 @@ from typing import Self, TypeAlias
 
 from postmask.daemon import connect_unix
 from postmask_postfix.attachment.listeners import Listener
-
-FOREIGN = "postmask-probe@foreign.invalid"
-"""Whoever takes mail for it relays."""
+from postmask_postfix.domains import FOREIGN
 
 UNREACHABLE = "unreachable"
 """How the answer begins where nobody takes the connection."""

@@ -18,12 +18,10 @@ from postmask_postfix import commands, render, tables
 from postmask_postfix.attachment import journal
 from postmask_postfix.attachment.plan import Configuration
 from postmask_postfix.commands import PostfixError
+from postmask_postfix.domains import FOREIGN, probe
 from postmask_postfix.instance import cool
 from postmask_postfix.parameters import PARAMETERS
 from postmask_postfix.settings import SettingsContext
-
-_PROBE = "postmask-probe"
-_FOREIGN = f"{_PROBE}@foreign.invalid"
 
 
 def check(config_dir: Path, wanted: Configuration, context: SettingsContext, domains: Sequence[str]) -> None:
@@ -53,20 +51,19 @@ def _ask_ours(copy: Path, context: SettingsContext, domains: Sequence[str]) -> N
     values = {name: "" for name in map(render.holder_name, PARAMETERS) if name}
     values |= commands.values(copy, *values)
     gate = values["postmask_smtpd_recipient_restrictions"].removeprefix("check_recipient_access")
-    _ask(copy, gate, [f"{_PROBE}@{domain}" for domain in domains], "postmask_gate")
-    transport = values["postmask_transport_maps"]
-    _ask(copy, transport, [f"{_PROBE}@{domain}" for domain in domains], context.nexthop)
+    probes = [probe(domain) for domain in domains]
+    _ask(copy, gate, probes, "postmask_gate")
+    _ask(copy, values["postmask_transport_maps"], probes, context.nexthop)
     _ask(copy, values["postmask_relay_domains"], list(domains), "1")
     if values["postmask_relay_recipient_maps"]:
-        recipients = values["postmask_relay_recipient_maps"]
-        _ask(copy, recipients, [f"{_PROBE}@{domain}" for domain in domains], "1")
+        _ask(copy, values["postmask_relay_recipient_maps"], probes, "1")
 
 
 def _ask(copy: Path, value: str, keys: list[str], answer: str) -> None:
     (table,) = tables.elements(value)
-    said = tables.answers(copy, table, [*keys, _FOREIGN])
+    said = tables.answers(copy, table, [*keys, FOREIGN])
     if said != dict.fromkeys(keys, answer):
-        odd = next(key for key in [*keys, _FOREIGN] if said.get(key) != (answer if key in keys else None))
+        odd = next(key for key in [*keys, FOREIGN] if said.get(key) != (answer if key in keys else None))
         raise PostfixError(
             f"Postfix would not take exactly our domains for ours: {odd} gives {said.get(odd, 'nothing')!r}"
         )
@@ -75,8 +72,8 @@ def _ask(copy: Path, value: str, keys: list[str], answer: str) -> None:
 def _ask_route(copy: Path, context: SettingsContext, domains: Sequence[str]) -> None:
     """Where an address of ours goes, map by map as trivial-rewrite(8) asks them, the site's own included."""
     value = commands.values(copy, "transport_maps")["transport_maps"]
-    keys = [f"{_PROBE}@{domain}" for domain in domains]
-    for key, answer in tables.known(copy, value, [*keys, _FOREIGN]).items():
+    keys = [probe(domain) for domain in domains]
+    for key, answer in tables.known(copy, value, [*keys, FOREIGN]).items():
         if key in keys and answer != context.nexthop:
             raise PostfixError(
                 f"the site's transport_maps send {key} to {answer}: let $postmask_transport_maps stand first"

@@ -14,6 +14,7 @@ from postmask.doctor.finding import Finding
 from postmask_postfix import lifetime
 from postmask_postfix.doctor import codes
 from postmask_postfix.doctor.facts import Facts
+from postmask_postfix.domains import probe
 
 RECEIVED = (
     "Received: from mail.example.com (mail.example.com [198.51.100.7]) by mx.example.net (Postfix) with"
@@ -139,7 +140,7 @@ def _alterations(facts: Facts, domains: tuple[str, ...]) -> Iterator[Finding]:
 
 def generic_keys(domains: tuple[str, ...]) -> list[str]:
     """What smtp_generic_maps are asked: an address of each of our domains, and all of them."""
-    return [key for domain in domains for key in (f"postmask-probe@{domain}", f"@{domain}")]
+    return [key for domain in domains for key in (probe(domain), f"@{domain}")]
 
 
 def _altered(facts: Facts, value: str, fields: tuple[str, ...]) -> list[str]:

@@ -21,9 +21,9 @@ from postmask_postfix.commands import PostfixError
 from postmask_postfix.doctor import passage
 from postmask_postfix.doctor.attachment import Attachment
 from postmask_postfix.doctor.facts import Facts
+from postmask_postfix.domains import probe
 from postmask_postfix.settings import GENERATION
 
-_PROBE = "postmask-probe"
 _TRIES = 3
 _SAID = re.compile(r"(?:[^\s:]*/)?(?:postfix-script|postconf|postfix)(?:\[\d+\])?: (?:warning: )?(.*)")
 _IN_DATABASE = re.compile(r"(?:proxy:)?(?:mysql|pgsql):(/.*)")
@@ -150,6 +150,6 @@ def _status(config_dir: Path) -> detach.Status | None:
 
 def _routes(config_dir: Path, domains: Iterable[str]) -> dict[str, str]:
     """Where mail to our domains goes, the site's own maps included."""
-    keys = [f"{_PROBE}@{domain}" for domain in domains]
+    keys = [probe(domain) for domain in domains]
     value = commands.values(config_dir, "transport_maps")["transport_maps"]
     return {**dict.fromkeys(keys, ""), **tables.known(config_dir, value, keys)}
