@@ -56,17 +56,18 @@ def ask(listener: Listener, recipients: Sequence[str]) -> Answers:
         known = len(answers)
         try:
             _session(listener, waiting[:_IN_A_SESSION], answers)
-            continue
-        except Stopped as stopped:
-            end = str(stopped)
-        except TimeoutError:
-            end = "no answer in time"
-        except OSError as error:
-            end = f"hung up ({error.strerror or error})"
-        if len(answers) == known:
-            answers[""] = end
-            break
+        except (Stopped, OSError) as error:
+            if len(answers) == known:
+                answers[""] = ended(error)
+                break
     return answers
+
+
+def ended(error: Stopped | OSError) -> str:
+    """In words, by what a talk came to its end."""
+    if isinstance(error, Stopped):
+        return str(error)
+    return "no answer in time" if isinstance(error, TimeoutError) else f"hung up ({error.strerror or error})"
 
 
 def _session(listener: Listener, recipients: Sequence[str], answers: Answers) -> None:

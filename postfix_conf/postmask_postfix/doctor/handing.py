@@ -65,9 +65,5 @@ def hand_in(listener: Listener, recipient: str, content: str) -> Handed:
             answer = talk.reply()
             talk.say("QUIT")
             return Handed(step, answer)
-    except Stopped as stopped:
-        return Handed(step, str(stopped))
-    except TimeoutError:
-        return Handed(step, "no answer in time")
-    except OSError as error:
-        return Handed(step, f"hung up ({error.strerror or error})")
+    except (Stopped, OSError) as error:
+        return Handed(step, dialogue.ended(error))
