@@ -152,8 +152,7 @@ def opened(runtime: Runtime, *, changing: bool = False) -> Iterator[Desk]:
         )
     settings = runtime.settings
     config_dir = settings.postfix.config_dir
-    if not postfix_facts.installed(config_dir):
-        raise CommandError(f"there is no Postfix in {config_dir}; see postfix.config_dir", os.EX_UNAVAILABLE)
+    postfix_facts.demand(config_dir)
     make_like_folder(settings.spool.path)
     queue = HoldQueue(config_dir)
     reinject = Reinjector(

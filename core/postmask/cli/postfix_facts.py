@@ -6,15 +6,23 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
+from postmask.cli.failure import CommandError
 from postmask_postfix import commands, host_domains
 
 
 def installed(config_dir: Path) -> bool:
     """Whether there is a Postfix with this configuration directory."""
     return shutil.which("postconf", path=commands.path()) is not None and (config_dir / "main.cf").is_file()
+
+
+def demand(config_dir: Path) -> None:
+    """Raises CommandError (69) where there is none."""
+    if not installed(config_dir):
+        raise CommandError(f"there is no Postfix in {config_dir}; see postfix.config_dir", os.EX_UNAVAILABLE)
 
 
 def own_domain(config_dir: Path, domain: str) -> str | None:

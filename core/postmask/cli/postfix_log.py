@@ -64,8 +64,7 @@ class PostfixLog:
 def open_log(runtime: Runtime, named: Sequence[Path]) -> PostfixLog:
     """The log of this node's Postfix. Raises CommandError if there is none here."""
     config_dir = runtime.settings.postfix.config_dir
-    if not postfix_facts.installed(config_dir):
-        raise CommandError(f"there is no Postfix in {config_dir}; see postfix.config_dir", os.EX_UNAVAILABLE)
+    postfix_facts.demand(config_dir)
     return PostfixLog(runtime, config_dir, named)
 
 
