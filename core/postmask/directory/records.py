@@ -155,7 +155,8 @@ class SenderRule:
     pattern: str
 
 
-SCOPES = ("contact", "alias", "account", "domain", "global")
+CONTACT_SCOPE = "contact"
+SCOPES = (CONTACT_SCOPE, "alias", "account", "domain", "global")
 """What a block or a policy may be for, the narrowest first."""
 
 

@@ -45,8 +45,6 @@ from postmask.store.vocabulary import Algorithm, AliasRowState, KeyState, RuleSc
 Rows = Sequence[Any]
 """Row objects: their columns are known by name, not by type."""
 
-CONTACT_SCOPE = "contact"
-
 _LABELS = 127
 """As many as a domain name can have; what has more is none, and no rule names it."""
 
@@ -133,7 +131,7 @@ def sender_rules(patterns: int) -> CompoundSelect[Any]:
         ),
     )
     contacts = select(
-        literal(CONTACT_SCOPE),
+        literal(records.CONTACT_SCOPE),
         Contact.address,
         case((Contact.rule == ContactRule.BLOCK.value, Contact.block_action), else_=None),
     ).where(
