@@ -210,7 +210,7 @@ def _disks(runtime: Runtime) -> Iterator[Check]:
     from postmask.store.engine import sqlite_path
 
     settings = runtime.settings
-    places = {"spool": settings.spool.path.parent, "Postfix's queue": settings.sockets.directory.parent}
+    places = {"spool": settings.spool.folder, "Postfix's queue": settings.sockets.directory.parent}
     database = sqlite_path(settings.database.url)
     if database is None:
         places["replica"] = settings.replica.directory

@@ -108,7 +108,7 @@ def wanted(settings: Settings, database: Path | None, programs: PurePath, postfi
     }
     return Wanted(
         users=(
-            User(USER, settings.spool.path.parent, (postfix.group, postfix.submitters)),
+            User(USER, settings.spool.folder, (postfix.group, postfix.submitters)),
             User(client, Path("/nonexistent")),
         ),
         folders=tuple(sorted(folders, key=lambda folder: folder.path)),
@@ -128,7 +128,7 @@ def ours(path: Path) -> bool:
 
 def _data(settings: Settings, database: Path | None) -> list[Path]:
     """The folders that the programs write to, none within another."""
-    folders = {settings.spool.path.parent, settings.replica.directory, settings.spam.directory}
+    folders = {settings.spool.folder, settings.replica.directory, settings.spam.directory}
     if database is not None:
         folders.add(database.parent)
     return sorted(path for path in folders if not folders.intersection(path.parents))

@@ -72,7 +72,7 @@ def doctor(
     ledger and the log keep their record. Without it no message is sent.
     """
     try:
-        folder = runtime.settings.spool.path.parent
+        folder = runtime.settings.spool.folder
     except ConfigError as trouble:
         found = [Examined("node", (node.SETTINGS.at("configuration", str(trouble)),), complete=False)]
         _show(runtime, found)
