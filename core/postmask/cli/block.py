@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -11,9 +11,6 @@ from postmask.cli.command import Noun
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
 from postmask.directory.records import BlockAction
-
-if TYPE_CHECKING:
-    from postmask.store.admin.rules import Target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -90,9 +87,9 @@ def list_(
     """List the blocks: all, those of one sender, or those of one target."""
     from postmask.store.admin import rules
 
-    target = _target(alias, account, domain)
+    target = rules.Target(alias=alias, account=account, domain=domain)
     with runtime.reading() as session:
-        found = rules.listing(session, target=target, pattern=sender)
+        found = rules.listing(session, target=None if target == rules.EVERYBODY else target, pattern=sender)
     runtime.output.table(found, _COLUMNS, empty="nobody is blocked")
 
 
@@ -111,15 +108,9 @@ def remove(runtime: Runtime, sender: str, alias: str | None, account: str | None
     from postmask.store.admin import rules
 
     with runtime.changing() as session:
-        gone = rules.remove(session, sender, target=_target(alias, account, domain) or rules.EVERYBODY)
+        target = rules.Target(alias=alias, account=account, domain=domain)
+        gone = rules.remove(session, sender, target=target)
     if runtime.output.json:
         return runtime.output.record(gone)
     runtime.output.say(f"{gone.pattern} is not blocked any more for {gone.target or 'everybody'}")
     return None
-
-
-def _target(alias: str | None, account: str | None, domain: str | None) -> Target | None:
-    from postmask.store.admin.rules import Target
-
-    target = Target(alias=alias, account=account, domain=domain)
-    return target if target != Target() else None
