@@ -68,14 +68,15 @@ def install(runtime: Runtime, dry_run: bool, root: Path, programs: Path | None) 
     """
     from postmask_postfix.system import host, plan
 
-    settings, configuration, wanted = _wanted(runtime, root, _programs(programs))
-    host.check_programs(root, _programs(programs))
+    folder = programs or Path(sys.executable).parent
+    settings, configuration, wanted = _wanted(runtime, root, folder)
+    host.check_programs(root, folder)
     there = host.look(root, wanted)
     new_keys = wanted.keys not in there.found
     notes = [f"back up {wanted.keys}, apart from the database"] if new_keys and not dry_run else []
     if there.systemd is host.Systemd.NONE:
         notes += ["there is no systemd here; have these started and kept running, as the user postmask:"]
-        notes += [f"    {_programs(programs)}/{words} --config {settings.file}" for words in _PROGRAMS]
+        notes += [f"    {folder}/{words} --config {settings.file}" for words in _PROGRAMS]
     elif there.systemd is host.Systemd.IDLE:
         notes.append("systemd doesn't run here now; the programs are started at the next boot")
     _do(runtime, root, plan.install(wanted, there, configuration), notes, dry_run=dry_run)
@@ -122,10 +123,6 @@ def remove(runtime: Runtime, dry_run: bool, root: Path, purge: bool) -> None:
 
 
 _PROGRAMS = ("postmask-milter alias", "postmask-milter scan", "postmask-forwarder", "postmask-agent")
-
-
-def _programs(named: Path | None) -> Path:
-    return named or Path(sys.executable).parent
 
 
 def _wanted(runtime: Runtime, root: Path, programs: Path) -> tuple[Settings, str, Wanted]:
