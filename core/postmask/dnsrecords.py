@@ -1,7 +1,7 @@
 """The DNS records that a domain of ours needs, how they are written, and whether they are published.
 
 STANDARDS
-    RFC 5321 §5 (MX), RFC 7208 (SPF), RFC 6376 §3.6.2 (DKIM keys), RFC 7489 §6.1 (DMARC),
+    RFC 5321 §5 (MX), RFC 7208 (SPF), RFC 6376 §3.6.2 (DKIM keys), RFC 9989 §4.7 (DMARC),
     RFC 1035 §5.1 and §3.3.14 (zone files; strings of 255 octets at most).
 """
 

@@ -1,8 +1,8 @@
 """How long this host's Postfix keeps trying a message.
 
 DIAGNOSTICS
-    Patience goes on by what it knew before,
-    at first Postfix's own defaults, when main.cf can't be read; the log says so.
+    None: when main.cf can't be read Patience goes on by what it knew before, at first Postfix's own
+    defaults; the log says so.
 """
 
 from __future__ import annotations
