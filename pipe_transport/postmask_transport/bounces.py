@@ -17,11 +17,10 @@ from postmask.directory.records import Alias, Directory, Mailbox
 from postmask.keys import Keyring
 from postmask.message.dsn import Dsn, DsnRecipient, parse
 from postmask.message.trace import FIELD, open_trace
-from postmask.spool import Entry, LedgerRow, Outcome, Spool
+from postmask.spool import Entry, Outcome, Spool
 from postmask.tokens import Bounce, BounceKind
 from postmask.verdict import Verdict, deliver, discard
 from postmask_transport.courier import Courier
-from postmask_transport.forwarding import ledger_key
 from postmask_transport.incoming import Incoming
 
 _NOTICES_A_DAY = 20
@@ -49,13 +48,8 @@ class Bounces:
 
     def handle(self, incoming: Incoming, recipient: Address, bounce: Bounce) -> Verdict:
         """Record it. Raises SpoolError."""
-        row = LedgerRow(
-            key=ledger_key(incoming, recipient.key, ""),
-            recipient=recipient.key,
-            queue_id=incoming.queue_id,
-            outcome=Outcome.RECORDED,
-            alias_id=bounce.alias_id,
-            mailbox_id=bounce.mailbox_id,
+        row = incoming.row(
+            recipient, Outcome.RECORDED, alias_id=bounce.alias_id, mailbox_id=bounce.mailbox_id
         )
         dsn = parse(incoming.headers, incoming.body)
         if not isinstance(dsn, Dsn):

@@ -37,7 +37,7 @@ from postmask.verdict import Kind, Verdict, defer, deliver, discard, hold, unava
 from postmask_transport.bounces import Bounces
 from postmask_transport.courier import TAKEN_OVER, Consignment, Courier, as_it_came
 from postmask_transport.examination import Examination, Examiner
-from postmask_transport.forwarding import Forwarding, ledger_key
+from postmask_transport.forwarding import Forwarding
 from postmask_transport.incoming import Incoming, Reader
 from postmask_transport.lmtp import Client, Envelope
 from postmask_transport.patience import Patience
@@ -141,9 +141,8 @@ class Engine:
         reason: str = "",
     ) -> LedgerRow:
         """Of a recipient as a whole."""
-        key = ledger_key(incoming, address.key, "")
         alias_id = facts.alias.value.id if isinstance(facts.alias, Found) else 0
-        return LedgerRow(key, address.key, incoming.queue_id, outcome, alias_id, reason=reason)
+        return incoming.row(address, outcome, alias_id=alias_id, reason=reason)
 
     def _decide(self, examined: Examination, incoming: Incoming, recipient: str) -> Verdict:
         try:

@@ -11,7 +11,6 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,7 +30,7 @@ from postmask.message.mailboxes import NamedAddress
 from postmask.message.msgid import Direction, carry
 from postmask.message.spamfield import spam_field
 from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
-from postmask.spool import Entry, LedgerRow
+from postmask.spool import Entry
 from postmask.tokens import NO_CONTACT, Bounce, BounceKind, bounce_local_part, contact_of
 from postmask.verdict import Kind, Verdict, deliver, discard, hold
 from postmask_transport.authors import Authors
@@ -46,12 +45,6 @@ _MOST_ASKED = 500
 """Addresses of one message of which the directory is asked whether they are the owner's own aliases."""
 
 _HARDNESS = (Kind.DELIVER, Kind.DEFER, Kind.HOLD, Kind.REJECT, Kind.DISCARD)
-
-
-def ledger_key(incoming: Incoming, recipient: str, mailbox: str) -> bytes:
-    """SHA-256 of the message, the recipient and the mailbox: the same for every retry of one copy."""
-    parts = (incoming.identity, recipient.encode(), mailbox.encode())
-    return hashlib.sha256(b"".join(len(part).to_bytes(4) + part for part in parts)).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +171,7 @@ class Forwarding:
         headers: bytes,
         why: str,
     ) -> Copy:
-        row = LedgerRow(
-            key=ledger_key(incoming, recipient.key, str(mailbox.id)),
-            recipient=recipient.key,
-            queue_id=incoming.queue_id,
-            alias_id=alias.id,
-            mailbox_id=mailbox.id,
-        )
+        row = incoming.row(recipient, to=str(mailbox.id), alias_id=alias.id, mailbox_id=mailbox.id)
         reason = why if mailbox.state is MailboxState.ACTIVE else f"mailbox {mailbox.state}"
         return Copy(
             row=row,
@@ -199,7 +186,7 @@ class Forwarding:
     def postmaster(self, incoming: Incoming, domain: Domain, recipient: Address) -> Consignment:
         """Mail to postmaster@ or abuse@: unchanged but for the trace, to where the domain says."""
         trace = fold(FIELD, self._with.trace(incoming, 0).split()).raw
-        row = LedgerRow(ledger_key(incoming, recipient.key, "postmaster"), recipient.key, incoming.queue_id)
+        row = incoming.row(recipient, to="postmaster")
         sender = self._with.bounce_address(domain.name, BounceKind.FORWARD, 0, "", 0)
         copy = Copy(row, sender, domain.postmaster, trace + incoming.headers.to_bytes(), incoming.body)
         return Consignment([copy])

@@ -7,14 +7,17 @@ the message came with, where the host has rewritten that (SRS). It goes no furth
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
+from postmask.address import Address
 from postmask.clock import Clock, Deadline
 from postmask.keys import Keyring
 from postmask.message import evidence as sealed
 from postmask.message.evidence import Evidence, open_evidence
 from postmask.message.headers import Headers, split
 from postmask.message.identity import first_received, local_queue_id, message_identity, received_at
+from postmask.spool import LedgerRow, Outcome
 from postmask_transport.lmtp import Envelope
 
 _AUTOMATIC_PRECEDENCE = frozenset({"bulk", "list", "junk", "auto_reply"})
@@ -48,6 +51,21 @@ class Incoming:
     def may_bounce(self) -> bool:
         """Only to a known sender who isn't a machine may Postfix send a bounce."""
         return self.authenticated and not self.automatic
+
+    def row(
+        self,
+        recipient: Address,
+        outcome: Outcome = Outcome.PENDING,
+        *,
+        to: str = "",
+        alias_id: int = 0,
+        mailbox_id: int = 0,
+        reason: str = "",
+    ) -> LedgerRow:
+        """The ledger's, the same at each try. to: which copy of several; "": the recipient as a whole."""
+        parts = (self.identity, recipient.key.encode(), to.encode())
+        key = hashlib.sha256(b"".join(len(part).to_bytes(4) + part for part in parts)).digest()
+        return LedgerRow(key, recipient.key, self.queue_id, outcome, alias_id, mailbox_id, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,9 @@ from postmask.message.headers import Headers
 from postmask.message.mailboxes import NamedAddress
 from postmask.message.msgid import Direction, carry
 from postmask.message.reply import ReplyContext, addressed, reply
-from postmask.spool import LedgerRow
 from postmask.tokens import BounceKind, Reverse, read
 from postmask_transport.courier import Copy
-from postmask_transport.forwarding import Stationery, ledger_key
+from postmask_transport.forwarding import Stationery
 from postmask_transport.incoming import Incoming
 
 
@@ -56,15 +55,8 @@ class Outgoing:
             ),
         )
         signature = self._with.signer.sign(alias.domain, finished.headers, finished.body)
-        row = LedgerRow(
-            key=ledger_key(incoming, recipient.key, to.contact),
-            recipient=recipient.key,
-            queue_id=incoming.queue_id,
-            alias_id=alias.id,
-            mailbox_id=mailbox_id,
-        )
         return Copy(
-            row=row,
+            row=incoming.row(recipient, to=to.contact, alias_id=alias.id, mailbox_id=mailbox_id),
             sender=self._with.bounce_address(alias.domain, BounceKind.REPLY, alias.id, to.token, mailbox_id),
             recipient=str(contact.address),
             headers=signature + finished.headers.to_bytes(),

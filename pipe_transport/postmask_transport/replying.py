@@ -26,12 +26,12 @@ from postmask.clock import DAY
 from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import Alias, AliasState, MailboxState, ReverseAlias
 from postmask.rates import Rate
-from postmask.spool import LedgerRow, LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
+from postmask.spool import LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
 from postmask.tokens import reverse_token
 from postmask.verdict import Kind, Verdict, defer, discard, hold, reject, unavailable
 from postmask_transport.courier import TAKEN_OVER, Consignment, Courier
 from postmask_transport.examination import Examination
-from postmask_transport.forwarding import Stationery, ledger_key
+from postmask_transport.forwarding import Stationery
 from postmask_transport.incoming import Incoming
 from postmask_transport.outgoing import Outgoing
 from postmask_transport.rules import RuleBook
@@ -194,19 +194,13 @@ class Replying:
 
     def _replayed(self, incoming: Incoming, recipient: Address, reverse: ReverseAlias) -> Verdict:
         """A stolen proof: accepted, to nobody, so that the answer tells a thief nothing."""
-        row = LedgerRow(
-            key=ledger_key(incoming, recipient.key, ""),
-            recipient=recipient.key,
-            queue_id=incoming.queue_id,
-            outcome=Outcome.DISCARDED,
-            alias_id=reverse.alias.id,
-            reason="the signature was used by another message",
-        )
+        why = "the signature was used by another message"
+        row = incoming.row(recipient, Outcome.DISCARDED, alias_id=reverse.alias.id, reason=why)
         event = self._with.event(
             "discarded", reverse.alias, incoming, contact=reverse.contact, reason="replayed signature"
         )
         self._courier.conclude(row, [event])
-        return discard("reply: the signature was used by another message")
+        return discard(f"reply: {why}")
 
     def _unproven(
         self,
@@ -249,10 +243,7 @@ class Replying:
         """Refused to whoever had logged in; else the finished copy is held."""
         if incoming.envelope.client.login and incoming.may_bounce:
             event = self._with.event("refused", reverse.alias, incoming, reason=refusal.reason)
-            row = LedgerRow(
-                ledger_key(incoming, recipient.key, ""), recipient.key, incoming.queue_id, Outcome.REFUSED
-            )
-            self._courier.conclude(row, [event])
+            self._courier.conclude(incoming.row(recipient, Outcome.REFUSED), [event])
             return refusal
         copy = self._outgoing.copy(incoming, recipient, reverse, 0, self._book.rules(reverse.alias))
         copy = replace(copy, hold=True, reason=held.reason)
