@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from postmask.address import is_within
 from postmask.auth.dmarc import tree
@@ -55,11 +56,10 @@ class Judge:
         self._domain = domain
         self._dns = dns
         self._deadline = deadline
-        self._found: Lookup[str] | None = None
 
     def prepare(self) -> None:
         """Ask now for what the author's domain publishes, before others use up the time for questions."""
-        published = self._published()
+        published = self._published
         if isinstance(published, Found):
             self._policy(published.value)
 
@@ -70,12 +70,12 @@ class Judge:
         """
         if is_within(domain, self._domain):
             return True
-        own = self._organisation()
+        own = self._organisation
         return isinstance(own, Found) and is_within(domain, own.value)
 
     def judge(self, spf: SpfResult, dkim: Sequence[DkimResult]) -> DmarcResult:
         """The result. spf: of the envelope sender (RFC 7208 §2.4), not of HELO."""
-        match self._published():
+        match self._published:
             case Unavailable(reason):
                 return self._result(Dmarc.TEMPERROR, reason=f"the policy can't be looked up: {reason}")
             case Absent():
@@ -83,6 +83,7 @@ class Judge:
             case Found(published):
                 return self._by(published, spf, dkim)
 
+    @cached_property
     def _published(self) -> Lookup[tree.Published]:
         return tree.policy_for(self._domain, self._dns, self._deadline)
 
@@ -148,7 +149,7 @@ class Judge:
             return _Aligned.YES
         if strict or not domain:
             return _Aligned.NO
-        own = self._organisation()
+        own = self._organisation
         if isinstance(own, Found) and not is_within(domain, own.value):
             return _Aligned.NO
         other = tree.organisation(domain, self._dns, self._deadline)
@@ -156,10 +157,9 @@ class Judge:
             return _Aligned.MAYBE
         return _Aligned.YES if own.value == other.value else _Aligned.NO
 
+    @cached_property
     def _organisation(self) -> Lookup[str]:
-        if self._found is None:
-            self._found = tree.organisation(self._domain, self._dns, self._deadline)
-        return self._found
+        return tree.organisation(self._domain, self._dns, self._deadline)
 
     def _result(
         self,
