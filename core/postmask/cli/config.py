@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 import click
@@ -50,9 +49,11 @@ def show(runtime: Runtime, key: str | None) -> None:
     return None
 
 
-def _no_setting(key: str, names: Sequence[str]) -> str:
-    """What to say of one that there isn't: the nearest, or the first of those with that name in a section."""
-    namesakes = [name for name in names if name.endswith(f".{key}")]
-    near = difflib.get_close_matches(key, names, n=1) or namesakes[:1]
-    advice = f"did you mean {near[0]}?" if near else "`postmask config show` lists them all"
-    return f"there is no setting {printable(key)}; {advice}"
+def _no_setting(name: str, names: Sequence[str]) -> str:
+    """What to say of one that there isn't."""
+    from postmask.config import nearest_key
+
+    section, _, key = name.rpartition(".")
+    near = nearest_key(section, key, names)
+    advice = f"did you mean {near}?" if near else "`postmask config show` lists them all"
+    return f"there is no setting {printable(name)}; {advice}"

@@ -1,6 +1,6 @@
 """The configuration: one TOML file, every setting declared once, frozen typed values."""
 
-from postmask.config.reading import DEFAULT_FILE, FILE_VARIABLE, ConfigError, load, read
+from postmask.config.reading import DEFAULT_FILE, FILE_VARIABLE, ConfigError, load, nearest_key, read
 from postmask.config.rewriting import rewrite, rewritten
 from postmask.config.sections import Settings
 from postmask.config.showing import Shown, masked, shown, toml
@@ -13,6 +13,7 @@ __all__ = [
     "Shown",
     "load",
     "masked",
+    "nearest_key",
     "read",
     "rewrite",
     "rewritten",

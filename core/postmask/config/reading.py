@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -118,13 +118,13 @@ def _unknown(given: Mapping[str, Any], settings: Mapping[str, Setting]) -> Itera
             if isinstance(content, dict):
                 yield f"[{printable(section)}]: no such section; {_nearest_section(section)}"
             else:
-                yield f"{printable(section)}: stands in no section; {_nearest_key(section, '', settings)}"
+                yield f"{printable(section)}: stands in no section; {_advice('', section, settings)}"
         elif not isinstance(content, dict):
             yield f"{section}: expected a section, [{section}], not {_cut(toml(content))}"
         else:
             for key in content:
                 if f"{section}.{key}" not in settings:
-                    yield f"{section}.{printable(key)}: no such key; {_nearest_key(key, section, settings)}"
+                    yield f"{section}.{printable(key)}: no such key; {_advice(section, key, settings)}"
 
 
 def _nearest_section(name: str) -> str:
@@ -132,17 +132,27 @@ def _nearest_section(name: str) -> str:
     return f"did you mean [{near[0]}]?" if near else f"the sections are {', '.join(SECTIONS)}"
 
 
-def _nearest_key(key: str, section: str, settings: Mapping[str, Setting]) -> str:
-    """Looked for in the same section, then as the same key elsewhere, then anywhere."""
-    siblings = [setting.name for setting in settings.values() if setting.section == section]
-    namesakes = [setting.name for setting in settings.values() if setting.attribute == key]
+def nearest_key(section: str, key: str, names: Collection[str]) -> str | None:
+    """The one that was meant: looked for in the same section, then as the same key elsewhere, then anywhere.
+
+    names: of the settings, "section.key".
+    """
     name = f"{section}.{key}"
+    siblings = [one for one in names if one.rpartition(".")[0] == section]
+    namesakes = [one for one in names if one.rpartition(".")[2] == key]
     near = (
         difflib.get_close_matches(name, siblings, n=1)
         or namesakes
-        or difflib.get_close_matches(name, settings, n=1)
+        or difflib.get_close_matches(name, names, n=1)
     )
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(siblings or settings)}"
+    return near[0] if near else None
+
+
+def _advice(section: str, key: str, settings: Mapping[str, Setting]) -> str:
+    if near := nearest_key(section, key, settings):
+        return f"did you mean {near}?"
+    siblings = [setting.name for setting in settings.values() if setting.section == section]
+    return f"known are {', '.join(siblings or settings)}"
 
 
 def _use_credential(values: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> None:
