@@ -21,7 +21,7 @@ from postmask.auth import dkim, spf
 from postmask.auth.claims import read_claims
 from postmask.auth.examine import examine
 from postmask.auth.networks import Network, is_own
-from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven
+from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven, mark
 from postmask.clock import DAY
 from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import Alias, AliasState, MailboxState, ReverseAlias
@@ -171,12 +171,15 @@ class Replying:
         copy = self._outgoing.copy(incoming, recipient, reverse, proof.mailbox.id, rules)
         if sifted.kind is Kind.HOLD:
             copy = replace(copy, hold=True, reason="; ".join(filter(None, (copy.reason, sifted.reason))))
-        marks = [ReplayMark(mark, copy.row.key, reverse.token) for mark in proof.marks]
-        for mark in marks:
-            match self._with.directory.replay_mark(mark.mark, mark.reverse_token):
+        marks = [
+            ReplayMark(mark(signature, reverse.token), copy.row.key, reverse.token)
+            for signature in proof.signatures
+        ]
+        for used in marks:
+            match self._with.directory.replay_mark(used.mark, used.reverse_token):
                 case Unavailable(reason):
                     return unavailable(reason)
-                case Found(key) if key != mark.ledger_key:
+                case Found(key) if key != used.ledger_key:
                     return self._replayed(incoming, recipient, reverse)
         kind = "held" if copy.hold else "replied"
         event = self._with.event(

@@ -14,8 +14,9 @@ Aligned means postmask.auth.alignment.aligned. SPF never counts for a client of 
 (loopback, mynetworks, one trusted with XCLIENT or XFORWARD): that proves the site, not the sender.
 
 DIAGNOSTICS
-    Proven: the caller has yet to see that none of `marks` was used by another message, and to record
-    them all. A message may bear several good signatures, and whoever replays it may take off any.
+    Proven: the caller has yet to see that none of `signatures` was used by another message to the same
+    contact, and to record them all (`mark`). A message may bear several good ones, and whoever replays it
+    may take off any.
     Undecided: a DNS server didn't answer, and with its answer there might be a proof: defer.
     Unproven: nothing of the kind. `reason` is for the log and the owner, and holds no address.
 """
@@ -78,12 +79,12 @@ class ReplyEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """It is the owner's. marks: of each aligned signature on this reverse alias; none without DKIM."""
+    """It is the owner's. signatures: the octets of each aligned one; none without DKIM."""
 
     by: By
     identity: Address
     mailbox: Mailbox
-    marks: tuple[str, ...] = ()
+    signatures: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,12 @@ def is_owner(evidence: ReplyEvidence) -> bool:
     return bool(_own_mailboxes(evidence))
 
 
-def mark(signature: bytes, reverse_alias: str) -> str:
+def mark(signature: bytes, token: str) -> str:
     """What is remembered of a used signature: 64 hexadecimal digits.
 
-    The hint in the reverse alias doesn't count: whoever replays a message may write another.
+    token: of the contact's reverse alias. By whatever address the contact was written to, whoever replays the
+    message may write another.
     """
-    token = reverse_alias.partition("@")[0].rpartition(".")[2]
     return hashlib.sha256(signature + b"\0" + token.encode()).hexdigest()
 
 
@@ -167,11 +168,11 @@ def _by_mail(evidence: ReplyEvidence, author: Address, mailboxes: Sequence[Mailb
         By.DKIM_SPF: min(_best(iter(usable)), spf),
         By.SPF: spf if willing else _Holds.NO,
     }
-    marks = tuple(dict.fromkeys(mark(result.b, evidence.reverse_alias) for result in own if result.b))
+    signatures = tuple(dict.fromkeys(result.b for result in own if result.b))
     for by, holds in found.items():
         if holds is _Holds.YES:
             mailbox = willing[0] if by is By.SPF else mailboxes[0]
-            return Proven(by, author, mailbox, () if by is By.SPF else marks)
+            return Proven(by, author, mailbox, () if by is By.SPF else signatures)
     if _Holds.MAYBE in found.values():
         return Undecided(_temporary_reason(usable))
     return Unproven(_reason(evidence, own, usable))

@@ -113,8 +113,8 @@ def test_the_mark_is_the_signatures_not_the_messages(rule):
     assert isinstance(first, Proven)
     assert isinstance(copy, Proven)
     assert isinstance(other, Proven)
-    assert first.marks == copy.marks
-    assert set(first.marks).isdisjoint(other.marks)
+    assert first.signatures == copy.signatures
+    assert set(first.signatures).isdisjoint(other.signatures)
 
 
 def test_as_microsoft_365_signs_it(rule):

@@ -158,3 +158,20 @@ def test_without_an_answer_of_the_dns_it_waits(rig: Rig) -> None:
     assert (rig.out.sent, rig.held.sent) == ([], [])
     rig.dns.failing.clear()
     assert rig.deliver(reverse, signed(rig, reverse), "me@real.test").kind is Kind.DELIVER
+
+
+def test_the_owner_writes_first_to_several_at_once(rig: Rig) -> None:
+    start(rig)
+    both = ["shop+carol=one.example@alias.test", "shop+dave=two.example@alias.test"]
+    content = signed(rig, ", ".join(both))
+    assert [rig.deliver(one, content, "me@real.test").kind for one in both] == [Kind.DELIVER] * 2
+    assert [recipient for _, recipient, _ in rig.out.sent] == ["carol@one.example", "dave@two.example"]
+
+
+def test_a_signature_is_used_up_for_a_contact_by_whatever_address(rig: Rig) -> None:
+    reverse = start(rig)
+    _, _, token = reverse.partition("@")[0].rpartition(".")
+    ways = [reverse, f"another-hint.{token}@alias.test", "shop+bob=example.com@alias.test"]
+    content = signed(rig, ", ".join(ways))
+    kinds = [rig.deliver(way, content, "me@real.test").kind for way in ways]
+    assert kinds == [Kind.DELIVER, Kind.DISCARD, Kind.DISCARD]
