@@ -18,7 +18,9 @@ from postmask.directory.lookup import Found, Lookup
 from postmask.directory.records import Alias
 from postmask.store.admin import aliases
 from postmask.store.engine import parse_url
+from postmask.store.errors import StoreUnavailable
 from postmask.store.replica import file
+from postmask.store.replica.feed import Snapshot
 from postmask.store.replica.file import ReplicaDamagedError, ReplicaFile
 from replica_node import ReplicaNode, node_url, wait_for
 from truth import KEYS, Truth
@@ -124,6 +126,29 @@ def test_damage_while_nobody_looked(truth: Truth, node: ReplicaNode, damage: str
     wait_for(lambda: node.number() == 2, "a new file")
     node.await_current(truth)
     assert isinstance(node.alone().alias("shop@alias.test"), Found)
+
+
+def test_a_copy_that_can_not_be_brought_up_to_date_is_made_again(
+    truth: Truth, node: ReplicaNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Truth or disk was away for a moment. Followed is what readers have, and nothing else."""
+    make, apply, failed = file.make, ReplicaFile.apply, threading.Event()
+
+    def overtaken(path: Path, *rest: object) -> None:
+        make(path, *rest)  # type: ignore[arg-type]  # as it is called
+        said(truth, "UPDATE alias SET note = 'meanwhile'")
+
+    def failing_once(replica: ReplicaFile, snapshot: Snapshot) -> int:
+        if replica.path != node.folder.current() and not failed.is_set():
+            failed.set()
+            raise StoreUnavailable("not now")
+        return apply(replica, snapshot)
+
+    monkeypatch.setattr(file, "make", overtaken)
+    monkeypatch.setattr(ReplicaFile, "apply", failing_once)
+    said(truth, "UPDATE generation SET number = number + 1")
+    wait_for(lambda: node.number() > 1, "a new file")
+    node.await_current(truth)
 
 
 def test_a_half_written_copy_is_never_pointed_to(truth: Truth, node: ReplicaNode) -> None:

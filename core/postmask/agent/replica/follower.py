@@ -14,6 +14,7 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 from pathlib import Path
@@ -103,7 +104,8 @@ class Follower:
             if reason:
                 self._copying.start(reason)
             self._take_over(feed, standing)
-            self._catch_up(feed, standing)
+            if self._replica is not None:
+                self._catch_up(self._replica, feed, standing)
             self._tell_domains(standing)
             self._report(standing)
             self._wait = 0.0
@@ -147,25 +149,18 @@ class Follower:
             self._replica.check()
             self._folder.settle(self._replica.path)
 
-    def _follows(self, standing: Standing) -> bool:
-        """Whether the replica's change number means anything in this truth."""
-        if self._replica is None:
-            return False
-        mine = self._replica.standing
-        return mine.identity == standing.identity and mine.change <= standing.number
-
-    def _catch_up(self, feed: Feed, standing: Standing) -> None:
-        if self._replica is None or not self._follows(standing):
+    def _catch_up(self, replica: ReplicaFile, feed: Feed, standing: Standing) -> None:
+        if not _follows(replica, standing):
             return
         now = self._clock.now()
-        if standing.number > self._replica.standing.change:
+        if standing.number > replica.standing.change:
             with feed.snapshot() as snapshot:
-                self._replica.apply(snapshot)
+                replica.apply(snapshot)
         self._synced_at = now
 
     def _tell_domains(self, standing: Standing) -> None:
         """Write the domains where the replica is current and has changed since they were looked at."""
-        if self._replica is None or not self._follows(standing):
+        if self._replica is None or not _follows(self._replica, standing):
             return
         seen = (self._replica.path, self._replica.standing.change)
         if seen == self._told:
@@ -185,15 +180,15 @@ class Follower:
         made = self._copying.take()
         if made is None:
             return
-        before, self._replica = self._replica, ReplicaFile(made)
-        if not self._follows(standing):
-            # The truth has been exchanged again since.
-            self._replica.close()
-            self._replica = before
-            return
-        self._catch_up(feed, standing)
-        self._folder.point(made)
-        line(_log, logging.INFO, "replica.current", file=made.name, change=self._replica.standing.change)
+        with contextlib.ExitStack() as unless_taken:
+            copy = unless_taken.enter_context(ReplicaFile(made))
+            if not _follows(copy, standing):
+                return  # The truth has been exchanged again since.
+            self._catch_up(copy, feed, standing)
+            self._folder.point(made)
+            unless_taken.pop_all()
+        before, self._replica = self._replica, copy
+        line(_log, logging.INFO, "replica.current", file=made.name, change=copy.standing.change)
         if before is not None:
             before.close()
             self._previous = before.path
@@ -236,7 +231,7 @@ class Follower:
     def _report(self, standing: Standing) -> None:
         """All went well, unless a copy is still wanted, or this isn't the truth any more."""
         trouble = self._copying.trouble or standing.trouble
-        if not trouble and not self._follows(standing):
+        if not trouble and not _follows(self._replica, standing):
             trouble = "a full copy is being made"
         elif self._trouble and not trouble:
             line(_log, logging.WARNING, "replica.follows", after=self._trouble)
@@ -273,3 +268,11 @@ class Follower:
             if str(error) != self._unwritten:
                 line(_log, logging.ERROR, "replica.state", reason=str(error))
             self._unwritten = str(error)
+
+
+def _follows(replica: ReplicaFile | None, standing: Standing) -> bool:
+    """Whether a replica's change number means anything in this truth."""
+    if replica is None:
+        return False
+    mine = replica.standing
+    return mine.identity == standing.identity and mine.change <= standing.number
