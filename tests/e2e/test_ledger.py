@@ -75,6 +75,8 @@ def test_half_delivered_requeued_held_and_released(faulty: Service) -> None:
             watch.await_lines(tried + 1, f"to=<{owned.alias}>", "status=deferred")
         assert subjects(faulty, owned.mailbox) == ["both"]
         assert subjects(faulty, second) == []
+        assert "<...>: Recipient address rejected" in faulty.lab.program_log("forwarder")
+        assert second not in faulty.lab.program_log("forwarder")
         postsuper(faulty, "-h", waiting)
     postsuper(faulty, "-H", waiting)
     await_flow(faulty, second, 1)

@@ -44,6 +44,7 @@ _ADDRESS = re.compile(
     r"(?:\"(?:[^\"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*\"|[^\s<>\"\x00-\x1f\x7f])*", re.ASCII
 )
 _QUEUED = re.compile(r"queued as ([0-9A-Za-z]+)")
+_NAMED = re.compile(r"<[^<>]*@[^<>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Postfix doesn't have it. text: printable ASCII, one line; may name addresses: for our log only."""
+    """Postfix doesn't have it. text: printable ASCII, one line, without the addresses that Postfix named."""
 
     code: int
     status: str
@@ -270,4 +271,4 @@ def _offer(connection: SmtpConnection, job: _Job, deadline: Deadline) -> Reply |
 
 
 def _refused(reply: Reply) -> Refused:
-    return Refused(reply.code, reply.status, reply.text, permanent=reply.code >= 500)
+    return Refused(reply.code, reply.status, _NAMED.sub("<...>", reply.text), permanent=reply.code >= 500)

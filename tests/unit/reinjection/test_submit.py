@@ -122,6 +122,10 @@ def test_stuffing_as_postfix_undoes_it(parts: list[bytes]) -> None:
         (b"450 5.7.1 contradicts itself", Refused(450, "4.0.0", "contradicts itself", False)),
         (b"554 5.7.1 \xff\x1b[1m", Refused(554, "5.7.1", "??[1m", True)),
         (b"554", Refused(554, "5.0.0", "", True)),
+        (
+            b"450 4.2.0 <m@home.example>: Recipient address rejected: not now",
+            Refused(450, "4.2.0", "<...>: Recipient address rejected: not now", False),
+        ),
     ],
 )
 @pytest.mark.parametrize("verb", [b"MAIL", b"RCPT", b"DATA", b"."])
