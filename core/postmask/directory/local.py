@@ -76,8 +76,8 @@ class LocalDirectory:
 
     def contact(self, alias_id: int, address: str) -> Lookup[Contact]:
         found = self._inner.contact(alias_id, address)
-        if isinstance(found, Found):
-            return found
+        if not isinstance(found, Absent):
+            return found  # Whether its owner blocks it isn't known here.
         try:
             local = self._spool.contact(alias_id, address)
         except SpoolError as error:
