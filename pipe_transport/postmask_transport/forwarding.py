@@ -18,8 +18,8 @@ from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import find_alias
 from postmask.authentication import Authentication, Dmarc
 from postmask.clock import Clock, day_of
-from postmask.directory.lookup import Found
-from postmask.directory.records import Alias, Directory, Domain, Mailbox, MailboxState
+from postmask.directory.lookup import Found, known
+from postmask.directory.records import Alias, Directory, Domain, Mailbox, MailboxState, ReverseAlias
 from postmask.keys import Keyring
 from postmask.message import authres
 from postmask.message import forward as rewriting
@@ -27,11 +27,11 @@ from postmask.message.evidence import SpamNote
 from postmask.message.headers import Field, fold
 from postmask.message.lines import fold_long
 from postmask.message.mailboxes import NamedAddress
-from postmask.message.msgid import Direction, carry
+from postmask.message.msgid import Direction, carry, wrap
 from postmask.message.spamfield import spam_field
 from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
 from postmask.spool import Entry
-from postmask.tokens import NO_CONTACT, Bounce, BounceKind, bounce_local_part, contact_of
+from postmask.tokens import NO_CONTACT, Bounce, BounceKind, Reverse, bounce_local_part, contact_of, read
 from postmask.verdict import Kind, Verdict, deliver, discard, hold
 from postmask_transport.authors import Authors
 from postmask_transport.contacts import ContactBook
@@ -42,7 +42,7 @@ from postmask_transport.rules import RuleBook
 from postmask_transport.signing import DomainSigner
 
 _MOST_ASKED = 500
-"""Addresses of one message of which the directory is asked whether they are the owner's own aliases."""
+"""Addresses of one message of which the directory is asked whether they are the owner's own."""
 
 _HARDNESS = (Kind.DELIVER, Kind.DEFER, Kind.HOLD, Kind.REJECT, Kind.DISCARD)
 
@@ -79,6 +79,14 @@ class Stationery:
         )
         return seal_trace(self.keys, trace)
 
+    def reverse_alias(self, address: Address, account_id: int) -> ReverseAlias | None:
+        """What stands behind the address, if it is a reverse alias of the account. Raises UnknownNowError."""
+        reserved = read(self.keys, address.local, 0)
+        found = known(self.directory.reverse_alias(reserved.token)) if isinstance(reserved, Reverse) else None
+        if found and (found.alias.account_id, found.alias.domain) == (account_id, address.domain):
+            return found
+        return None
+
     def event(self, kind: str, alias: Alias, incoming: Incoming, **more: str | int | None) -> Entry:
         """What the truth is told of a message."""
         return Entry.new(
@@ -103,7 +111,7 @@ class Forwarding:
         incoming = replace(incoming, body=fold_long(incoming.body))
         address = parse_loose(alias.address)
         sender = _envelope_sender(incoming)
-        own = _OwnAliases(self._with.directory, alias.account_id)
+        own = _OwnAddresses(self._with, alias.account_id)
         wanted = rewriting.wanted(incoming.headers, address, own, sender, self._with.mapped_addresses)
         author = wanted[0].address.key if wanted else ""
         mapped = self._with.contacts.map(alias, wanted)
@@ -130,7 +138,7 @@ class Forwarding:
             sender=sender,
             reverse=mapped.reverse,
             own=own,
-            wrap_id=partial(self._owner_id, alias),
+            wrap_id=partial(self._owner_id, alias, by_owner=author in alias.writers),
             trace=self._with.trace(incoming, alias.id),
             authserv_id=self._with.authserv_id,
             notes=self._notes(examined.authentication, spam, marked, quarantined),
@@ -157,9 +165,16 @@ class Forwarding:
             notes.append(spam_field(spam, marked=marked, quarantined=quarantined))
         return notes
 
-    def _owner_id(self, alias: Alias, message_id: bytes) -> bytes:
-        """A Message-ID as the owner may see it."""
-        return carry(self._with.keys, Direction.TO_OWNER, alias.address, message_id, alias.domain)
+    def _owner_id(self, alias: Alias, message_id: bytes, *, by_owner: bool) -> bytes:
+        """A Message-ID as the owner may see it.
+
+        by_owner: what an owner wrote has one that contacts know wrapped: an answer must show them that again.
+        """
+        keys = self._with.keys
+        if not by_owner:
+            return carry(keys, Direction.TO_OWNER, alias.address, message_id, alias.domain)
+        seen = carry(keys, Direction.TO_CONTACT, alias.address, message_id, alias.domain)
+        return wrap(keys, Direction.TO_OWNER, alias.address, seen, alias.domain)
 
     def _copy(
         self,
@@ -213,30 +228,33 @@ def _disowned(examined: Examination) -> bool:
     return found is not None and (found.dmarc.result is Dmarc.FAIL or not found.dmarc.domain)
 
 
-class _OwnAliases:
-    """Whether an address is another alias of the same account.
+class _OwnAddresses:
+    """Whether an address is an alias of the account, or a reverse alias, as in an answer to all by an owner:
+    whoever answers that then reaches the same contacts.
 
     Each is asked for once, and _MOST_ASKED at most, since a header holds tens of thousands, each of which
     the truth would be asked for: what comes behind those is taken for a stranger's.
     """
 
-    def __init__(self, directory: Directory, account_id: int) -> None:
-        self._directory = directory
+    def __init__(self, stationery: Stationery, account_id: int) -> None:
+        self._with = stationery
         self._account_id = account_id
         self._known: dict[str, bool] = {}
 
     def __call__(self, address: Address) -> bool:
-        known = self._known.get(address.key)
-        if known is None:
+        own = self._known.get(address.key)
+        if own is None:
             if len(self._known) >= _MOST_ASKED:
                 return False
-            known = self._known[address.key] = self._ask(address)
-        return known
+            own = self._known[address.key] = self._ask(address)
+        return own
 
     def _ask(self, address: Address) -> bool:
-        if not isinstance(self._directory.domain(address.domain), Found):
+        if not isinstance(self._with.directory.domain(address.domain), Found):
             return False
-        alias, _ = find_alias(self._directory, address)
+        if self._with.reverse_alias(address, self._account_id):
+            return True
+        alias, _ = find_alias(self._with.directory, address)
         return isinstance(alias, Found) and alias.value.account_id == self._account_id
 
 

@@ -17,7 +17,7 @@ from postmask.message.headers import Headers
 from postmask.message.mailboxes import NamedAddress
 from postmask.message.msgid import Direction, carry
 from postmask.message.reply import ReplyContext, addressed, reply
-from postmask.tokens import BounceKind, Reverse, read
+from postmask.tokens import BounceKind
 from postmask_transport.courier import Copy
 from postmask_transport.forwarding import Stationery
 from postmask_transport.incoming import Incoming
@@ -100,13 +100,7 @@ class _RealAddresses:
         return self._known[address.key]
 
     def _find(self, address: Address) -> NamedAddress | None:
-        reserved = read(self._with.keys, address.local, 0)
-        if not isinstance(reserved, Reverse):
-            return None
-        reverse = known(self._with.directory.reverse_alias(reserved.token))
+        reverse = self._with.reverse_alias(address, self._alias.account_id)
         if reverse is None:
-            return None
-        alias = reverse.alias
-        if alias.account_id != self._alias.account_id or alias.domain != address.domain:
             return None
         return NamedAddress(reverse.contact_name, parse_loose(reverse.deliver_to))

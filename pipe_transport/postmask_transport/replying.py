@@ -104,8 +104,7 @@ class Replying:
     def _is_from_owner(incoming: Incoming, alias: Alias) -> bool:
         """Whether From claims to be a mailbox of the alias; whether that is true is judged later."""
         author = read_claims(incoming.headers).author
-        owners = {key for mailbox in alias.mailboxes for key in (mailbox.address, *mailbox.senders)}
-        return author is not None and author.key in owners
+        return author is not None and author.key in alias.writers
 
     def _act(
         self,

@@ -114,6 +114,11 @@ class Alias:
     name: str | None
     mailboxes: tuple[Mailbox, ...]
 
+    @property
+    def writers(self) -> frozenset[str]:
+        """Keys of all From addresses that may write as this alias."""
+        return frozenset(key for mailbox in self.mailboxes for key in (mailbox.address, *mailbox.senders))
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:

@@ -74,7 +74,7 @@ class ForwardContext:
     alias:   the alias that the message is for.
     sender:  the envelope sender, for a From without an address; None for the null sender.
     reverse: address key → reverse alias, for all that `wanted` named.
-    own:     whether an address is another alias of the same owner, and stays as it is in To and Cc.
+    own:     whether an address is another alias of the same owner, or a reverse alias, and stays as it is.
     wrap_id: a Message-ID as the owner may see it (msgid.carry).
     trace:   the value for X-Postmask-Trace.
     authserv_id: whose Authentication-Results are ours: those that come in are forged.
