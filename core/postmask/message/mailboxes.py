@@ -1,8 +1,8 @@
 """Address lists in header fields: read tolerantly, written safely.
 
-Reads whatever the world writes into From, To and Cc: names with and without quotes, encoded words,
-comments, groups, obsolete routes, semicolons or nothing at all between two addresses. Writes names as
-atoms, quoted strings or encoded words, one address after the other, folded.
+Reads whatever the world writes into From, To and Cc: names with and without quotes, encoded words (in
+which a comma separates nothing), comments, groups, obsolete routes, semicolons or nothing at all between two
+addresses. Writes names as atoms, quoted strings or encoded words, one address after the other, folded.
 
 DIAGNOSTICS
     parse_list never raises. What held no address is returned as junk, for a person to read. The time
@@ -39,7 +39,7 @@ _PIECE = re.compile(
     r"""\s++
       | (?P<quoted> "(?:[^"\\]|\\.)*+" )
       | (?P<angle> <[^<>"]*+(?:"(?:[^"\\]|\\.)*+"[^<>"]*+)?+> )
-      | (?P<atom> (?:[^\s"<>,:;()\[\]]++|\[[^\[\]\s]*+\])++ )
+      | (?P<atom> (?:=\?[^?\s]++\?[BbQq]\?[^?"<>@]*+\?=|[^\s"<>,:;()\[\]]++|\[[^\[\]\s]*+\])++ )
       | (?P<mark> [,:;("] )
       | .""",
     re.VERBOSE | re.DOTALL,
