@@ -47,6 +47,10 @@ TIME_LIMIT = "postmask_time_limit"
 WAIT = "postmask_wait"
 """Execution option of an engine: seconds for which a change waits while the database is being moved."""
 
+TURNS = "postmask_turns"
+"""Execution option of an engine on Postgres: whether its changes take turns with all others from their first
+look on, as on SQLite, so that what was found is so still when it is changed."""
+
 FILE = "postmask_file"
 """Execution option of an engine on SQLite: the file's path."""
 
@@ -54,12 +58,12 @@ _INTAKE_SECONDS = 20.0
 _MOVE_SECONDS = 10.0
 _POOL = 8
 
-_LOCKED = "55P03"
+_LOCKED = ("55P03", "40P01")
 _CANCELED = "57014"
 _NO_TABLE = "42P01"
 _REFUSED = "PM001"
-"""SQLSTATEs: lock_timeout, statement_timeout, undefined_table, and of a database that isn't in use
-(migration 0004)."""
+"""SQLSTATEs: lock_timeout and deadlock_detected, statement_timeout, undefined_table, and of a database that
+isn't in use (migration 0004)."""
 
 
 class Use(enum.StrEnum):
@@ -194,7 +198,8 @@ def _postgres_engine(url: URL, use: Use) -> Engine:
     return create_engine(
         "postgresql+psycopg2://",
         creator=servers.Servers(url, settings, read_only=read_only).connect,
-        execution_options={WAIT: _wait(use)} | ({TIME_LIMIT: _INTAKE_SECONDS} if use is Use.INTAKE else {}),
+        execution_options={WAIT: _wait(use), TURNS: use is Use.ADMIN}
+        | ({TIME_LIMIT: _INTAKE_SECONDS} if use is Use.INTAKE else {}),
         isolation_level="AUTOCOMMIT" if lookup else None,
         pool_reset_on_return=None if lookup else "rollback",
         poolclass=QueuePool if lookup else NullPool,
@@ -212,7 +217,7 @@ def explain(error: SQLAlchemyError) -> str:
 def is_locked(error: SQLAlchemyError) -> bool:
     """Whether somebody else's change was waited for in vain."""
     state = getattr(error.orig, "pgcode", None) if isinstance(error, DBAPIError) else None
-    return state == _LOCKED or explain(error) == "database is locked"
+    return state in _LOCKED or explain(error) == "database is locked"
 
 
 def lacks_table(error: Exception) -> bool:
