@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from postmask.address import Address
+from postmask.address import Address, AddressError, parse_loose
 from postmask.directory.lookup import known
 from postmask.directory.records import Alias, Contact, ContactRule, Directory
 from postmask.keys import Keyring
@@ -69,3 +69,12 @@ class ContactBook:
     def find(self, alias_id: int, key: str) -> Contact | None:
         """The contact of an alias. Raises UnknownNowError."""
         return known(self._directory.contact(alias_id, key))
+
+
+def written_to(detail: str | None) -> Address | None:
+    """To whom the owner writes first by "alias+user=host", by what follows the "+"; None: to nobody."""
+    local, equals, host = (detail or "").rpartition("=")
+    try:
+        return parse_loose(f"{local}@{host}") if equals else None
+    except AddressError:
+        return None

@@ -182,10 +182,9 @@ class Engine:
         if not isinstance(facts.alias, Found):
             return unavailable("accepted without an alias")
         alias = facts.alias.value
-        if facts.detail and "=" in facts.detail:
-            written_first = self._replying.write_first(incoming, address, alias, facts.detail, examined)
-            if written_first is not None:
-                return written_first
+        written_first = self._replying.write_first(incoming, address, alias, facts.detail, examined)
+        if written_first is not None:
+            return written_first
         planned = self._forwarding.plan(incoming, alias, facts.domain.value, address, examined)
         if isinstance(planned, Verdict):
             return self._unsent(incoming, address, facts, planned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from postmask.address import Address, AddressError, parse_loose
+from postmask.address import Address, AddressError, base_key, parse_loose, split_detail
 from postmask.alias.sifting import SpamRules
 from postmask.directory.lookup import known
 from postmask.directory.records import Alias, ReverseAlias
@@ -18,6 +18,7 @@ from postmask.message.mailboxes import NamedAddress
 from postmask.message.msgid import Direction, carry
 from postmask.message.reply import ReplyContext, addressed, reply
 from postmask.tokens import BounceKind
+from postmask_transport.contacts import written_to
 from postmask_transport.courier import Copy
 from postmask_transport.forwarding import Stationery
 from postmask_transport.incoming import Incoming
@@ -74,7 +75,8 @@ class Outgoing:
 
 
 class _RealAddresses:
-    """The contacts behind the reverse aliases of one account; asks for each once."""
+    """The contacts behind the reverse aliases of one account, and those whom its owner writes to first by an
+    address of the same alias; asks for each once."""
 
     def __init__(self, stationery: Stationery, alias: Alias) -> None:
         self._with = stationery
@@ -82,7 +84,7 @@ class _RealAddresses:
         self._known: dict[str, NamedAddress | None] = {}
 
     def in_header(self, headers: Headers) -> dict[str, NamedAddress]:
-        """Key of each reverse alias in To and Cc → the contact."""
+        """Key of each such address in To and Cc → the contact."""
         found = ((entry.address.key, self._ask(entry.address)) for entry in addressed(headers))
         return {key: contact for key, contact in found if contact is not None}
 
@@ -100,6 +102,9 @@ class _RealAddresses:
         return self._known[address.key]
 
     def _find(self, address: Address) -> NamedAddress | None:
+        if base_key(address) == self._alias.address:
+            contact = written_to(split_detail(address.local)[1])
+            return NamedAddress(None, contact) if contact else None
         reverse = self._with.reverse_alias(address, self._alias.account_id)
         if reverse is None:
             return None

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from postmask.address import Address, AddressError, parse_loose
+from postmask.address import Address
 from postmask.auth import dkim, spf
 from postmask.auth.claims import read_claims
 from postmask.auth.examine import examine
@@ -29,6 +29,7 @@ from postmask.rates import Rate
 from postmask.spool import LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
 from postmask.tokens import reverse_token
 from postmask.verdict import Kind, Verdict, defer, discard, hold, reject, unavailable
+from postmask_transport.contacts import written_to
 from postmask_transport.courier import TAKEN_OVER, Consignment, Courier
 from postmask_transport.examination import Examination
 from postmask_transport.forwarding import Stationery
@@ -80,15 +81,11 @@ class Replying:
         return self._act(incoming, recipient, found.value, (), proof, examined)
 
     def write_first(
-        self, incoming: Incoming, recipient: Address, alias: Alias, detail: str, examined: Examination
+        self, incoming: Incoming, recipient: Address, alias: Alias, detail: str | None, examined: Examination
     ) -> Verdict | None:
         """Mail to "alias+user=host": a proven owner writes to somebody new. None: ordinary detail."""
-        local, _, host = detail.rpartition("=")
-        try:
-            contact = parse_loose(f"{local}@{host}")
-        except AddressError:
-            return None
-        if not self._is_from_owner(incoming, alias):
+        contact = written_to(detail)
+        if contact is None or not self._is_from_owner(incoming, alias):
             return None
         proof = self._proof(incoming, recipient, alias, examined)
         if isinstance(proof, Unproven):

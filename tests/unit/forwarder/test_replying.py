@@ -166,6 +166,8 @@ def test_the_owner_writes_first_to_several_at_once(rig: Rig) -> None:
     content = signed(rig, ", ".join(both))
     assert [rig.deliver(one, content, "me@real.test").kind for one in both] == [Kind.DELIVER] * 2
     assert [recipient for _, recipient, _ in rig.out.sent] == ["carol@one.example", "dave@two.example"]
+    for _, _, sent in rig.out.sent:
+        assert b"\r\nTo: carol@one.example, dave@two.example\r\n" in sent
 
 
 def test_a_signature_is_used_up_for_a_contact_by_whatever_address(rig: Rig) -> None:
