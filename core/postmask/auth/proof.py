@@ -42,8 +42,10 @@ OLDEST = 5 * DAY
 """Seconds for which a Date is fresh."""
 
 EARLIEST = DAY
-"""Seconds by which a Date may lie in the future. Together with OLDEST the span in which one signature
-can be used: marks have to be kept that long, 6 days."""
+"""Seconds by which a Date may lie in the future."""
+
+MARKS_KEPT = OLDEST + EARLIEST
+"""Seconds; the span in which one signature can be used."""
 
 
 class By(enum.StrEnum):

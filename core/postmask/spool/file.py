@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from postmask.auth.proof import MARKS_KEPT
 from postmask.clock import DAY, Clock
 from postmask.spool.entries import (
     NOTICE_WAIT,
@@ -67,7 +68,6 @@ _LEDGER = (
 )
 _BUSY_MS = 5_000
 _BUSY_TRIES, _BUSY_PAUSE = 50, 0.02
-_REPLAY_KEPT = 6 * DAY
 _TOLD_AGAIN = 3_600.0
 """Seconds; after a restore of an older copy, or when its alias was purged and made again, the truth has
 forgotten a contact that it was told of."""
@@ -337,7 +337,7 @@ class Spool:
         time_told = "CAST(coalesce(json_extract(payload, '$.at'), 0) AS REAL)"
         full = [
             self._purge("ledger", "key", "at < ? AND (outcome <> 'held' OR at < ?)", old, now - _HELD_KEPT),
-            self._purge("replay", "mark", "at < ?", now - _REPLAY_KEPT),
+            self._purge("replay", "mark", "at < ?", now - MARKS_KEPT),
             self._purge("notice", "id", "at < ?", old),
             self._purge("outbox", "seq", f"error IS NOT NULL AND {time_told} < ?", old),
         ]

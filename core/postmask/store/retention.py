@@ -12,12 +12,10 @@ from __future__ import annotations
 
 from sqlalchemy import Delete, Engine, Integer, delete, literal_column, select, text
 
+from postmask.auth.proof import MARKS_KEPT
 from postmask.clock import DAY
 from postmask.store.models import Bounce, Event, ReplayMark
 from postmask.store.session import transaction
-
-REPLAY_DAYS = 6
-"""How long a used signature is remembered: longer than the five days for which one proves anything."""
 
 _PIECE = 5_000
 
@@ -35,7 +33,7 @@ def forget(engine: Engine, *, days: int, now: float) -> int:
         limits = (
             (Event, now - days * DAY),
             (Bounce, now - days * DAY),
-            (ReplayMark, now - REPLAY_DAYS * DAY),
+            (ReplayMark, now - MARKS_KEPT),
         )
         connection = session.connection()
         return sum(connection.execute(_piece(table, limit)).rowcount for table, limit in limits)
