@@ -37,11 +37,11 @@ class _Job(Generic[T]):
         self._settled.acquire()
 
     def apply(self, connection: sqlite3.Connection) -> None:
-        """Run the change in a savepoint. A failing disk is everybody's trouble and is raised."""
+        """Run the change in a savepoint. A failing disk or file is everybody's trouble and is raised."""
         connection.execute("SAVEPOINT change")
         try:
             self._result.append(self._change(connection))
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError:
             raise
         except Exception as error:  # noqa: BLE001  it belongs to the one who asked
             self._error = error

@@ -26,6 +26,7 @@ from postmask.spool import (
     Spool,
     SpoolError,
 )
+from postmask.spool import file as spool_file
 from postmask.spool.writer import Writer
 
 
@@ -257,6 +258,21 @@ def test_a_fault_that_nobody_foresaw_does_not_end_the_writer(
             spool.begin([row()])
     spool.begin([row()])
     assert spool.row(b"k" * 32) is not None
+
+
+def test_damage_that_a_change_meets_is_the_spools_error(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other may come back from finish(): after Postfix's 250 it would be a deferral, and a duplicate."""
+
+    def malformed(*_: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    with monkeypatch.context() as damaged:
+        damaged.setattr(spool_file, "_put", malformed)
+        with pytest.raises(SpoolError, match="malformed"):
+            spool.finish([row(outcome=Outcome.DELIVERED)], [Entry.new("event", kind="forwarded")])
+    assert spool.row(b"k" * 32) is None
 
 
 def test_programs_that_start_at_once_make_one_file(tmp_path: Path) -> None:
