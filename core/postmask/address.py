@@ -38,6 +38,7 @@ ADDRESS_LIMIT = 254
 _INPUT_LIMIT = 1024
 """Characters looked at before anything costs more than a comparison."""
 
+_ROUTE = re.compile(r"@[^:]*:")
 _ATOM = r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]|[^\x00-\x7f])+"
 _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -115,6 +116,13 @@ def parse_domain(text: str) -> str:
     if text.startswith("["):
         raise _error(text, "an address literal is not a domain name; give the name")
     return _domain(text, text)
+
+
+def without_route(path: str) -> str:
+    """A path of MAIL or RCPT without its source route, "@relay.example:", which Postfix leaves out too
+    (RFC 5321 appendix C)."""
+    route = _ROUTE.match(path)
+    return path[route.end() :] if route else path
 
 
 def is_within(domain: str, upper: str) -> bool:

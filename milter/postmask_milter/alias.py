@@ -11,12 +11,10 @@ STANDARDS
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
+from postmask.address import without_route
 from postmask.verdict import Verdict
-
-_ROUTE = re.compile(r"\A@[^:]*:")
 
 Answer = Callable[[str, str, str, str], Verdict | None]
 """Of recipient, envelope sender, client address and queue id ("" while there is none)."""
@@ -59,7 +57,6 @@ def host_of(address: object) -> str:
 
 
 def without_brackets(path: str) -> str:
-    """ "<user@domain>" -> "user@domain", "<>" -> "" (RFC 5321 §4.1.2). A source route is left out, as Postfix
-    does (RFC 5321 appendix C): "<@relay.example:user@domain>"."""
+    """ "<user@domain>" and "<@relay.example:user@domain>" -> "user@domain", "<>" -> "" (RFC 5321 §4.1.2)."""
     address = path[1:-1] if path.startswith("<") and path.endswith(">") else path
-    return _ROUTE.sub("", address)
+    return without_route(address)

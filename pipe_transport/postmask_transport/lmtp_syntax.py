@@ -14,15 +14,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from postmask.address import without_route
 from postmask.xtext import XtextError, decode_xtext, octets, text
 
 UNAVAILABLE = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
 
-_ROUTE = re.compile(r"@[^:\"<>]*:")
-_MAILBOX = re.compile(r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s<>\"])+")
-_PATH = re.compile(
-    rf"\s*<\s*((?:{_ROUTE.pattern})?(?:{_MAILBOX.pattern})?)\s*>(?:\s+(.*))?\s*", re.DOTALL | re.ASCII
-)
+_MAILBOX = r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s<>\"])*"
+_PATH = re.compile(rf"\s*<\s*({_MAILBOX})\s*>(?:\s+(.*))?\s*", re.DOTALL | re.ASCII)
 """Only ASCII's blanks part anything: Postfix takes a no-break space for a character like any other."""
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
@@ -49,8 +47,7 @@ def parse_path(argument: str, keyword: str) -> Path:
     match = _PATH.fullmatch(rest)
     if match is None:
         raise GrammarError("the address does not parse")
-    address = _ROUTE.sub("", match[1], count=1) if match[1].startswith("@") else match[1]
-    return Path(address, parse_parameters(match[2] or ""))
+    return Path(without_route(match[1]), parse_parameters(match[2] or ""))
 
 
 def parse_parameters(words: str) -> dict[str, str | None]:
