@@ -32,7 +32,7 @@ Scanning: TypeAlias = Callable[[bytes, Facts, Deadline], Scan]
 
 _log = logging.getLogger(__name__)
 
-_SHARE = 0.5
+SHARE = 0.5
 """Of the message's time; the rest is for what is done with the answers."""
 
 _SLACK = 0.5
@@ -65,7 +65,7 @@ class Examiner:
     def examination(self, incoming: Incoming) -> Examination:
         """Of one message; nothing is asked yet."""
         deadline = incoming.deadline
-        within = deadline.within(min(self._budget, _SHARE * deadline.left()))
+        within = deadline.within(min(self._budget, SHARE * deadline.left()))
         questions = Questions(self._dns, self._breaker, self._clock)
         return Examination(incoming, questions, within, self._clock.now(), self._check(incoming, within))
 

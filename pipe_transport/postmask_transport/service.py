@@ -34,7 +34,7 @@ from postmask_transport.bounces import Bounces
 from postmask_transport.contacts import ContactBook
 from postmask_transport.courier import Courier
 from postmask_transport.deliver import Engine
-from postmask_transport.examination import Examiner
+from postmask_transport.examination import SHARE, Examiner
 from postmask_transport.forwarding import Forwarding, Stationery
 from postmask_transport.incoming import Reader
 from postmask_transport.lmtp import Limits, Server, Times
@@ -92,7 +92,7 @@ def assemble(settings: Settings) -> Forwarder:
     mail_owner = _uid(settings.postfix.mail_owner, "postfix.mail_owner")
     spool = Spool(settings.spool.path, clock)
     directory = open_directory(settings, spool, clock)
-    scanner = open_scanner(settings, clock)
+    scanner = open_scanner(settings, clock, most=SHARE * settings.forwarder.deadline)
     reinject = _reinjector(settings, clock, settings.reinject.socket)
     courier = Courier(spool, reinject, _reinjector(settings, clock, settings.reinject.hold_socket))
     shared = _Shared(settings, clock, keyring, spool, directory)

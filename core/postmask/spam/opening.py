@@ -42,8 +42,15 @@ def installed(settings: Settings) -> tuple[Installed, ...]:
     return tuple(ENGINES[name](settings) for name in settings.spam.engines)
 
 
-def open_scanner(settings: Settings, clock: Clock, bypassed: Callable[[], bool] | None = None) -> Scanner:
-    """As it is configured. bypassed: instead of the node's switch."""
+def open_scanner(
+    settings: Settings,
+    clock: Clock,
+    *,
+    bypassed: Callable[[], bool] | None = None,
+    most: float = float("inf"),
+) -> Scanner:
+    """As it is configured. bypassed: instead of the node's switch. most: seconds that it is ever given for a
+    message."""
     own = settings.spam
     limits = Limits(
         failures=own.breaker_failures,
@@ -56,7 +63,7 @@ def open_scanner(settings: Settings, clock: Clock, bypassed: Callable[[], bool] 
         installed(settings),
         clock,
         bypassed or Bypass(own.directory, clock).in_force,
-        budget=own.budget,
+        budget=min(own.budget, most),
         max_in_flight=own.max_in_flight,
         limits=limits,
     )

@@ -12,10 +12,12 @@ import pytest
 
 from postmask.breaker import Limits
 from postmask.clock import Deadline, ManualClock
+from postmask.config import read
 from postmask.spam import scanner as scanners
 from postmask.spam.bypass import Bypass
 from postmask.spam.engine import Facts, Question
 from postmask.spam.judgement import Attempt, EngineError, Reason, Scan, Score
+from postmask.spam.opening import open_scanner
 from postmask.spam.scanner import Installed, Scanner
 from postmask.spam.spamc import Spamd
 
@@ -169,6 +171,14 @@ class TestBreaker:
         scanner = bench.scanner(bench.installed("one", total=20.0), budget=2.0)
         for _ in range(LIMITS.failures):
             bench.scan(scanner)
+        assert scanner.figures().engines[0].breaker == "open"
+
+    def test_a_program_that_never_gives_the_budget(self, bench: Bench) -> None:
+        bench.acts = {"one": bench.hang}
+        settings = read('[spam]\nengines = ["spamd"]\n[spamd]\naddress = "unix:/one"\n', bench.folder, {})
+        scanner = open_scanner(settings, bench.clock, bypassed=lambda: False, most=3.0)
+        for _ in range(LIMITS.failures):
+            bench.scan(scanner, seconds=3.0)
         assert scanner.figures().engines[0].breaker == "open"
 
     @pytest.mark.parametrize("reason", [Reason.TOO_LARGE, Reason.NOT_SCANNED])
