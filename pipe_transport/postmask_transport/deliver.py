@@ -27,7 +27,7 @@ from postmask.alias.facts import Facts, gather
 from postmask.alias.rcpt import answer, of_alias
 from postmask.clock import Clock, Deadline, day_of
 from postmask.directory.lookup import Found, UnknownNowError
-from postmask.directory.records import Alias, AliasState, Directory
+from postmask.directory.records import AliasState, Directory
 from postmask.display import printable
 from postmask.keys import Keyring
 from postmask.log import line
@@ -141,8 +141,8 @@ class Engine:
         reason: str = "",
     ) -> LedgerRow:
         """Of a recipient as a whole."""
-        alias_id = facts.alias.value.id if isinstance(facts.alias, Found) else 0
-        return incoming.row(address, outcome, alias_id=alias_id, reason=reason)
+        alias = facts.alias_behind
+        return incoming.row(address, outcome, alias_id=alias.id if alias else 0, reason=reason)
 
     def _decide(self, examined: Examination, incoming: Incoming, recipient: str) -> Verdict:
         try:
@@ -209,7 +209,7 @@ class Engine:
         return discard(verdict.reason)
 
     def _event(self, kind: str, incoming: Incoming, facts: Facts, verdict: Verdict) -> Entry | None:
-        alias: Alias | None = facts.alias.value if isinstance(facts.alias, Found) else None
+        alias = facts.alias_behind
         if alias is None:
             return None
         return Entry.new(
