@@ -17,7 +17,7 @@ from postmask.directory.records import Alias, Directory, Mailbox
 from postmask.keys import Keyring
 from postmask.message.dsn import Dsn, DsnRecipient, parse
 from postmask.message.trace import FIELD, open_trace
-from postmask.spool import Entry, Outcome, Spool
+from postmask.spool import Entry, News, Notice, Outcome, Spool
 from postmask.tokens import Bounce, BounceKind
 from postmask.verdict import Verdict, deliver, discard
 from postmask_transport.courier import Courier
@@ -56,21 +56,24 @@ class Bounces:
             self._courier.conclude(row, ())
             return discard(f"not a bounce: {dsn.kind}")
         first = dsn.recipients[0] if dsn.recipients else DsnRecipient("failed", "5.0.0", "")
-        self._courier.conclude(row, self._entries(incoming, bounce, first))
-        if first.action == "failed":
-            self._tell(bounce, first, dsn)
+        alias = self._alias(bounce)
+        news: list[News] = self._entries(incoming, bounce, alias, first)
+        if first.action == "failed" and alias is not None:
+            news += self._notices(bounce, alias, first, dsn)
+        self._courier.conclude(row, news)
         return deliver(f"bounce {first.action} {first.status}")
 
-    def _entries(self, incoming: Incoming, bounce: Bounce, first: DsnRecipient) -> list[Entry]:
+    def _entries(
+        self, incoming: Incoming, bounce: Bounce, alias: Alias | None, first: DsnRecipient
+    ) -> list[News]:
         now = self._clock.now()
-        entries = [
+        entries: list[News] = [
             Entry.new(
                 "bounce", at=now, alias_id=bounce.alias_id, contact_token=bounce.contact.hex(),
                 mailbox_id=bounce.mailbox_id, kind=bounce.kind.name.lower(), action=first.action,
                 status=first.status, reason="",
             )
         ]  # fmt: skip
-        alias = self._alias(bounce)
         if alias is not None:
             entries.append(
                 Entry.new(
@@ -85,25 +88,24 @@ class Bounces:
         found = self._directory.alias_by_id(bounce.alias_id) if bounce.alias_id else None
         return found.value if isinstance(found, Found) else None
 
-    def _tell(self, bounce: Bounce, first: DsnRecipient, dsn: Dsn) -> None:
-        """Tell whoever may be told: the owner of a reply, the authenticated sender of a forward."""
-        alias = self._alias(bounce)
-        if alias is None:
-            return
+    def _notices(self, bounce: Bounce, alias: Alias, first: DsnRecipient, dsn: Dsn) -> list[Notice]:
+        """For whoever may be told: the owner of a reply, the authenticated sender of a forward."""
         told = self._owner(alias, bounce) if bounce.kind is BounceKind.REPLY else self._sender(dsn)
         if not told:
-            return
+            return []
         if self._spool.notices_since(told, "bounce", self._clock.now() - DAY) >= _NOTICES_A_DAY:
-            return
+            return []
         through = "a message that you sent through" if bounce.kind is BounceKind.REPLY else "your message to"
-        self._spool.queue_notice(
-            self._notices_from or f"postmask@{alias.domain}",
-            told,
-            "bounce",
-            f"Undelivered mail: {alias.address}",
-            f"This is about {through} {alias.address}: it could not be delivered.\n\n"
-            f"The receiving server answered with status {first.status}.\n",
-        )
+        return [
+            Notice(
+                self._notices_from or f"postmask@{alias.domain}",
+                told,
+                "bounce",
+                f"Undelivered mail: {alias.address}",
+                f"This is about {through} {alias.address}: it could not be delivered.\n\n"
+                f"The receiving server answered with status {first.status}.\n",
+            )
+        ]
 
     @staticmethod
     def _owner(alias: Alias, bounce: Bounce) -> str:

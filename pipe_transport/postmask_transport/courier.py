@@ -27,7 +27,17 @@ from dataclasses import dataclass, replace
 
 from postmask.log import line
 from postmask.reinjection.submit import Refused, Reinjector, Submitted, Unknown
-from postmask.spool import Entry, LedgerRow, LocalContact, Outcome, ReplayMark, Spool, SpoolError
+from postmask.spool import (
+    Entry,
+    LedgerRow,
+    LocalContact,
+    News,
+    Notice,
+    Outcome,
+    ReplayMark,
+    Spool,
+    SpoolError,
+)
 from postmask.verdict import Verdict, defer, deliver, hold
 from postmask_transport.incoming import Incoming
 from postmask_transport.lmtp_events import Client
@@ -69,12 +79,20 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Consignment:
-    """All copies that one recipient of one message leads to, with what must be known before."""
+    """All copies that one recipient of one message leads to, with what must be known before.
+
+    event, notice: what the truth, or a person, is told when the last of them is done.
+    """
 
     copies: Sequence[Copy]
     contacts: Sequence[LocalContact] = ()
     marks: Sequence[ReplayMark] = ()
     event: Entry | None = None
+    notice: Notice | None = None
+
+    @property
+    def news(self) -> Sequence[News]:
+        return [one for one in (self.event, self.notice) if one]
 
 
 def as_it_came(incoming: Incoming, row: LedgerRow, recipient: str, reason: str) -> Copy:
@@ -101,6 +119,11 @@ def _attributes(client: Client) -> dict[str, str]:
         "HELO": client.helo,
     }
     return {name: value for name, value in told.items() if value}
+
+
+def _as_held(news: News) -> News:
+    """What is told of a copy that was held instead of sent."""
+    return replace(news, payload={**news.payload, "kind": "held"}) if isinstance(news, Entry) else news
 
 
 class _InHand:
@@ -133,7 +156,7 @@ class Courier:
         self._spool = spool
         self._reinject = reinject
         self._hold = hold
-        self._late: deque[tuple[LedgerRow, Sequence[Entry]]] = deque()
+        self._late: deque[tuple[LedgerRow, Sequence[News]]] = deque()
         self._recording = threading.Lock()
         self._in_hand = _InHand()
 
@@ -158,7 +181,7 @@ class Courier:
         failures: list[str] = []
         held: list[Copy] = []
         for copy in todo:
-            told = [consignment.event] if consignment.event and copy is todo[-1] and not failures else []
+            told = consignment.news if copy is todo[-1] and not failures else ()
             sent, problem = self._send_or_hold(incoming, copy, told)
             if problem:
                 failures.append(problem)
@@ -178,11 +201,10 @@ class Courier:
             self._spool.forget_begun(copy.row.queue_id, copy.row.recipient, _NOT_SENT)
         return verdict
 
-    def conclude(self, row: LedgerRow, entries: Iterable[Entry]) -> None:
+    def conclude(self, row: LedgerRow, news: Iterable[News]) -> None:
         """Record the outcome of a recipient that nothing is sent for. Raises SpoolError."""
         self.record_late()
-        if not self._is_done(row.key):
-            self._spool.finish([row], entries)
+        self._spool.conclude(row, news)
 
     def record_late(self) -> None:
         """Record what was sent while the spool could not be written. Raises SpoolError if it still can't."""
@@ -210,10 +232,6 @@ class Courier:
                     error=str(error),
                 )
 
-    def _is_done(self, key: bytes) -> bool:
-        row = self._spool.row(key)
-        return row is not None and row.outcome is not Outcome.PENDING
-
     def _lacking(self, copies: Iterable[Copy]) -> Iterator[Copy]:
         """The copies that aren't surely sent; one that may have been sent already says why."""
         for copy in copies:
@@ -231,16 +249,15 @@ class Courier:
                 why = first.removeprefix(_AGAIN) or "the forwarder was ended"
                 yield replace(copy, again=f"{_AGAIN}{why}")
 
-    def _send_or_hold(self, incoming: Incoming, copy: Copy, told: Sequence[Entry]) -> tuple[Copy, str]:
+    def _send_or_hold(self, incoming: Incoming, copy: Copy, told: Sequence[News]) -> tuple[Copy, str]:
         """Send one copy, or hold it where this may be the last attempt; and what went wrong."""
         problem = self._send(incoming, copy, told)
         if not problem or copy.hold or not incoming.ending:
             return copy, problem
         copy = replace(copy, hold=True, reason=f"{TAKEN_OVER}: {problem}")
-        held = [replace(entry, payload={**entry.payload, "kind": "held"}) for entry in told]
-        return copy, self._send(incoming, copy, held)
+        return copy, self._send(incoming, copy, [_as_held(one) for one in told])
 
-    def _send(self, incoming: Incoming, copy: Copy, told: Sequence[Entry]) -> str:
+    def _send(self, incoming: Incoming, copy: Copy, told: Sequence[News]) -> str:
         """Send one copy; return what went wrong. told: what the truth learns with this copy's outcome."""
         submitter = self._hold if copy.hold else self._reinject
         result = submitter.submit(
@@ -267,7 +284,7 @@ class Courier:
         self._finish(replace(copy.row, reason=problem), ())
         return problem
 
-    def _finish(self, row: LedgerRow, told: Sequence[Entry]) -> None:
+    def _finish(self, row: LedgerRow, told: Sequence[News]) -> None:
         """Record an outcome; after Postfix's 250 nothing may turn it into a deferral any more."""
         try:
             self._spool.finish([row], told)

@@ -26,7 +26,7 @@ from postmask.clock import DAY
 from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import Alias, AliasState, MailboxState, ReverseAlias
 from postmask.rates import Rate
-from postmask.spool import LocalContact, Outcome, ReplayMark, ReplayUsedError, Spool
+from postmask.spool import LocalContact, Notice, Outcome, ReplayMark, ReplayUsedError, Spool
 from postmask.tokens import reverse_token
 from postmask.verdict import Kind, Verdict, defer, discard, hold, reject, unavailable
 from postmask_transport.contacts import written_to
@@ -181,14 +181,14 @@ class Replying:
         event = self._with.event(
             kind, reverse.alias, incoming, contact=reverse.contact, mailbox_id=proof.mailbox.id
         )
+        why = f"it was put on hold: {copy.reason}."
+        notice = self._notice(reverse.alias, "held", why) if copy.hold else None
         try:
-            verdict = self._courier.send(incoming, Consignment([copy], fresh, marks, event))
+            verdict = self._courier.send(incoming, Consignment([copy], fresh, marks, event, notice))
         except ReplayUsedError:
             return self._replayed(incoming, recipient, reverse)
         if verdict.accepted:
             self._rate.count(proof.mailbox.id)
-        if copy.hold and verdict.accepted:
-            self._tell_owner(reverse.alias, "held", f"it was put on hold: {copy.reason}.")
         return replace(verdict, reason=f"reply proven by {proof.by}; {verdict.reason}")
 
     def _replayed(self, incoming: Incoming, recipient: Address, reverse: ReverseAlias) -> Verdict:
@@ -209,19 +209,15 @@ class Replying:
         fresh: Sequence[LocalContact],
         reason: str,
     ) -> Verdict:
-        kept = self._kept_back(
+        return self._kept_back(
             incoming,
             recipient,
             reverse,
             fresh,
             refusal=reject("5.7.1", "this login may not reply through this address", f"reply: {reason}"),
             held=hold(f"reply not proven: {reason}"),
+            told=("unproven", f"it isn't proven to be yours, and was held: {reason}."),
         )
-        if kept.kind is Kind.HOLD:
-            self._tell_owner(
-                reverse.alias, "unproven", f"it isn't proven to be yours, and was held: {reason}."
-            )
-        return kept
 
     def _disabled(self, incoming: Incoming, recipient: Address, reverse: ReverseAlias) -> Verdict:
         """What RCPT refuses, by a way on which nobody asked there. Whoever it is, nothing goes out."""
@@ -238,8 +234,10 @@ class Replying:
         *,
         refusal: Verdict,
         held: Verdict,
+        told: tuple[str, str] | None = None,
     ) -> Verdict:
-        """Refused to whoever had logged in; else the finished copy is held."""
+        """Refused to whoever had logged in; else the finished copy is held. told: of which the owner gets a
+        notice, kind and words."""
         if incoming.envelope.client.login and incoming.may_bounce:
             event = self._with.event("refused", reverse.alias, incoming, reason=refusal.reason)
             self._courier.conclude(incoming.row(recipient, Outcome.REFUSED), [event])
@@ -247,16 +245,17 @@ class Replying:
         copy = self._outgoing.copy(incoming, recipient, reverse, 0, self._book.rules(reverse.alias))
         copy = replace(copy, hold=True, reason=held.reason)
         event = self._with.event("held", reverse.alias, incoming, contact=reverse.contact, reason=held.reason)
-        verdict = self._courier.send(incoming, Consignment([copy], fresh, event=event))
+        notice = self._notice(reverse.alias, *told) if told else None
+        verdict = self._courier.send(incoming, Consignment([copy], fresh, event=event, notice=notice))
         return held if verdict.accepted else verdict
 
-    def _tell_owner(self, alias: Alias, kind: str, what: str) -> None:
-        """A notice to the first usable mailbox, a few a day."""
+    def _notice(self, alias: Alias, kind: str, what: str) -> Notice | None:
+        """For the first usable mailbox, a few a day."""
         told = next((m.deliver_to for m in alias.mailboxes if m.state is MailboxState.ACTIVE), "")
         since = self._with.clock.now() - DAY
         if not told or self._spool.notices_since(told, kind, since) >= _NOTICES_A_DAY:
-            return
-        self._spool.queue_notice(
+            return None
+        return Notice(
             self._notices_from or f"postmask@{alias.domain}",
             told,
             kind,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from postmask.cli.failure import CommandError
 from postmask.cli.ownership import make_like_folder
 from postmask.cli.runtime import Runtime
-from postmask.spool import Spool
+from postmask.spool import Notice, Spool
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -46,7 +46,8 @@ def queue(runtime: Runtime, session: Session, address: str, code: str) -> None:
             raise CommandError(
                 f"{address} has had {MOST_AN_HOUR} codes within the hour; try again later", os.EX_TEMPFAIL
             )
-        spool.queue_notice(sender, address, KIND, _SUBJECT, _TEXT.format(address=address, code=code))
+        text = _TEXT.format(address=address, code=code)
+        spool.put([Notice(sender, address, KIND, _SUBJECT, text)])
 
 
 def _sender(runtime: Runtime, session: Session) -> str:

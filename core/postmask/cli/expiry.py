@@ -20,7 +20,7 @@ from postmask.directory.lookup import UnknownNowError, known
 from postmask.directory.records import Directory, MailboxState
 from postmask.display import printable
 from postmask.holding import Held
-from postmask.spool import Spool
+from postmask.spool import Notice, Spool
 
 KIND = "expired"
 NOTICES_A_DAY = 5
@@ -102,7 +102,7 @@ class Expiry:
         since = self._clock.now() - DAY
         if self._spool.notices_since(told.address, KIND, since) >= NOTICES_A_DAY:
             return False
-        self._spool.queue_notice(told.sender, told.address, KIND, _SUBJECT, notice_text(together))
+        self._spool.put([Notice(told.sender, told.address, KIND, _SUBJECT, notice_text(together))])
         return True
 
 

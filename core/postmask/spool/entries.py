@@ -97,12 +97,16 @@ class ReplayMark:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A small message of ours that waits to be sent. sender: the address in its From."""
+    """A small message of ours that waits to be sent. sender: an address of ours, for its From."""
 
-    id: int
     sender: str
     recipient: str
     kind: str
     subject: str
     text: str
-    tries: int
+    id: int = 0
+    tries: int = 0
+
+
+News: TypeAlias = Entry | Notice
+"""What somebody is told of an outcome: the truth by an entry, a person by a notice."""

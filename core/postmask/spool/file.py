@@ -27,6 +27,7 @@ from postmask.spool.entries import (
     Entry,
     LedgerRow,
     LocalContact,
+    News,
     Notice,
     Outcome,
     ReplayMark,
@@ -65,6 +66,11 @@ CREATE TABLE IF NOT EXISTS told_truth (truth TEXT NOT NULL);
 """
 _LEDGER = (
     "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at FROM ledger"
+)
+_RECORD = (
+    "INSERT INTO ledger (key, outcome, recipient, queue_id, alias_id, mailbox_id, new_queue_id, reason, at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET outcome = excluded.outcome,"
+    " new_queue_id = excluded.new_queue_id, reason = excluded.reason, at = excluded.at"
 )
 _BUSY_MS = 5_000
 _BUSY_TRIES, _BUSY_PAUSE = 50, 0.02
@@ -136,26 +142,25 @@ class Spool:
 
         self._writer.write(change, self._timeout)
 
-    def finish(self, rows: Sequence[LedgerRow], entries: Iterable[Entry] = ()) -> None:
-        """Record outcomes, each with the new queue id and the reason, and what the truth is to learn."""
+    def finish(self, rows: Sequence[LedgerRow], news: Iterable[News] = ()) -> None:
+        """Record outcomes, each with the new queue id and the reason, and what others are to learn."""
         now = self._clock.now()
-        listed = list(entries)
+        listed = list(news)
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.executemany(
-                "INSERT INTO ledger (key, outcome, recipient, queue_id, alias_id, mailbox_id, new_queue_id,"
-                " reason, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
-                " outcome = excluded.outcome, new_queue_id = excluded.new_queue_id,"
-                " reason = excluded.reason, at = excluded.at",
-                [
-                    (
-                        r.key, r.outcome.value, r.recipient, r.queue_id, r.alias_id, r.mailbox_id,
-                        r.new_queue_id, r.reason, now,
-                    )
-                    for r in rows
-                ],
-            )  # fmt: skip
-            _put(connection, listed)
+            connection.executemany(_RECORD, [_recorded(row, now) for row in rows])
+            _put(connection, listed, now)
+
+        self._writer.write(change, self._timeout)
+
+    def conclude(self, row: LedgerRow, news: Iterable[News] = ()) -> None:
+        """As finish(), unless an outcome is known already: then nothing changes, and nobody is told again."""
+        now = self._clock.now()
+        listed = list(news)
+
+        def change(connection: sqlite3.Connection) -> None:
+            if connection.execute(f"{_RECORD} WHERE outcome = 'pending'", _recorded(row, now)).rowcount:
+                _put(connection, listed, now)
 
         self._writer.write(change, self._timeout)
 
@@ -221,10 +226,11 @@ class Spool:
 
     # ---- the outbox -----------------------------------------------------------------------------
 
-    def put(self, entries: Iterable[Entry]) -> None:
-        """Add entries to the outbox."""
-        listed = list(entries)
-        self._writer.write(lambda connection: _put(connection, listed), self._timeout)
+    def put(self, news: Iterable[News]) -> None:
+        """Entries for the truth go to the outbox, notices to the forwarder, which sends them."""
+        now = self._clock.now()
+        listed = list(news)
+        self._writer.write(lambda connection: _put(connection, listed, now), self._timeout)
 
     def outbox(self, limit: int) -> list[tuple[int, Entry]]:
         """The oldest entries that are not set aside, with their sequence numbers."""
@@ -260,19 +266,6 @@ class Spool:
 
     # ---- notices --------------------------------------------------------------------------------
 
-    def queue_notice(self, sender: str, recipient: str, kind: str, subject: str, text: str) -> None:
-        """Let the forwarder send a small message of ours. sender: an address of ours, for its From."""
-        now = self._clock.now()
-
-        def change(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO notice (sender, recipient, kind, subject, text, at, next_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (sender, recipient, kind, subject, text, now, now),
-            )
-
-        self._writer.write(change, self._timeout)
-
     def due_notices(self, limit: int) -> list[Notice]:
         """Notices that are to be tried now, oldest first.
 
@@ -280,7 +273,7 @@ class Spool:
         """
         now = self._clock.now()
         rows = self._readers.fetch(
-            "SELECT id, sender, recipient, kind, subject, text, tries FROM notice"
+            "SELECT sender, recipient, kind, subject, text, id, tries FROM notice"
             " WHERE sent_at IS NULL AND (next_at <= ? OR next_at > ?) ORDER BY id LIMIT ?",
             (now, now + NOTICE_WAIT + 1.0, limit),
         )
@@ -400,7 +393,7 @@ def _claim(connection: sqlite3.Connection, mark: ReplayMark, now: float) -> None
     entry = Entry.new(
         "replay", mark=mark.mark, reverse_token=mark.reverse_token, ledger_key=mark.ledger_key.hex(), at=now
     )
-    _put(connection, [entry])
+    _put(connection, [entry], now)
 
 
 def _keep_contact(connection: sqlite3.Connection, contact: LocalContact, now: float) -> None:
@@ -411,15 +404,31 @@ def _keep_contact(connection: sqlite3.Connection, contact: LocalContact, now: fl
         (contact.token, contact.alias_id, contact.address, contact.name, contact.written, now, _TOLD_AGAIN),
     )
     if told.rowcount:
-        _put(connection, [contact.entry(now)])
+        _put(connection, [contact.entry(now)], now)
 
 
-def _put(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
-    connection.executemany(
-        # Again with the same id: a write that was given up may have come through after all.
-        "INSERT INTO outbox (id, kind, payload) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        [(entry.id, entry.kind, json.dumps(entry.payload)) for entry in entries],
-    )
+def _put(connection: sqlite3.Connection, news: Iterable[News], now: float) -> None:
+    for one in news:
+        if isinstance(one, Notice):
+            connection.execute(
+                "INSERT INTO notice (sender, recipient, kind, subject, text, at, next_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (one.sender, one.recipient, one.kind, one.subject, one.text, now, now),
+            )
+        else:
+            connection.execute(
+                # Again with the same id: a write that was given up may have come through after all.
+                "INSERT INTO outbox (id, kind, payload) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                (one.id, one.kind, json.dumps(one.payload)),
+            )
+
+
+def _recorded(row: LedgerRow, now: float) -> tuple[object, ...]:
+    """The values of _RECORD."""
+    return (
+        row.key, row.outcome.value, row.recipient, row.queue_id, row.alias_id, row.mailbox_id,
+        row.new_queue_id, row.reason, now,
+    )  # fmt: skip
 
 
 def _ledger_row(row: tuple[Any, ...]) -> LedgerRow:

@@ -87,6 +87,16 @@ def test_the_owner_is_told_of_a_reply(rig: Rig) -> None:
     assert "status 5.7.1." in notice.text
 
 
+def test_one_that_is_handed_over_again_counts_once(rig: Rig) -> None:
+    """Postfix was restarted before it heard the answer."""
+    rig.deliver(client=LOGGED_IN)
+    for _ in range(2):
+        assert returned(rig).kind is Kind.DELIVER
+    assert len(notices(rig)) == 1
+    assert rig.outcomes() == ["delivered", "recorded"]
+    assert rig.events() == ["forwarded", "bounced"]
+
+
 def test_so_many_a_day(rig: Rig) -> None:
     rig.deliver(client=LOGGED_IN)
     for number in range(21):

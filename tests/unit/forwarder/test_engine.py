@@ -276,21 +276,38 @@ def test_an_alias_without_any_mailbox_is_held_as_it_came(rig: Rig) -> None:
     assert rig.outcomes() == ["held"]
 
 
-def test_a_reply_that_cannot_be_judged_for_so_long_is_held_as_unproven(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Replying, "_proof", lambda *_: Undecided("no DNS server answers"))
+def reverse_alias(rig: Rig) -> str:
+    """Bob's, who is known."""
     token = reverse_token(KEYS, 7, "bob@example.com")
     rig.directory.reverse_aliases[token] = ReverseAlias(
         token, alias(), "bob@example.com", None, "bob@example.com"
     )
-    recipient = f"{reverse_local_part(parse_loose('bob@example.com'), None, token)}@alias.test"
+    return f"{reverse_local_part(parse_loose('bob@example.com'), None, token)}@alias.test"
+
+
+def test_a_reply_that_cannot_be_judged_for_so_long_is_held_as_unproven(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Replying, "_proof", lambda *_: Undecided("no DNS server answers"))
+    recipient = reverse_alias(rig)
     for days, kind in ((4.0, Kind.DEFER), (4.95, Kind.HOLD)):
         verdict = rig.deliver(recipient, old(rig, days=days), "me@real.test")
         assert verdict.kind is kind, verdict
     assert TAKEN in verdict.reason
+    assert rig.deliver(recipient, old(rig), "me@real.test").kind is Kind.HOLD
     assert [recipient for _, recipient, _ in rig.held.sent] == ["bob@example.com"]
     assert rig.events() == ["held"]
+    assert [notice.kind for notice in rig.spool.due_notices(9)] == ["unproven"]
+
+
+def test_a_reply_that_is_held_as_it_came_is_its_aliass(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipient = reverse_alias(rig)
+    monkeypatch.setattr(Replying, "handle", failing)
+    assert rig.deliver(recipient, old(rig), "me@real.test").kind is Kind.HOLD
+    assert [recipient for _, recipient, _ in rig.held.sent] == [recipient]
+    assert rig.events() == ["held"]
+    (row,) = rig.spool.ledger()
+    assert row.alias_id == alias().id, "whose owner is told when it ends"
 
 
 def test_a_message_that_says_nothing_of_its_age_waits(rig: Rig) -> None:

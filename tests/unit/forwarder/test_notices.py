@@ -8,7 +8,7 @@ import pytest
 
 from engine_rig import KEYS, Rig
 from postmask.reinjection.submit import Outcome, Submitted
-from postmask.spool import NOTICE_WAIT, SpoolError
+from postmask.spool import NOTICE_WAIT, Notice, SpoolError
 from postmask_transport.notices import NoticeSender
 
 
@@ -44,7 +44,7 @@ def test_a_notice_that_cannot_be_sent_keeps_no_other_waiting(
     """Whom a bounce is told to is a stranger's choice: by his envelope sender."""
     out = Choosy()
     for address in ("odd\x01@example.com", "me@real.test"):
-        rig.spool.queue_notice("postmask@alias.test", address, "bounce", "Undelivered", "text")
+        rig.spool.put([Notice("postmask@alias.test", address, "bounce", "Undelivered", "text")])
     sender = sending(rig, out)
     sender.start()
     assert out.done.wait(30.0)
@@ -59,7 +59,7 @@ def test_a_notice_that_cannot_be_sent_keeps_no_other_waiting(
 
 def test_what_could_not_be_recorded_is_at_the_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     out = Choosy()
-    rig.spool.queue_notice("postmask@alias.test", "me@real.test", "code", "Your code", "text")
+    rig.spool.put([Notice("postmask@alias.test", "me@real.test", "code", "Your code", "text")])
     sender = sending(rig, out)
 
     def full(ident: int) -> None:
@@ -80,7 +80,7 @@ def test_what_postfix_took_is_not_sent_again_while_the_spool_cannot_be_written(
     """A full disk must not become a stream of codes to somebody's mailbox."""
     out = Choosy()
     for address in ("me@real.test", "you@real.test"):
-        rig.spool.queue_notice("postmask@alias.test", address, "code", "Your code", "text")
+        rig.spool.put([Notice("postmask@alias.test", address, "code", "Your code", "text")])
     sender = sending(rig, out)
     refused: list[int] = []
     tried_again, recorded = threading.Event(), threading.Event()

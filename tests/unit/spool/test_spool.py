@@ -20,6 +20,7 @@ from postmask.spool import (
     Entry,
     LedgerRow,
     LocalContact,
+    Notice,
     Outcome,
     ReplayMark,
     ReplayUsedError,
@@ -64,6 +65,18 @@ def test_begin_again_does_not_undo_what_is_done(spool: Spool) -> None:
     done = spool.row(b"k" * 32)
     assert done is not None
     assert done.outcome is Outcome.DELIVERED
+
+
+def test_what_is_concluded_is_told_once(spool: Spool) -> None:
+    spool.begin([row()])
+    notice = Notice("postmask@alias.test", "me@real.test", "bounce", "Undelivered", "text")
+    for outcome in (Outcome.RECORDED, Outcome.DISCARDED):
+        spool.conclude(row(outcome=outcome), [Entry.new("event", kind="bounced"), notice])
+    found = spool.row(b"k" * 32)
+    assert found is not None
+    assert found.outcome is Outcome.RECORDED
+    assert len(spool.outbox(10)) == 1
+    assert len(spool.due_notices(10)) == 1
 
 
 def test_a_new_contact_is_told_once(spool: Spool) -> None:
@@ -190,7 +203,7 @@ def test_outbox_keeps_order_and_sets_poison_aside(spool: Spool) -> None:
 
 
 def test_a_notice_is_tried_later_and_forgets_its_text_once_sent(spool: Spool, clock: ManualClock) -> None:
-    spool.queue_notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")
+    spool.put([Notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")])
     (notice,) = spool.due_notices(10)
     spool.notice_failed(notice.id, 60.0)
     assert spool.due_notices(10) == []
@@ -299,7 +312,7 @@ def _said(program: subprocess.Popen[str]) -> str:
 
 def test_a_notice_does_not_wait_for_a_clock_that_was_ahead(spool: Spool, clock: ManualClock) -> None:
     clock.at += 86_400.0
-    spool.queue_notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")
+    spool.put([Notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")])
     clock.at -= 86_400.0
     (notice,) = spool.due_notices(10)
     spool.notice_failed(notice.id, NOTICE_WAIT)
@@ -317,7 +330,7 @@ def test_everything_is_forgotten_in_its_time(spool: Spool, clock: ManualClock) -
     spool.finish([row(outcome=Outcome.DELIVERED)], [Entry.new("event", at=clock.now())])
     spool.begin([row(b"m" * 32)], marks=[ReplayMark("mark", b"m" * 32, "token")])
     spool.begin([], contacts=[LocalContact("t" * 24, 7, "bob@example.com", None, "bob@example.com")])
-    spool.queue_notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")
+    spool.put([Notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")])
     clock.advance(LEDGER_KEPT - 1)
     spool.purge(LEDGER_KEPT)
     assert len(spool.ledger()) == 2
