@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmask.cli import postfix_sync
+from postmask.cli import postfix_facts, postfix_sync
 from postmask.cli.command import Noun
 from postmask.cli.failure import CommandError
 from postmask.cli.output import Column, fields
@@ -217,7 +217,9 @@ def _need_root() -> None:
 
 
 def _directory(runtime: Runtime, config_dir: Path | None) -> Path:
-    return config_dir.absolute() if config_dir else runtime.settings.postfix.config_dir
+    directory = config_dir.absolute() if config_dir else runtime.settings.postfix.config_dir
+    postfix_facts.demand(directory)
+    return directory
 
 
 def _context(runtime: Runtime, door: str | None = None) -> SettingsContext:
@@ -236,7 +238,7 @@ def _context(runtime: Runtime, door: str | None = None) -> SettingsContext:
 
 
 def attach_request(runtime: Runtime, config_dir: Path | None = None) -> Request:
-    """What attaching takes. Raises ConfigError, StoreError."""
+    """What attaching takes. Raises ConfigError, StoreError, CommandError."""
     from postmask_postfix.attachment.attach import Request
 
     return Request(

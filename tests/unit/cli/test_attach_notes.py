@@ -1,4 +1,4 @@
-"""What `postmask postfix` prints: a /proc in which the pipe client will not see Postfix, and settings."""
+"""What `postmask postfix` prints: a hidden /proc, that there is no Postfix, and settings."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def test_a_hidden_proc_is_told_at_once(
     bare: Site, monkeypatch: pytest.MonkeyPatch, door: str, notes: int
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr("postmask.cli.postfix_facts.installed", lambda _: True)
     monkeypatch.setattr(client, "install", lambda _folder: None)
     monkeypatch.setattr(attach, "attach", lambda _request: Done(changed=True, notes=("a note",)))
     monkeypatch.setattr(access, "tried", lambda *_: "No such file or directory")
@@ -27,6 +28,18 @@ def test_a_hidden_proc_is_told_at_once(
     assert told[0] == "a note"
     assert all("can't read of its parent" in note and "hidepid" in note for note in told[1:])
     assert all(note in bare.text("postfix", "attach") for note in told)
+
+
+@pytest.mark.parametrize(
+    "command", [("diff",), ("attach",), ("sync",), ("sync", "--dry-run"), ("status",), ("detach",)]
+)
+def test_without_a_postfix_the_setting_is_named(
+    bare: Site, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(client, "install", lambda _folder: pytest.fail("something was put on the host"))
+    told = bare.refusal(os.EX_UNAVAILABLE, "postfix", *command)
+    assert f"there is no Postfix in {bare.folder}/postfix; see postfix.config_dir" in told
 
 
 @pytest.mark.parametrize("option", [(), ("--commands",)])
