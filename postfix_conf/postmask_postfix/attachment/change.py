@@ -48,8 +48,7 @@ def replace(path: Path, text: str) -> None:
     content = journals.octets(text)
     if there.read_bytes() == content:
         return
-    known = there.stat()
-    journals.put(there, content, known.st_mode & 0o7777, (known.st_uid, known.st_gid))
+    journals.put(there, content, there)
     cool(there)
 
 

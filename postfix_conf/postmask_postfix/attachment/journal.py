@@ -18,6 +18,7 @@ import base64
 import enum
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def write(config_dir: Path, journal: Journal) -> None:
         "before": _told(journal.before) if journal.before else None,
         "earlier": _told_record(journal.earlier) if journal.earlier else None,
     }
-    put(config_dir / NAME, json.dumps(told, indent=1).encode(), 0o600)
+    put(config_dir / NAME, json.dumps(told, indent=1).encode())
 
 
 def remove(config_dir: Path) -> None:
@@ -87,16 +88,21 @@ def remove(config_dir: Path) -> None:
     sync_folder(config_dir)
 
 
-def put(path: Path, content: bytes, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
-    """Put a file in its place whole: written aside, on the disk, then renamed."""
+def put(path: Path, content: bytes, like: Path | None = None) -> None:
+    """Put a file in its place whole: written aside, on the disk, then renamed.
+
+    like: a file whose owner, mode, access list and labels it gets; without one it is root's alone.
+    """
     aside = aside_of(path)
     aside.unlink(missing_ok=True)
     try:
         file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(file, "wb") as writer:
             writer.write(content)
-            os.fchown(file, *owner)
-            os.fchmod(file, mode)
+            if like:
+                known = like.stat()
+                os.fchown(file, known.st_uid, known.st_gid)
+                shutil.copystat(like, aside)
             writer.flush()
             os.fsync(file)
         aside.rename(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,19 @@ def test_where_nothing_can_be_written_there_is_nothing_to_be_made_good(
 
     monkeypatch.setattr(Path, "unlink", refuse)
     assert change.recover(tmp_path) is None
+
+
+def test_a_file_that_is_replaced_keeps_its_access_list(tmp_path: Path) -> None:
+    """acl(5): its owner may read and write, user 1000, its group and others may read."""
+    file = tmp_path / "main.cf"
+    file.write_text("biff = no\n")
+    rights = [(0x01, 6, -1), (0x02, 4, 1000), (0x04, 4, -1), (0x10, 4, -1), (0x20, 4, -1)]
+    wanted = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *right) for right in rights)
+    try:
+        os.setxattr(file, "system.posix_acl_access", wanted)
+    except OSError as error:
+        pytest.skip(f"no access lists here: {error.strerror}")
+    change.replace(file, "biff = yes\n")
+    assert file.read_text() == "biff = yes\n"
+    assert os.getxattr(file, "system.posix_acl_access") == wanted
+    assert file.stat().st_mode & 0o777 == 0o644
