@@ -54,10 +54,6 @@ class Rate:
                 self._old, self._young = self._young, {}
             self._young[name] = empty_at
 
-    def __len__(self) -> int:
-        """Keys that are kept."""
-        return len(self._young) + len(self._old)
-
     def _fill(self, name: int) -> float:
         """Seconds until the bucket is empty."""
         empty_at = self._young.get(name) or self._old.get(name, 0.0)

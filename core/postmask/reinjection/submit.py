@@ -61,7 +61,6 @@ class Refused:
     code: int
     status: str
     text: str
-    permanent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ class Reinjector:
                 lost = error
         if lost.reply is not None:
             return _refused(lost.reply)
-        return Refused(451, "4.4.2" if deadline.passed else "4.4.1", lost.reason, permanent=False)
+        return Refused(451, "4.4.2" if deadline.passed else "4.4.1", lost.reason)
 
     def close(self) -> None:
         """Hang up the kept connections."""
@@ -271,4 +270,4 @@ def _offer(connection: SmtpConnection, job: _Job, deadline: Deadline) -> Reply |
 
 
 def _refused(reply: Reply) -> Refused:
-    return Refused(reply.code, reply.status, _NAMED.sub("<...>", reply.text), permanent=reply.code >= 500)
+    return Refused(reply.code, reply.status, _NAMED.sub("<...>", reply.text))

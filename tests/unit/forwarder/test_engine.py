@@ -92,7 +92,7 @@ def test_what_is_held_as_it_came_comes_again_as_from_its_client(
 def test_a_retry_sends_only_what_the_ledger_lacks(rig: Rig) -> None:
     boxes = (mailbox("a@real.test", id=1), mailbox("b@real.test", id=2))
     rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
-    rig.out.answers = [Submitted("OUT1"), Refused(451, "4.3.0", "queue full", False)]
+    rig.out.answers = [Submitted("OUT1"), Refused(451, "4.3.0", "queue full")]
     verdict = rig.deliver()
     assert (verdict.kind, verdict.status) == (Kind.DEFER, "4.3.0")
     assert rig.events() == []
@@ -106,7 +106,7 @@ def test_a_retry_sends_only_what_the_ledger_lacks(rig: Rig) -> None:
 def test_what_went_to_one_mailbox_only_is_no_event_yet(rig: Rig) -> None:
     boxes = (mailbox("a@real.test", id=1), mailbox("b@real.test", id=2))
     rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
-    rig.out.answers = [Refused(451, "4.3.0", "queue full", False), Submitted("OUT1")]
+    rig.out.answers = [Refused(451, "4.3.0", "queue full"), Submitted("OUT1")]
     assert rig.deliver().kind is Kind.DEFER
     assert rig.events() == []
     assert rig.deliver().kind is Kind.DELIVER
@@ -116,8 +116,8 @@ def test_what_went_to_one_mailbox_only_is_no_event_yet(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        Refused(554, "5.7.1", "not here", True),
-        Refused(421, "4.3.2", "shutting down", False),
+        Refused(554, "5.7.1", "not here"),
+        Refused(421, "4.3.2", "shutting down"),
         Unknown("lost after the dot"),
     ],
 )
@@ -131,7 +131,7 @@ def test_what_postfix_does_not_take_waits_and_is_never_bounced(rig: Rig, answer:
 def test_only_a_copy_whose_outcome_was_never_learned_is_called_a_possible_duplicate(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rig.out.answers = [Refused(451, "4.3.0", "no", False), Unknown("lost after the dot")]
+    rig.out.answers = [Refused(451, "4.3.0", "no"), Unknown("lost after the dot")]
     rig.deliver()
     rig.deliver()
     assert "duplicate" not in caplog.text
@@ -141,7 +141,7 @@ def test_only_a_copy_whose_outcome_was_never_learned_is_called_a_possible_duplic
 
 def test_that_a_copy_may_be_a_duplicate_is_not_forgotten(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """A refusal of the next attempt doesn't make the first one unsaid; the ledger says it in the end."""
-    rig.out.answers = [Unknown("lost after the dot"), Refused(451, "4.3.0", "no", False)]
+    rig.out.answers = [Unknown("lost after the dot"), Refused(451, "4.3.0", "no")]
     for _ in range(3):
         rig.deliver()
     assert caplog.text.count("may be a duplicate") == 2
@@ -154,7 +154,7 @@ def test_a_forwarder_that_ends_in_an_attempt_knows_nothing_of_it(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What the ledger knew of the attempt before is no answer to that."""
-    rig.out.answers = [Refused(451, "4.3.0", "no", False), KeyboardInterrupt()]
+    rig.out.answers = [Refused(451, "4.3.0", "no"), KeyboardInterrupt()]
     rig.deliver()
     with pytest.raises(KeyboardInterrupt):
         rig.deliver()
@@ -193,8 +193,8 @@ def test_a_copy_that_cannot_be_sent_is_held_in_the_end(rig: Rig) -> None:
     content = old(rig, days=4)
     rig.out.answers = [
         Submitted("OUT1"),
-        Refused(451, "4.3.0", "no", False),
-        Refused(451, "4.3.0", "no", False),
+        Refused(451, "4.3.0", "no"),
+        Refused(451, "4.3.0", "no"),
     ]
     assert rig.deliver(content=content).kind is Kind.DEFER
     rig.clock.advance(0.95 * DAY)
@@ -214,8 +214,8 @@ def test_a_copy_that_can_be_sent_in_the_end_is_sent_and_not_held(rig: Rig) -> No
 
 def test_nothing_can_be_held_either(rig: Rig) -> None:
     """Then it waits on, and Postfix returns it."""
-    rig.out.answers = [Refused(451, "4.3.0", "no", False)]
-    rig.held.answers = [Refused(451, "4.4.1", "nobody listens", False)] * 2
+    rig.out.answers = [Refused(451, "4.3.0", "no")]
+    rig.held.answers = [Refused(451, "4.4.1", "nobody listens")] * 2
     assert rig.deliver(content=old(rig)).kind is Kind.DEFER
 
 
@@ -243,7 +243,7 @@ def test_who_may_be_bounced_to_is(rig: Rig, client: Client, header: bytes, kind:
 def test_without_a_finished_copy_it_is_held_as_it_came(rig: Rig) -> None:
     """What was begun for a mailbox and never sent is forgotten: the message as a whole has its outcome."""
     content = old(rig, days=4)
-    rig.out.answers = [Refused(451, "4.3.0", "no", False)]
+    rig.out.answers = [Refused(451, "4.3.0", "no")]
     rig.deliver(content=content)
     rig.clock.advance(0.95 * DAY)
     rig.directory.aliases["shop@alias.test"] = alias(
@@ -432,7 +432,7 @@ def test_discarding_by_the_owners_rule_leaves_a_record(rig: Rig) -> None:
 
 
 def test_what_could_not_be_held_is_discarded_when_its_owner_wants_that(rig: Rig) -> None:
-    rig.held.answers = [Refused(451, "4.3.0", "no", False)]
+    rig.held.answers = [Refused(451, "4.3.0", "no")]
     assert rig.deliver().kind is Kind.DELIVER
     assert rig.deliver("late@alias.test").kind is Kind.DEFER
     rig.directory.aliases["late@alias.test"] = alias(

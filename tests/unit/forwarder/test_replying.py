@@ -19,7 +19,7 @@ from postmask.tokens import reverse_token
 from postmask.verdict import Kind
 from postmask_transport.lmtp import Client
 
-REFUSED = Refused(451, "4.3.0", "no", False)
+REFUSED = Refused(451, "4.3.0", "no")
 
 
 def start(rig: Rig) -> str:

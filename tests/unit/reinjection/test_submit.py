@@ -115,16 +115,16 @@ def test_stuffing_as_postfix_undoes_it(parts: list[bytes]) -> None:
 @pytest.mark.parametrize(
     ("reply", "refused"),
     [
-        (b"452 4.3.1 Insufficient storage", Refused(452, "4.3.1", "Insufficient storage", False)),
-        (b"552 5.3.4 Error: message too big", Refused(552, "5.3.4", "Error: message too big", True)),
-        (b"550-5.7.1 two\r\n550 5.7.1 lines", Refused(550, "5.7.1", "lines", True)),
-        (b"554 no status", Refused(554, "5.0.0", "no status", True)),
-        (b"450 5.7.1 contradicts itself", Refused(450, "4.0.0", "contradicts itself", False)),
-        (b"554 5.7.1 \xff\x1b[1m", Refused(554, "5.7.1", "??[1m", True)),
-        (b"554", Refused(554, "5.0.0", "", True)),
+        (b"452 4.3.1 Insufficient storage", Refused(452, "4.3.1", "Insufficient storage")),
+        (b"552 5.3.4 Error: message too big", Refused(552, "5.3.4", "Error: message too big")),
+        (b"550-5.7.1 two\r\n550 5.7.1 lines", Refused(550, "5.7.1", "lines")),
+        (b"554 no status", Refused(554, "5.0.0", "no status")),
+        (b"450 5.7.1 contradicts itself", Refused(450, "4.0.0", "contradicts itself")),
+        (b"554 5.7.1 \xff\x1b[1m", Refused(554, "5.7.1", "??[1m")),
+        (b"554", Refused(554, "5.0.0", "")),
         (
             b"450 4.2.0 <m@home.example>: Recipient address rejected: not now",
-            Refused(450, "4.2.0", "<...>: Recipient address rejected: not now", False),
+            Refused(450, "4.2.0", "<...>: Recipient address rejected: not now"),
         ),
     ],
 )
@@ -169,7 +169,7 @@ def test_one_recipient_refused_refuses_all(tmp_path: Path) -> None:
 
     with scripted_peer(tmp_path / "s", script) as server:
         outcome = submit(Reinjector(tmp_path / "s", CLOCK), recipients=["a@x", "b@x"])
-        assert outcome == Refused(550, "5.1.1", "second", True)
+        assert outcome == Refused(550, "5.1.1", "second")
         server.finish()
     assert b"\r\n.\r\n" not in rest[0]
 
@@ -269,13 +269,13 @@ def test_but_not_twice_more(tmp_path: Path, fault: Callable[[Peer], None]) -> No
         assert isinstance(outcome, Refused)
         assert server.connections == 2
     if fault is not greeting_554:
-        assert (outcome.code // 100, outcome.permanent) == (4, False)
+        assert outcome.code // 100 == 4
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
     outcome = submit(Reinjector(tmp_path / "s", CLOCK))
     assert isinstance(outcome, Refused)
-    assert (outcome.code, outcome.status, outcome.permanent) == (451, "4.4.1", False)
+    assert (outcome.code, outcome.status) == (451, "4.4.1")
     assert "No such file" in outcome.text
 
 
@@ -339,7 +339,7 @@ def test_the_deadline_holds_before_the_dot(tmp_path: Path, fault: Callable[[Peer
         large = DATA + b"x" * 3_000_000
         outcome = submit(Reinjector(tmp_path / "s", CLOCK), large, seconds=0.3)
         assert isinstance(outcome, Refused)
-        assert (outcome.code, outcome.status, outcome.permanent) == (451, "4.4.2", False)
+        assert (outcome.code, outcome.status) == (451, "4.4.2")
         done.set()
         assert server.connections == 1
 
@@ -385,7 +385,7 @@ def test_an_early_refusal_is_heard(tmp_path: Path) -> None:
     done.clear()
     with scripted_peer(tmp_path / "s", script) as server:
         outcome = submit(Reinjector(tmp_path / "s", CLOCK), DATA + b"x" * 3_000_000)
-        assert outcome == Refused(552, "5.3.4", "too big", True)
+        assert outcome == Refused(552, "5.3.4", "too big")
         done.set()
         server.finish()
     assert b"\r\n.\r\n" not in rest[0]
@@ -469,5 +469,5 @@ def test_what_could_not_stand_in_a_command(tmp_path: Path, bad: dict[str, object
 
 
 def test_refused_is_a_plain_value() -> None:
-    refused = Refused(451, "4.3.0", "x", False)
+    refused = Refused(451, "4.3.0", "x")
     assert replace(refused, text="y") != refused
