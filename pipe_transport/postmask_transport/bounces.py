@@ -2,18 +2,18 @@
 
 Nothing is sent to the envelope sender of what bounced, which may be forged, unless it was
 authenticated: then it, or the owner whose reply failed, is told in a notice that names only the alias
-and the status.
+and the status. What else a machine answers to an owner's reply (a vacation message, say) is for the owners.
 
 DIAGNOSTICS
-    What isn't a DSN (a vacation message, say) is discarded with a record. SpoolError defers.
+    Anything else that isn't a DSN is discarded with a record. SpoolError and UnknownNowError defer.
 """
 
 from __future__ import annotations
 
 from postmask.address import Address
 from postmask.clock import DAY, Clock
-from postmask.directory.lookup import Found
-from postmask.directory.records import Alias, Directory, Mailbox
+from postmask.directory.lookup import Found, known
+from postmask.directory.records import Alias, AliasState, Directory, Mailbox
 from postmask.keys import Keyring
 from postmask.message.dsn import Dsn, DsnRecipient, parse
 from postmask.message.trace import FIELD, open_trace
@@ -46,13 +46,17 @@ class Bounces:
         self._courier = courier
         self._notices_from = notices_from
 
-    def handle(self, incoming: Incoming, recipient: Address, bounce: Bounce) -> Verdict:
-        """Record it. Raises SpoolError."""
+    def handle(self, incoming: Incoming, recipient: Address, bounce: Bounce) -> Verdict | Alias:
+        """Record it; or the alias whose owners are to get it. Raises SpoolError and UnknownNowError."""
         row = incoming.row(
             recipient, Outcome.RECORDED, alias_id=bounce.alias_id, mailbox_id=bounce.mailbox_id
         )
         dsn = parse(incoming.headers, incoming.body)
         if not isinstance(dsn, Dsn):
+            if bounce.kind is BounceKind.REPLY and not incoming.envelope.sender:
+                alias = known(self._directory.alias_by_id(bounce.alias_id))
+                if alias and alias.state is AliasState.ACTIVE:
+                    return alias
             self._courier.conclude(row, ())
             return discard(f"not a bounce: {dsn.kind}")
         first = dsn.recipients[0] if dsn.recipients else DsnRecipient("failed", "5.0.0", "")

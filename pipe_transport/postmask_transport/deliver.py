@@ -173,19 +173,21 @@ class Engine:
     def _accepted(self, incoming: Incoming, address: Address, facts: Facts, examined: Examination) -> Verdict:
         if not isinstance(facts.domain, Found):
             return unavailable("accepted without a domain")
+        domain = facts.domain.value
         if isinstance(facts.reserved, BounceValid):
-            return self._bounces.handle(incoming, address, facts.reserved.bounce)
+            found = self._bounces.handle(incoming, address, facts.reserved.bounce)
+            if isinstance(found, Verdict):
+                return found
+            facts, incoming = replace(facts, alias=Found(found)), incoming.addressed_to(found.address)
         if isinstance(facts.reserved, Postmaster):
-            return self._courier.send(
-                incoming, self._forwarding.postmaster(incoming, facts.domain.value, address)
-            )
+            return self._courier.send(incoming, self._forwarding.postmaster(incoming, domain, address))
         if not isinstance(facts.alias, Found):
             return unavailable("accepted without an alias")
         alias = facts.alias.value
         written_first = self._replying.write_first(incoming, address, alias, facts.detail, examined)
         if written_first is not None:
             return written_first
-        planned = self._forwarding.plan(incoming, alias, facts.domain.value, address, examined)
+        planned = self._forwarding.plan(incoming, alias, domain, address, examined)
         if isinstance(planned, Verdict):
             return self._unsent(incoming, address, facts, planned)
         return self._courier.send(incoming, planned)

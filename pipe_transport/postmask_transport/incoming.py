@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-from postmask.address import Address
+from postmask.address import Address, parse_loose
 from postmask.clock import Clock, Deadline
 from postmask.keys import Keyring
 from postmask.message import evidence as sealed
 from postmask.message.evidence import Evidence, open_evidence
 from postmask.message.headers import Headers, split
 from postmask.message.identity import first_received, local_queue_id, message_identity, received_at
+from postmask.message.mailboxes import NamedAddress, format_list
 from postmask.spool import LedgerRow, Outcome
 from postmask_transport.lmtp import Envelope
 
@@ -51,6 +52,12 @@ class Incoming:
     def may_bounce(self) -> bool:
         """Only to a known sender who isn't a machine may Postfix send a bounce."""
         return self.authenticated and not self.automatic
+
+    def addressed_to(self, alias: str) -> Incoming:
+        """With the alias in To, where a machine that answers its owner has put a bounce address."""
+        to = format_list("To", [NamedAddress(None, parse_loose(alias))])
+        fields = [to if field.key == b"to" else field for field in self.headers.fields]
+        return replace(self, headers=Headers(fields))
 
     def row(
         self,

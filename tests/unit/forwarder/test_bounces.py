@@ -7,6 +7,8 @@ import pytest
 from directories import alias, mailbox
 from engine_rig import FOREIGN, LOGGED_IN, PLAIN, Rig
 from postmask.clock import DAY
+from postmask.directory.lookup import Unavailable
+from postmask.directory.records import AliasState, BlockAction, SenderRule
 from postmask.message.headers import split
 from postmask.spool import Notice
 from postmask.verdict import Kind, Verdict
@@ -114,3 +116,63 @@ def test_an_answer_by_a_machine_is_no_bounce(rig: Rig) -> None:
     assert notices(rig) == []
     assert rig.outcomes() == ["delivered", "recorded"]
     assert rig.events() == ["forwarded"]
+
+
+AWAY = (
+    b"From: Carol <carol@example.org>\r\nTo: <%s>\r\nSubject: Away\r\nIn-Reply-To: %s\r\n"
+    b"Auto-Submitted: auto-replied\r\n\r\nBack on Monday.\r\n"
+)
+
+
+def replied(rig: Rig) -> tuple[str, bytes]:
+    """A reply has gone out; its envelope sender, and its Message-ID."""
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(login="me"),))
+    first = "shop+carol=example.org@alias.test"
+    content = f"From: me@real.test\r\nTo: {first}\r\nMessage-ID: <asked@real.test>\r\n\r\nbody\r\n".encode()
+    rig.deliver(first, content, "me@real.test", LOGGED_IN)
+    sender, _, sent = rig.out.sent[-1]
+    seen = split(sent)[0].get("message-id")
+    assert seen is not None
+    return sender, seen.value
+
+
+def test_what_a_machine_answers_to_a_reply_reaches_its_owner(rig: Rig) -> None:
+    """A vacation message goes to the envelope sender (RFC 5230 §4.6)."""
+    sender, seen = replied(rig)
+    assert rig.deliver(sender, AWAY % (sender.encode(), seen), "", FOREIGN).kind is Kind.DELIVER
+    _, recipient, content = rig.out.sent[-1]
+    headers, body = split(content)
+    shown = {key: field.text for key in ("from", "to", "in-reply-to") if (field := headers.get(key))}
+    assert recipient == "me@real.test"
+    assert shown["from"].startswith('"Carol (carol at example.org)" <carol-at-example-org.')
+    assert (shown["to"], shown["in-reply-to"]) == ("shop@alias.test", "<asked@real.test>")
+    assert body == b"Back on Monday.\r\n"
+    assert rig.events() == ["replied", "forwarded"]
+
+
+@pytest.mark.parametrize(
+    ("envelope", "changes"),
+    [("carol@example.org", {}), ("", {"state": AliasState.DISABLED})],
+    ids=["not by a machine", "the alias is disabled"],
+)
+def test_what_else_comes_there_reaches_nobody(rig: Rig, envelope: str, changes: dict[str, object]) -> None:
+    """Who was blocked, or whose alias was taken away, has no other way to the owner."""
+    sender, seen = replied(rig)
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(login="me"),), **changes)
+    verdict = rig.deliver(sender, AWAY % (sender.encode(), seen), envelope, FOREIGN)
+    assert verdict.kind is Kind.DISCARD
+    assert len(rig.out.sent) == 1
+
+
+def test_it_waits_while_nobody_can_say_whose_alias_it_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    sender, seen = replied(rig)
+    monkeypatch.setattr(rig.directory, "alias_by_id", lambda _: Unavailable("gone"))
+    assert rig.deliver(sender, AWAY % (sender.encode(), seen), "", FOREIGN).kind is Kind.DEFER
+
+
+def test_a_contact_that_is_blocked_answers_by_no_machine_either(rig: Rig) -> None:
+    sender, seen = replied(rig)
+    rig.directory.rules["carol@example.org"] = SenderRule(BlockAction.DISCARD, "alias", "carol@example.org")
+    verdict = rig.deliver(sender, AWAY % (sender.encode(), seen), "", FOREIGN)
+    assert verdict.kind is Kind.DISCARD
+    assert len(rig.out.sent) == 1
