@@ -212,7 +212,8 @@ class Courier:
             with self._recording:
                 while self._late:
                     row, told = self._late[0]
-                    self._spool.finish([row], told)
+                    # What could not be written in time may be there all the same.
+                    self._spool.conclude(row, told)
                     self._late.popleft()
 
     def close(self) -> None:

@@ -336,6 +336,7 @@ def test_what_was_sent_while_the_disk_was_full_is_recorded_later(
 ) -> None:
     with monkeypatch.context() as full:
         full.setattr(rig.spool, "finish", failing)
+        full.setattr(rig.spool, "conclude", failing)
         rig.deliver()
         assert rig.deliver(content=PLAIN + b"more\r\n").kind is Kind.DEFER, "the disk is still full"
     assert rig.outcomes() == ["pending"]
@@ -344,12 +345,31 @@ def test_what_was_sent_while_the_disk_was_full_is_recorded_later(
     assert (rig.outcomes(), rig.events()) == (["delivered"], ["forwarded"])
 
 
+def test_what_was_recorded_too_late_for_the_answer_is_told_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipient = reverse_alias(rig)
+    finish = rig.spool.finish
+
+    def late(*what: object) -> None:
+        finish(*what)  # type: ignore[arg-type]
+        raise SpoolError("the spool did not take a change within 10 s")
+
+    with monkeypatch.context() as slow:
+        slow.setattr(rig.spool, "finish", late)
+        assert rig.deliver(recipient, sender="me@real.test").kind is Kind.HOLD
+    rig.deliver()
+    assert rig.events() == ["held", "forwarded"]
+    assert [notice.kind for notice in rig.spool.due_notices(9)] == ["unproven"]
+
+
 def test_at_the_end_it_is_recorded_or_said_to_be_lost(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     courier = rig.engine._courier
     with monkeypatch.context() as full:
         full.setattr(rig.spool, "finish", failing)
+        full.setattr(rig.spool, "conclude", failing)
         rig.deliver()
         courier.close()
         assert "ledger.lost queue_id=" in caplog.text

@@ -98,9 +98,10 @@ def test_a_proof_is_good_for_one_message_and_its_retries(spool: Spool) -> None:
         spool.begin(
             [row(key=b"x" * 32)],
             [LocalContact("u" * 24, 7, "eve@example.com", None, "eve@example.com")],
-            [other],
+            [ReplayMark("n", b"x" * 32, "t" * 24), other],
         )
     assert spool.row(b"x" * 32) is None
+    assert spool.replay_mark("n") is None
     assert spool.contact(7, "eve@example.com") is None
 
 
