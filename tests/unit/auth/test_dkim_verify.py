@@ -173,6 +173,14 @@ def test_a_changed_message_fails(zone, change, reason):
     assert reason in result.reason
 
 
+def test_ed25519_without_the_padding_of_base64_passes_and_changed_fails(zone):
+    """RFC 6376 §2.10: "=" at the end of base64 may be left out, in the record and in the signature."""
+    zone.txts["e1._domainkey.example.com"] = [dkim.public_record(ed25519_key()).rstrip("=").encode()]
+    message = ours(MESSAGE, ed25519_key(), selector="e1").replace(b"==\r\n", b"\r\n", 1)
+    assert only(verify(message, zone)).passed
+    assert "header was changed" in only(verify(message.replace(b"two", b"2"), zone)).reason
+
+
 def test_fields_are_taken_from_the_bottom(zone):
     """A To field put on top of a message whose only To is signed: the signature still passes, and
     that it covers one To field only can be seen from `signed`."""

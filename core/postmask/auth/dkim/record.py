@@ -84,9 +84,11 @@ def parse_tags(text: str) -> dict[str, str]:
 
 
 def decode_base64(text: str) -> bytes | None:
-    """Base64 with folding white space in it; None when it is something else."""
+    """Base64 with folding white space in it, and with or without its padding (RFC 6376 §2.10); None when it
+    is something else."""
+    digits = _FWS.sub("", text)
     try:
-        return base64.b64decode(_FWS.sub("", text), validate=True)
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
 
