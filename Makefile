@@ -79,7 +79,7 @@ bench-database bench-directory bench-spam bench-nodes:
 	@$(BIN)/python tests/bench/$(@:bench-%=%).py $(BENCH_ARGS)
 
 wheel:
-	@scripts/bootstrap test
+	@scripts/bootstrap wheel
 	@rm -rf dist
 	$(BIN)/python -m build --no-isolation --wheel .
 
