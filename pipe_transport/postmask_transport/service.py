@@ -191,9 +191,10 @@ def _reinjector(settings: Settings, clock: Clock, socket: Path) -> Reinjector:
 
 
 def _allowed(settings: Settings, mail_owner: int) -> frozenset[int]:
-    """Who may hand over messages: Postfix, the pipe client, we ourselves, and whom the settings name."""
+    """Who may connect: Postfix, the pipe client, we ourselves, root, and whom the settings name."""
     named = [_uid(name, "forwarder.allowed_users") for name in settings.forwarder.allowed_users]
-    return frozenset({mail_owner, os.getuid(), _uid(settings.postfix.pipe_user, "postfix.pipe_user"), *named})
+    pipe_user = _uid(settings.postfix.pipe_user, "postfix.pipe_user")
+    return frozenset({0, mail_owner, os.getuid(), pipe_user, *named})
 
 
 def _uid(name: str, setting: str) -> int:

@@ -53,7 +53,8 @@ def silence(program: Program) -> str:
 
     try:
         with connect_unix(program.path, _SECONDS) as connection:
-            connection.sendall(program.begin)
+            if program.begin:  # even an empty sendall() fails once the other side has hung up
+                connection.sendall(program.begin)
             said = connection.recv(_SOME)
             with contextlib.suppress(OSError):
                 connection.sendall(program.end)

@@ -248,7 +248,7 @@ class Forwarder:
     allowed_users: tuple[str, ...] = setting(
         USERS,
         [],
-        "Who may hand over messages besides postfix.mail_owner, postfix.pipe_user and the forwarder's user.",
+        "Who may hand over messages besides root, postfix.mail_owner, postfix.pipe_user and its own user.",
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,13 @@ def test_an_answer(program: Program, answer: bytes, told: str) -> None:
         said = silence(program)
         server.join()
     assert (told in said) if told else said == ""
+
+
+def test_a_refusal_is_an_answer_from_one_who_has_hung_up(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = socket.socketpair()
+    with there:
+        there.sendall(b"421 4.3.2 too many connections, try again\r\n")
+    monkeypatch.setattr("postmask.daemon.connect_unix", lambda path, seconds: here)
+    assert silence(replace(program, begin=b"")) == ""
