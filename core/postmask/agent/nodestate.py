@@ -139,7 +139,7 @@ class NodeState:
 
 def _synced_at(folder: Folder) -> float | None:
     state = folder.read_state()
-    return state.synced_at if state is not None else None
+    return (state.synced_at or None) if state is not None else None
 
 
 def _unknown() -> None:

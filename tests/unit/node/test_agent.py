@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from postmask.agent.housekeeping import Housekeeping
+from postmask.agent.nodestate import _synced_at
 from postmask.agent.replica.copying import Copying
 from postmask.agent.rounds import Rounds
 from postmask.clock import ManualClock
@@ -15,7 +16,7 @@ from postmask.daemon import Stop
 from postmask.spool import LEDGER_KEPT, Outcome, Spool
 from postmask.spool.entries import LedgerRow
 from postmask.store.engine import Use, make_engine
-from postmask.store.replica.folder import Folder
+from postmask.store.replica.folder import Folder, State
 
 
 class Broken:
@@ -88,3 +89,11 @@ def test_a_copy_that_fails_in_whatever_way_is_not_begun_again_at_once(tmp_path: 
         assert len(begun) == tries
         clock.advance(seconds)
     assert copying.trouble == "the directory can't be copied: MemoryError"
+
+
+def test_a_replica_that_was_never_whole_is_of_no_time(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write_state(State("", 0, 0.0, 0.0, "there is none"))
+    assert _synced_at(folder) is None
+    folder.write_state(State("directory.1.db", 7, 100.0, 200.0, ""))
+    assert _synced_at(folder) == 200.0
