@@ -117,7 +117,7 @@ class Examiner:
         outcome = examined.outcome if examined else NOTHING
         if outcome.refusal:
             for recipient in message.recipients:
-                self._recorder.refused(outcome.refusal, recipient, message.sender)
+                self._recorder.refused(outcome.refusal, recipient, message.sender, message.queue_id)
         self._log(message, examined, outcome)
         return outcome
 

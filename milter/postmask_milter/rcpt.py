@@ -51,8 +51,8 @@ class InTime:
 class Recorder(Protocol):
     """Takes refusals for the record, from any thread and without ado."""
 
-    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
-        """A recipient was refused."""
+    def refused(self, verdict: Verdict, recipient: str, sender: str, queue_id: str) -> None:
+        """A recipient was refused. queue_id: "" before there is one."""
 
 
 class Rcpt:
@@ -79,7 +79,7 @@ class Rcpt:
             verdict = unavailable(type(error).__name__) if self._ours else None
         self._log(verdict, recipient, queue_id, 1000 * (self._clock.monotonic() - began))
         if verdict is not None and verdict.kind in (Kind.REJECT, Kind.DEFER):
-            self._recorder.refused(verdict, recipient, sender)
+            self._recorder.refused(verdict, recipient, sender, queue_id)
         return verdict
 
     def _log(self, verdict: Verdict | None, recipient: str, queue_id: str, ms: float) -> None:

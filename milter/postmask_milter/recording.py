@@ -25,7 +25,7 @@ class SpoolRecorder:
         self._spool = spool
         self._clock = clock
 
-    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
+    def refused(self, verdict: Verdict, recipient: str, sender: str, queue_id: str) -> None:
         """Record it if the recipient is an alias that exists, or a reverse alias of one."""
         try:
             address = parse_loose(recipient)
@@ -45,5 +45,6 @@ class SpoolRecorder:
             contact=contact,
             status=verdict.status,
             reason=verdict.reason,
+            queue_id=queue_id or None,
         )
         self._spool.put([event])

@@ -36,7 +36,7 @@ class RefusalQueue:
 
     def __init__(self, recorder: Recorder, size: int = QUEUE_SIZE) -> None:
         self._recorder = recorder
-        self._queue: queue.Queue[tuple[Verdict, str, str] | None] = queue.Queue(size)
+        self._queue: queue.Queue[tuple[Verdict, str, str, str] | None] = queue.Queue(size)
         self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
         self._lost = 0
 
@@ -44,12 +44,12 @@ class RefusalQueue:
         """Begin to record."""
         self._thread.start()
 
-    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
+    def refused(self, verdict: Verdict, recipient: str, sender: str, queue_id: str) -> None:
         """Queue a refusal for the record, if worth it; at once, whatever the recorder does."""
         if not concerns_known_alias(verdict):
             return
         try:
-            self._queue.put_nowait((verdict, recipient, sender))
+            self._queue.put_nowait((verdict, recipient, sender, queue_id))
         except queue.Full:
             self._lost += 1
 

@@ -49,7 +49,7 @@ class RefusalLog:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
+    def refused(self, verdict: Verdict, recipient: str, sender: str, queue_id: str) -> None:
         with self._path.open("a") as file:
             file.write(f"{verdict.status} {recipient} {sender}\n")
 

@@ -86,10 +86,14 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """smtpd, cleanup: refused, a recipient or all of it. queue_id: "" before there was one."""
+    """smtpd, cleanup: refused, a recipient or all of it. queue_id: "" before there was one.
+
+    recipient: "" where none is named; of all, Postfix names one.
+    """
 
     queue_id: str
     recipient: str
+    whole: bool
     text: str
 
 
@@ -149,6 +153,9 @@ _NOTIFIED = re.compile(r"sender (?:non-delivery|delivery status|delay) notificat
 _REJECTED = re.compile(r"(?:milter-)?(?:reject|discard): ")
 _REFUSED_RECIPIENT = re.compile(
     rf"reject: RCPT from \S+: [245]\d\d [245]\.\d+\.\d+ <{_ADDRESS}>: ", re.DOTALL
+)
+_REFUSED_MESSAGE = re.compile(
+    rf"milter-reject: END-OF-MESSAGE from \S+: [^<>]*; from=<{_ADDRESS}> to=<{_ADDRESS}> proto="
 )
 _DELETED = re.compile(r"Deleted: (\d+) messages?")
 
@@ -218,8 +225,9 @@ def _queue_manager(queue_id: str, text: str) -> Record:
 def _rejected(queue_id: str, text: str) -> Record | None:
     if not _REJECTED.match(text):
         return None
-    recipient = _REFUSED_RECIPIENT.match(text)
-    return Rejected(queue_id, recipient[1] if recipient else "", text)
+    one = _REFUSED_RECIPIENT.match(text)
+    whole = _REFUSED_MESSAGE.match(text)
+    return Rejected(queue_id, one[1] if one else whole[2] if whole else "", one is None, text)
 
 
 def queue_id_of(record: Record) -> str:

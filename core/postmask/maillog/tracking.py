@@ -114,8 +114,8 @@ class Tracker:
             case Removed(by=by):
                 message.ended, message.removed_by = at, by
                 self._forget_foreign(message)
-            case Rejected(recipient=recipient):
-                message.rejected = message.rejected or not recipient
+            case Rejected(whole=whole):
+                message.rejected = message.rejected or whole
             case Unreadable():
                 message.unreadable = True
             case MessageId() | Notified() | Other() | Deleted():

@@ -139,7 +139,15 @@ def test_a_refused_recipient() -> None:
     text = "NOQUEUE: reject: RCPT from x[1]: 550 5.1.1 <a@b>: Recipient address rejected: no; from=<c@d>"
     found = said("smtpd", text)
     assert isinstance(found, Rejected)
-    assert (found.queue_id, found.recipient) == ("", "a@b")
+    assert (found.queue_id, found.recipient, found.whole) == ("", "a@b", False)
+
+
+@pytest.mark.parametrize("sender", ["", "a@b> to=<x@y"])
+def test_a_recipient_of_a_refused_message(sender: str) -> None:
+    text = f"ABC123: milter-reject: END-OF-MESSAGE from x[1]: 5.7.26 no; from=<{sender}> to=<a@b> proto=ESMTP"
+    found = said("cleanup", text)
+    assert isinstance(found, Rejected)
+    assert (found.queue_id, found.recipient, found.whole) == ("ABC123", "" if sender else "a@b", True)
 
 
 def test_deliveries_and_whose_they_are() -> None:

@@ -20,7 +20,7 @@ class Parts:
         self.verdict = verdict
         self.clock = ManualClock()
         self.asked: list[tuple[str, str, str, bool]] = []
-        self.recorded: list[tuple[Verdict, str, str]] = []
+        self.recorded: list[tuple[Verdict, str, str, str]] = []
 
     def decide(self, recipient: str, sender: str, client: str = "", *, ours: bool = False) -> Verdict | None:
         self.asked.append((recipient, sender, client, ours))
@@ -29,8 +29,8 @@ class Parts:
             raise self.verdict
         return self.verdict
 
-    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
-        self.recorded.append((verdict, recipient, sender))
+    def refused(self, verdict: Verdict, recipient: str, sender: str, queue_id: str) -> None:
+        self.recorded.append((verdict, recipient, sender, queue_id))
 
     def rcpt(self, by: str = "gate", ours: bool = True) -> Rcpt:
         return Rcpt(self, self, self.clock, by=by, ours=ours)
@@ -76,8 +76,8 @@ def test_refusals_are_handed_on_and_nothing_else() -> None:
     later = defer("4.2.1", "later", "alias disabled")
     for verdict in (REFUSED, later):
         parts = Parts(verdict)
-        parts.rcpt().answer("a@b", "c@d")
-        assert parts.recorded == [(verdict, "a@b", "c@d")]
+        parts.rcpt().answer("a@b", "c@d", queue_id="4Q")
+        assert parts.recorded == [(verdict, "a@b", "c@d", "4Q")]
     for accepted in (None, deliver(), discard("alias disabled")):
         parts = Parts(accepted)
         parts.rcpt().answer("a@b", "c@d")

@@ -18,17 +18,17 @@ class Kept:
     """A recorder that can be held up, and stumbles over some."""
 
     def __init__(self) -> None:
-        self.refusals: list[tuple[Verdict, str, str]] = []
+        self.refusals: list[tuple[Verdict, str, str, str]] = []
         self.go_on = threading.Event()
         self.begun = threading.Event()
         self.go_on.set()
 
-    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
+    def refused(self, verdict: Verdict, recipient: str, sender: str, queue_id: str) -> None:
         self.begun.set()
         self.go_on.wait(30)
         if recipient == "bad":
             raise OSError("no space left on device")
-        self.refusals.append((verdict, recipient, sender))
+        self.refusals.append((verdict, recipient, sender, queue_id))
 
 
 def test_what_is_queued_is_recorded_before_the_end() -> None:
@@ -36,19 +36,19 @@ def test_what_is_queued_is_recorded_before_the_end() -> None:
     refusals = RefusalQueue(kept)
     refusals.start()
     for number in range(50):
-        refusals.refused(DISABLED, f"r{number}", "s")
+        refusals.refused(DISABLED, f"r{number}", "s", "Q1")
     assert refusals.close(30)
-    assert kept.refusals == [(DISABLED, f"r{number}", "s") for number in range(50)]
+    assert kept.refusals == [(DISABLED, f"r{number}", "s", "Q1") for number in range(50)]
 
 
 def test_a_recorder_that_raises_loses_one_record(caplog: pytest.LogCaptureFixture) -> None:
     kept = Kept()
     refusals = RefusalQueue(kept)
     refusals.start()
-    refusals.refused(DISABLED, "bad", "s")
-    refusals.refused(DISABLED, "good", "s")
+    refusals.refused(DISABLED, "bad", "s", "Q1")
+    refusals.refused(DISABLED, "good", "s", "Q1")
     assert refusals.close(30)
-    assert [recipient for _, recipient, _ in kept.refusals] == ["good"]
+    assert [recipient for _, recipient, *_ in kept.refusals] == ["good"]
     assert "could not be recorded" in caplog.text
 
 
@@ -57,15 +57,15 @@ def test_a_stuck_recorder_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> N
     kept.go_on.clear()
     refusals = RefusalQueue(kept, size=2)
     refusals.start()
-    refusals.refused(DISABLED, "r0", "s")
+    refusals.refused(DISABLED, "r0", "s", "Q1")
     assert kept.begun.wait(30)
     for number in range(1, 10):
-        refusals.refused(DISABLED, f"r{number}", "s")
+        refusals.refused(DISABLED, f"r{number}", "s", "Q1")
     assert not refusals.close(0.01)
     kept.go_on.set()
     with caplog.at_level(logging.WARNING):
         assert refusals.close(30)
-    assert [recipient for _, recipient, _ in kept.refusals] == ["r0", "r1", "r2"]
+    assert [recipient for _, recipient, *_ in kept.refusals] == ["r0", "r1", "r2"]
     assert "7 refusals were not recorded" in caplog.text
 
 
@@ -85,6 +85,6 @@ def test_unknown_addresses_and_our_own_trouble_are_not() -> None:
     refusals = RefusalQueue(kept)
     refusals.start()
     for verdict in (UNKNOWN, unavailable("database"), reject("5.1.2", "no mail for this subdomain")):
-        refusals.refused(verdict, "nosuch@alias.example", "s")
+        refusals.refused(verdict, "nosuch@alias.example", "s", "Q1")
     assert refusals.close(30)
     assert kept.refusals == []

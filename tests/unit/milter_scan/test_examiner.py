@@ -53,7 +53,7 @@ class Rig:
     trusted: tuple[str, ...] = ()
     note: SpamNote | None = None
     rules: SpamRules = field(default_factory=SpamRules)
-    refused_: list[tuple[str, str, str]] = field(default_factory=list)
+    refused_: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.directory = MemoryDirectory().with_domain()
@@ -79,8 +79,8 @@ class Rig:
         assert self.note is not None
         return self.note
 
-    def refused(self, verdict: Verdict, recipient: str, sender: str) -> None:
-        self.refused_.append((verdict.status, recipient, sender))
+    def refused(self, verdict: Verdict, recipient: str, sender: str, queue_id: str) -> None:
+        self.refused_.append((verdict.status, recipient, sender, queue_id))
 
     def examine(self, message: Message = MESSAGE, seconds: float = 30.0) -> Outcome:
         return self.examiner.answer(message, self.examined(message, seconds))
@@ -154,7 +154,9 @@ def test_dmarc_is_applied_where_all_recipients_are_aliases() -> None:
     assert outcome.field is None
     assert outcome.refusal is not None
     assert (outcome.refusal.code, outcome.refusal.status) == (550, "5.7.26")
-    assert rig.refused_ == [("5.7.26", name, "bounces@example.com") for name in both.recipients]
+    assert rig.refused_ == [
+        ("5.7.26", name, "bounces@example.com", both.queue_id) for name in both.recipients
+    ]
 
 
 def test_a_refusal_that_comes_too_late_is_none(caplog: pytest.LogCaptureFixture) -> None:
