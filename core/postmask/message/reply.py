@@ -3,7 +3,8 @@
 The header is built anew: From is the alias, reverse aliases in To and Cc become the contacts' real
 addresses, the owner's own addresses become the alias, Message-IDs are opened or wrapped, the prefix of a
 subject that was called spam goes, and of the other fields only those on an allow-list go out. Then the
-leak check searches all of it.
+leak check searches all of it, also for names of parts that end in the owner's domain, as Thunderbird gives
+them to pictures.
 
 DIAGNOSTICS
     reply never raises, whatever the message holds; what `map_id` and `reverse` raise goes through.
@@ -15,8 +16,9 @@ STANDARDS
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from itertools import islice
 
 from postmask.address import Address, base_key, parse_loose
 from postmask.message import leak, msgid
@@ -25,6 +27,7 @@ from postmask.message.forward import shown
 from postmask.message.headers import Field, Headers, fold, tidy
 from postmask.message.lines import fold_long
 from postmask.message.mailboxes import NamedAddress, format_list, parse_fields
+from postmask.message.mime import walk
 from postmask.message.subject import unprefixed
 
 ALLOWED = frozenset({
@@ -34,6 +37,9 @@ ALLOWED = frozenset({
     b"auto-submitted", b"precedence", b"thread-index",
 })  # fmt: skip
 """Fields that go out as they are, each once."""
+
+_MOST_PART_NAMES = 50
+"""Each is searched for in the whole message."""
 
 _RECIPIENTS = (b"to", b"cc")
 _IDS = frozenset({b"message-id", b"in-reply-to", b"references"})
@@ -84,8 +90,20 @@ def reply(headers: Headers, body: bytes, context: ReplyContext) -> ReplyResult:
     secrets: dict[str, str | None] = {owner: str(context.alias) for owner in context.owners}
     for key, contact in context.contacts.items():
         secrets[key] = str(_visible(contact.address, context))
+    for name, new in islice(_part_names(headers, body, context), _MOST_PART_NAMES):
+        secrets.setdefault(name.lower(), new)
     cleaned = leak.check(built, body, secrets, _reverse(context))
     return ReplyResult(cleaned.headers, fold_long(cleaned.body), cleaned.replaced, cleaned.unreplaceable)
+
+
+def _part_names(headers: Headers, body: bytes, context: ReplyContext) -> Iterator[tuple[str, str]]:
+    """Content-IDs in the owner's domain, and what they become."""
+    domains = {owner.rpartition("@")[2] for owner in context.owners}
+    for part in walk(headers, body).parts:
+        named = part.headers.get("content-id")
+        local, _, domain = named.text.strip("<> ").rpartition("@") if named else ("", "", "")
+        if local and domain.lower() in domains:
+            yield f"{local}@{domain}", f"{local}@{context.alias.domain}"
 
 
 def _visible(address: Address, context: ReplyContext) -> Address:

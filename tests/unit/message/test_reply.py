@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import email
+
 import pytest
 
 from message_cases import CONTACT, replied, reverse_for
 from postmask.address import parse_loose
-from postmask.message.headers import Headers, split
+from postmask.message.headers import Headers, join, split
 from postmask.message.mailboxes import NamedAddress
 from postmask.message.reply import ALLOWED, addressed
 
@@ -135,6 +137,29 @@ def test_a_line_that_grew_is_folded() -> None:
     body = b"x" * 979 + b" owner@mailbox.test\r\n"
     result = replied(b"From: owner@mailbox.test\r\nTo: " + _REVERSE.encode() + b"\r\n\r\n" + body * 2)
     assert max(map(len, result.body.split(b"\r\n"))) <= 998
+
+
+def test_names_of_parts_tell_no_domain_of_the_owner() -> None:
+    """Thunderbird's name a picture in the domain of From; those of others stay."""
+    text = (
+        f"From: owner@mailbox.test\nTo: {_REVERSE}\nContent-Type: multipart/related; boundary=b\n\n"
+        "--b\nContent-Type: text/html\nContent-Transfer-Encoding: quoted-printable\n\n"
+        '<img src=3D"cid:part1.AbC.x@mailbox.=\ntest"><img src=3D"cid:two@example.com">\n'
+        "--b\nContent-Type: image/png\nContent-ID: <part1.AbC.x@mailbox.test>\n\nx\n"
+        "--b\nContent-Type: image/png\nContent-ID: <two@example.com>\n\nx\n"
+        "--b\nContent-Type: text/plain\nContent-ID: <Owner@mailbox.test>\n\nowner@mailbox.test\n--b--\n"
+    )
+    result = replied(text.replace("\n", "\r\n").encode())
+    assert result.findings == ()
+    assert b"mailbox.test" not in result.body
+    whole = email.message_from_bytes(join(result.headers, result.body))
+    shown, *named = whole.get_payload()
+    assert [part["Content-ID"] for part in named] == [
+        "<part1.AbC.x@alias.test>",
+        "<two@example.com>",
+        "<shop@alias.test>",
+    ]
+    assert b'"cid:part1.AbC.x@alias.test"><img src="cid:two@example.com"' in shown.get_payload(decode=True)
 
 
 def test_an_untouched_body_is_the_same_object() -> None:
