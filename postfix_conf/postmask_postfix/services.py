@@ -175,6 +175,7 @@ SERVICES = (
             Option("mime_header_checks", "", "As above."),
             Option("nested_header_checks", "", "As above."),
             Option("body_checks", "", "As above."),
+            Option("message_drop_headers", "", "As above."),
             Option("message_strip_characters", "", "As above."),
             Option("message_reject_characters", "", "A refusal here would only make it wait for ever."),
             Option("strict_7bit_headers", "no", "As above."),

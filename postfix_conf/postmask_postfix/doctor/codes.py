@@ -95,7 +95,8 @@ RECEIVED_DROPPED = warning(
     "Received fields are taken out of incoming mail.",
     "Without them a message's age isn't known, so that it isn't held before Postfix returns it; one that is "
     "re-queued half delivered comes twice; loops aren't noticed either.",
-    "Take that out of header_checks; to hide submitting users, give submission a cleanup service of its own.",
+    "Take that out of header_checks or message_drop_headers; to hide submitting users, give submission a "
+    "cleanup service of its own.",
 )
 GENERIC_MAPS = error(
     "PM216",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from postmask.clock import DAY
 from postmask.doctor.finding import Finding
-from postmask_postfix import lifetime
+from postmask_postfix import lifetime, tables
 from postmask_postfix.doctor import codes
 from postmask_postfix.doctor.facts import Facts
 from postmask_postfix.domains import probe
@@ -119,6 +119,9 @@ def _lifetimes(facts: Facts, remembered: float) -> Iterator[Finding]:
 def _alterations(facts: Facts, domains: tuple[str, ...]) -> Iterator[Finding]:
     for where, value in facts.by_value("header_checks", facts.site("cleanup")):
         if _altered(facts, value, RECEIVED):
+            yield codes.RECEIVED_DROPPED.at(where)
+    for where, value in facts.by_value("message_drop_headers", facts.site("cleanup")):
+        if "received" in tables.elements(value.lower()):
             yield codes.RECEIVED_DROPPED.at(where)
     for where, value in facts.by_value("smtp_header_checks", facts.site("smtp")):
         if fields := _altered(facts, value, SIGNED):

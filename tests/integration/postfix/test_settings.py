@@ -108,7 +108,9 @@ class TestReinjection:
     """The listeners through which the forwarder hands in what it made."""
 
     MESSAGE = (
-        b"From: somebody\r\nX-Odd:   spaces  \r\n\tfolded\r\nX-Long: " + b"x" * 120_000 + b"\r\n"
+        b"From: somebody\r\nReturn-Path: <c@d>\r\nX-Odd:   spaces  \r\n\tfolded\r\nX-Long: "
+        + b"x" * 120_000
+        + b"\r\n"
         b"Sender: <a@b>\r\n\r\nno date, no message id, \xff\xfe, .dots\r\n..\r\n" + b"y" * 2000 + b"\r\n"
     )
 

@@ -190,6 +190,11 @@ CASES: list[tuple[Code, str, Facts | Attachment]] = [
         facts({"header_checks": "regexp:/c"}, asked=altered(RECEIVED[0], "IGNORE")),
     ),
     (
+        codes.RECEIVED_DROPPED,
+        "message_drop_headers",
+        facts({"message_drop_headers": "bcc, Received, user-agent"}),
+    ),
+    (
         codes.GENERIC_MAPS,
         "smtp_generic_maps: alias.test",
         facts({"smtp_generic_maps": "regexp:/c"}, asked=altered("postmask-probe@alias.test", "me@real.test")),
