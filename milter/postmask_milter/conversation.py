@@ -85,7 +85,8 @@ class Conversation:
                 return False
             self._asked_at = None
             # Never waits: an answer is a line, and a peer that doesn't take it has stopped reading.
-            self._connection.send(answer(verdict), socket.MSG_DONTWAIT)
+            self._connection.setblocking(False)
+            self._connection.send(answer(verdict))
             return True
 
 

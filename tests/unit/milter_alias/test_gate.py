@@ -10,6 +10,7 @@ import pytest
 
 from postmask.clock import ManualClock, SystemClock
 from postmask.verdict import Verdict, deliver, reject, unavailable
+from postmask_milter import conversation
 from postmask_milter.conversation import IDLE, Conversation, quoted
 from postmask_milter.gate import Gate
 
@@ -278,7 +279,10 @@ class Peer:
         self.clock.advance(2)
         return self.parts.pop(0)
 
-    def send(self, data: bytes, flags: int) -> None:
+    def setblocking(self, flag: bool) -> None:
+        assert not flag
+
+    def send(self, data: bytes) -> None:
         self.answers.append(data)
 
 
@@ -299,3 +303,13 @@ def test_a_request_that_does_not_end_in_time() -> None:
     with pytest.raises(TimeoutError):
         Conversation(peer, lambda *_: None, clock, 5.0).run()  # type: ignore[arg-type]  played
     assert peer.parts == [b""]
+
+
+def test_a_peer_that_does_not_read_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "IDLE", 5.0)
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        peer.sendall(300 * request(recipient="shop@alias.example"))
+        with pytest.raises(BlockingIOError):
+            Conversation(ours, lambda *_: None, SystemClock(), 30.0).run()
