@@ -170,17 +170,13 @@ def _say_moved(runtime: Runtime, destination: Destination, outcome: Outcome | No
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[Callable[[], None]]:
-    """SIGTERM interrupts as Ctrl-C does; once what is given is called, both are past their time."""
-
-    def interrupt(number: int, _frame: object) -> None:
-        raise KeyboardInterrupt(signal.Signals(number).name)
+    """Until what is given is called: then SIGTERM and Ctrl-C are past their time."""
 
     def no_more() -> None:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield no_more
     finally:

@@ -182,15 +182,16 @@ def test_interrupted_is_130_and_leaves_nothing(tmp_path: Path) -> None:
         subprocess.run([*command, *words], check=True, capture_output=True)
     # The tests may themselves run in the background, where a shell has SIGINT ignored.
     interruptible = ["env", "--default-signal=INT", *command, "alias", "import", str(fifo)]
-    run = subprocess.Popen(interruptible, stderr=subprocess.PIPE, text=True)
-    with fifo.open("w"):
-        until = time.monotonic() + 120
-        while "pipe_read" not in Path(f"/proc/{run.pid}/wchan").read_text() and time.monotonic() < until:
-            time.sleep(0.02)
-        with contextlib.closing(sqlite3.connect(tmp_path / "postmask.db", timeout=0)) as other:
-            other.execute("BEGIN IMMEDIATE")  # what it waits for keeps nobody else from changing something
-        run.send_signal(signal.SIGINT)
-        told = run.communicate(timeout=120)[1]
-    assert run.returncode == 130
-    assert "interrupted" in told
-    assert "Traceback" not in told
+    for number in (signal.SIGINT, signal.SIGTERM):
+        run = subprocess.Popen(interruptible, stderr=subprocess.PIPE, text=True)
+        with fifo.open("w"):
+            until = time.monotonic() + 120
+            while "pipe_read" not in Path(f"/proc/{run.pid}/wchan").read_text() and time.monotonic() < until:
+                time.sleep(0.02)
+            with contextlib.closing(sqlite3.connect(tmp_path / "postmask.db", timeout=0)) as other:
+                other.execute("BEGIN IMMEDIATE")  # what it waits for keeps nobody else from changing something
+            run.send_signal(number)
+            told = run.communicate(timeout=120)[1]
+        assert run.returncode == 130
+        assert "interrupted" in told
+        assert "Traceback" not in told
