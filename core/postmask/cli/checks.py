@@ -94,14 +94,15 @@ def _database(runtime: Runtime) -> Iterator[Check]:
     with runtime.reading() as session:
         names = domains.names(session)
         boxes = mailboxes.listing(session)
-    counted = f"{found.database}, {len(names)} domains, {len(boxes)} mailboxes"
-    yield Check("database", not found.trouble, found.trouble or counted, codes.NOT_IN_USE)
+    all_domains = counted(len(names), "domain", "domains")
+    all_boxes = counted(len(boxes), "mailbox", "mailboxes")
+    what = found.trouble or f"{found.database}, {all_domains}, {all_boxes}"
+    yield Check("database", not found.trouble, what, codes.NOT_IN_USE)
     for box in boxes:
         if box.state == "paused":
             why = box.pause_reason or "no reason given"
-            yield Check(
-                "mailbox", False, f"{box.address} is paused: {why}", codes.MAILBOX_PAUSED, box.address
-            )
+            what = f"{box.address} is paused: {why}; undo that: postmask mailbox resume {box.address}"
+            yield Check("mailbox", False, what, codes.MAILBOX_PAUSED, box.address)
     now = runtime.clock.now() if found.clock is None else found.clock
     ahead = runtime.clock.now() - now
     if abs(ahead) > _CLOCK_SLACK:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from postmask.cli.command import Command
+from postmask.cli.command import Command, runtime
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -24,5 +24,9 @@ def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script for bash, zsh or fish."""
     kind = get_completion_class(shell)
     assert kind is not None
-    script = kind(ctx.find_root().command, {}, "postmask", "_POSTMASK_COMPLETE")
-    click.echo(script.source_template % script.source_vars())
+    completer = kind(ctx.find_root().command, {}, "postmask", "_POSTMASK_COMPLETE")
+    script = completer.source_template % completer.source_vars()
+    output = runtime(ctx).output
+    if output.json:
+        return output.record({"shell": shell, "script": script})
+    return click.echo(script)

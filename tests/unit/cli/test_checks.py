@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from cli_site import Site
 from postmask.cli.checks import _LEAST_FREE, _disk_trouble, _node
 from postmask.store.schema import NodeStatus
 
@@ -52,3 +54,12 @@ def test_disks(monkeypatch: pytest.MonkeyPatch, free: int, files: int, flag: int
 
 def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert _disk_trouble(tmp_path / "none") == ""
+
+
+def test_what_is_in_the_database_and_what_to_do_about_a_paused_mailbox(site: Site) -> None:
+    site.text("mailbox", "pause", "me@real.test")
+    told = {check["part"]: check["what"] for check in json.loads(site.run("status", "--json").stdout)["checks"]}
+    assert told["database"] == "sqlite, 1 domain, 1 mailbox"
+    assert told["mailbox"] == (
+        "me@real.test is paused: by hand; undo that: postmask mailbox resume me@real.test"
+    )

@@ -98,6 +98,8 @@ def test_completion_scripts(shell: str) -> None:
     told = CliRunner().invoke(program, ["completion", shell])
     assert told.exit_code == 0
     assert "_POSTMASK_COMPLETE" in told.stdout
+    as_json = json.loads(CliRunner().invoke(program, ["completion", shell, "--json"]).stdout)
+    assert as_json == {"shell": shell, "script": told.stdout.removesuffix("\n")}
 
 
 @pytest.mark.parametrize(
