@@ -113,7 +113,7 @@ def discard(runtime: Runtime, /, **selected: Any) -> None:
     """Delete held messages. The ledger and the alias's events keep that they were discarded."""
 
     def act(desk: Desk, one: Held) -> str:
-        desk.keeper.discard(one, "discarded from hold")
+        desk.keeper.discard([one], "discarded from hold")
         return "discarded"
 
     _act(runtime, Selection(**selected), "would be discarded", act)

@@ -100,11 +100,11 @@ class Keeper:
             case _:
                 raise NotReleased(f"it may have been sent or not: {result.reason}")
 
-    def discard(self, held: Held, reason: str, *, expired: bool = False) -> None:
-        """Delete it, with a record."""
-        events = self._events(held, "discarded", reason)
-        self._spool.finish([holding.discarded(held, expired=expired)], events)
-        self._queue.delete(held.queue_ids)
+    def discard(self, together: Sequence[Held], reason: str, *, expired: bool = False) -> None:
+        """Delete them, each with a record."""
+        events = [event for held in together for event in self._events(held, "discarded", reason)]
+        self._spool.finish([holding.discarded(held, expired=expired) for held in together], events)
+        self._queue.delete([queue_id for held in together for queue_id in held.queue_ids])
 
     def clear(self, leftovers: Sequence[str]) -> None:
         """Delete what an earlier call would have deleted, had it not been cut off."""

@@ -189,7 +189,7 @@ def test_interrupted_is_130_and_leaves_nothing(tmp_path: Path) -> None:
             while "pipe_read" not in Path(f"/proc/{run.pid}/wchan").read_text() and time.monotonic() < until:
                 time.sleep(0.02)
             with contextlib.closing(sqlite3.connect(tmp_path / "postmask.db", timeout=0)) as other:
-                other.execute("BEGIN IMMEDIATE")  # what it waits for keeps nobody else from changing something
+                other.execute("BEGIN IMMEDIATE")  # what it waits for keeps nobody else from changing
             run.send_signal(number)
             told = run.communicate(timeout=120)[1]
         assert run.returncode == 130

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from directories import MemoryDirectory, alias
 from engine_rig import KEYS, Played
+from postmask.cli.expiry import Expiry
 from postmask.cli.holding import Keeper
 from postmask.cli.program import program
 from postmask.clock import ManualClock
@@ -42,13 +43,17 @@ def test_octets_are_no_json() -> None:
 
 
 class Queue:
-    """A hold queue with the one message in it."""
+    """A hold queue in which every message says the same. deleted: what each call took away."""
+
+    def __init__(self) -> None:
+        self.deleted: list[list[str]] = []
 
     def content(self, queue_id: str) -> bytes:
         return b"Subject: s\r\n\r\nbody\r\n"
 
     def delete(self, queue_ids: Iterable[str]) -> None:
-        """It goes."""
+        """They go."""
+        self.deleted.append(list(queue_ids))
 
 
 @pytest.mark.parametrize(
@@ -63,21 +68,52 @@ def test_the_events_of_the_alias_tell_how_it_ended(
     directory = MemoryDirectory().with_domain()
     directory.aliases["shop@alias.test"] = alias()
     with closing(Spool(tmp_path / "spool.db", clock)) as spool:
-        keeper = Keeper(
-            queue=Queue(),  # type: ignore[arg-type]  played
-            spool=spool,
-            reinject=Played("OUT"),  # type: ignore[arg-type]  played
-            directory=directory,
-            keys=KEYS,
-            clock=clock,
-        )
+        keeper = _keeper(Queue(), spool, directory, clock)
         row = LedgerRow(bytes(32), "shop@alias.test", "Q1", Outcome.HELD, alias().id)
         held = Held(Envelope("HELD1", "bob@example.com", (recipient,), clock.now(), 99), row, ("HELD1",))
         keeper.release(held)
         assert _kinds(spool) == released
-        keeper.discard(held, "discarded from hold")
+        keeper.discard([held], "discarded from hold")
         assert _kinds(spool) == [*released, "discarded"]
 
 
+def test_what_has_expired_goes_together(tmp_path: Path) -> None:
+    """One postsuper for each of 100,000 messages would hold up all who change the queue for half an hour."""
+    clock = ManualClock()
+    directory = MemoryDirectory().with_domain()
+    directory.aliases["shop@alias.test"] = alias()
+    due = [
+        Held(
+            Envelope(f"Q{number}", "bob@example.com", ("me@real.test",), clock.now(), 99),
+            LedgerRow(number.to_bytes(32), "shop@alias.test", f"Q{number}", Outcome.HELD, alias().id),
+            (f"Q{number}",),
+        )
+        for number in range(450)
+    ]
+    queue = Queue()
+    with closing(Spool(tmp_path / "spool.db", clock)) as spool:
+        keeper = _keeper(queue, spool, directory, clock)
+        expiry = Expiry(keeper=keeper, spool=spool, directory=directory, notices_from=None, clock=clock)
+        assert [(one.held.queue_id, one.what) for one in expiry.run(due)] == [
+            (held.queue_id, "discarded") for held in due
+        ]
+        assert _kinds(spool) == ["discarded"] * len(due)
+        outcomes = {row.outcome for held in due if (row := spool.row(held.row.key)) is not None}
+    assert outcomes == {Outcome.DISCARDED}
+    assert [name for names in queue.deleted for name in names] == [held.queue_id for held in due]
+    assert len(queue.deleted) < 5
+
+
+def _keeper(queue: Queue, spool: Spool, directory: MemoryDirectory, clock: ManualClock) -> Keeper:
+    return Keeper(
+        queue=queue,  # type: ignore[arg-type]  played
+        spool=spool,
+        reinject=Played("OUT"),  # type: ignore[arg-type]  played
+        directory=directory,
+        keys=KEYS,
+        clock=clock,
+    )
+
+
 def _kinds(spool: Spool) -> list[object]:
-    return [entry.payload["kind"] for _, entry in spool.outbox(99)]
+    return [entry.payload["kind"] for _, entry in spool.outbox(999)]
