@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from postmask.address import Address
 from postmask.clock import DAY, Clock
-from postmask.directory.lookup import Found, known
+from postmask.directory.lookup import known
 from postmask.directory.records import Alias, AliasState, Directory, Mailbox
 from postmask.keys import Keyring
 from postmask.message.dsn import Dsn, DsnRecipient, parse
@@ -54,7 +54,7 @@ class Bounces:
         dsn = parse(incoming.headers, incoming.body)
         if not isinstance(dsn, Dsn):
             if bounce.kind is BounceKind.REPLY and not incoming.envelope.sender:
-                alias = known(self._directory.alias_by_id(bounce.alias_id))
+                alias = self._alias(bounce)
                 if alias and alias.state is AliasState.ACTIVE:
                     return alias
             self._courier.conclude(row, ())
@@ -89,8 +89,7 @@ class Bounces:
         return entries
 
     def _alias(self, bounce: Bounce) -> Alias | None:
-        found = self._directory.alias_by_id(bounce.alias_id) if bounce.alias_id else None
-        return found.value if isinstance(found, Found) else None
+        return known(self._directory.alias_by_id(bounce.alias_id)) if bounce.alias_id else None
 
     def _notices(self, bounce: Bounce, alias: Alias, first: DsnRecipient, dsn: Dsn) -> list[Notice]:
         """For whoever may be told: the owner of a reply, the authenticated sender of a forward."""

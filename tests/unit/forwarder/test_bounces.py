@@ -89,6 +89,15 @@ def test_the_owner_is_told_of_a_reply(rig: Rig) -> None:
     assert "status 5.7.1." in notice.text
 
 
+def test_it_waits_while_nobody_can_say_whose_it_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.deliver(client=LOGGED_IN)
+    with monkeypatch.context() as away:
+        away.setattr(rig.directory, "alias_by_id", lambda *_: Unavailable("no database"))
+        assert returned(rig).kind is Kind.DEFER
+    assert returned(rig).kind is Kind.DELIVER
+    assert len(notices(rig)) == 1
+
+
 def test_one_that_is_handed_over_again_counts_once(rig: Rig) -> None:
     """Postfix was restarted before it heard the answer."""
     rig.deliver(client=LOGGED_IN)
