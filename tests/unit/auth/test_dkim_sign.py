@@ -120,6 +120,15 @@ def test_lines_are_short_and_end_with_crlf(rsa_key):
     assert all(line.startswith(b" ") and line.strip() for line in lines[1:])
 
 
+@pytest.mark.parametrize("judge", [dkim_judges.opendkim, dkim_judges.mail_dkim])
+def test_names_longer_than_a_line_stay_whole(rsa_key, judge):
+    domain, selector = f"{'a' * 40}.{'b' * 40}.test", "s" * 63
+    fields, _ = split(HEADERS + b"\r\n")
+    field = dkim.sign(fields, b"hello\r\n", domain=domain, selector=selector, key=rsa_key, at=AT)
+    record = {f"{selector}._domainkey.{domain}": dkim.public_record(rsa_key)}
+    assert judge(field + HEADERS + b"\r\nhello\r\n", record)
+
+
 def test_two_keys_share_one_body_hash(rsa_key, ed25519_key):
     body = b"hello\r\n"
     digest = dkim.hash_body(body)
