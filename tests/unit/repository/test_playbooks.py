@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,21 @@ def test_what_other_roles_have_to_say_in_postmask_toml_is_known(play: dict[str, 
     asked = re.findall(r"(postmask_\w+)_settings", "".join(defaults["postmask_mx_settings_of_roles"]))
     assert asked == ["postmask_dns", "postmask_spam"]
     assert set(asked) <= {role["role"] for role in play["roles"]}
+
+
+def test_what_a_site_had_comes_back_as_whose_it_was() -> None:
+    """Rspamd isn't root, and doesn't start where it can't read one of its files."""
+    tasks = yaml.safe_load((ANSIBLE / "roles/postmask_spam/tasks/present.yml").read_text())
+    (kept,) = (task["ansible.builtin.copy"] for task in tasks if task["name"] == "Is kept")
+    assert (kept["owner"], kept["group"], kept["mode"]) == ("{{ item.uid }}", "{{ item.gid }}", "preserve")
+
+
+def test_what_is_installed_can_be_read_by_all(tmp_path: Path) -> None:
+    """By the programs' user too, where root's files are root's alone."""
+    tasks = yaml.safe_load((ANSIBLE / "roles/postmask_mx/tasks/install.yml").read_text())
+    commands = [task["ansible.builtin.command"] for task in tasks if "ansible.builtin.command" in task]
+    assert {command["argv"].split()[1] for command in commands} == {"postmask_mx_for_all"}
+    told = yaml.safe_load((ANSIBLE / "roles/postmask_mx/vars/main.yml").read_text())
+    made = tmp_path / "made"
+    subprocess.run([*told["postmask_mx_for_all"], "mkdir", str(made)], umask=0o077, check=True)
+    assert made.stat().st_mode & 0o777 == 0o755
