@@ -198,11 +198,15 @@ def detach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
 def render(runtime: Runtime, door: str | None, commands: bool) -> None:
     """Print the settings that Postmask wants, for those who attach by other means.
 
-    Our domains are not among them; postmask postfix sync writes those.
+    They are for this node's Postfix, its message_size_limit and its queue directory; where there is none,
+    for one that has the defaults. Our domains are not among them; postmask postfix sync writes those.
     """
-    from postmask_postfix.attachment import printing
+    from postmask_postfix.attachment import attach, printing, site
 
-    context = _context(runtime, door)
+    context, directory = _context(runtime, door), runtime.settings.postfix.config_dir
+    if postfix_facts.installed(directory):
+        request = attach.Request(directory, context, runtime.settings.sockets.directory, ())
+        context = attach.context_on(request, site.read(directory))
     lines = list(printing.commands(context) if commands else printing.lines(context))
     if runtime.output.json:
         return runtime.output.record({"door": context.door, "lines": lines})

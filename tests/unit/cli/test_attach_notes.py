@@ -9,7 +9,7 @@ import pytest
 from cli_site import Site
 from postmask.cli.doctor import access
 from postmask_postfix import client
-from postmask_postfix.attachment import attach
+from postmask_postfix.attachment import attach, site
 from postmask_postfix.attachment.attach import Done
 
 
@@ -48,3 +48,17 @@ def test_rendered_lines_are_printed_as_they_are(bare: Site, option: tuple[str, .
     printed = bare.text("postfix", "render", *option).splitlines()
     assert printed == bare.json("postfix", "render", *option)["lines"]
     assert any(r"eol=\r\n" in line for line in printed)
+
+
+def test_rendered_settings_are_for_the_postfix_that_is_there(
+    bare: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another limit it would take what can't get out, and by other sockets it finds nobody."""
+    values = {"queue_directory": f"{bare.folder}/queue", "message_size_limit": "52428800"}
+    monkeypatch.setattr("postmask.cli.postfix_facts.installed", lambda _: True)
+    monkeypatch.setattr(site, "read", lambda directory: site.Site(directory, values))
+    printed = bare.text("postfix", "render")
+    assert "message_size_limit = 53477376" in printed
+    assert f"unix:{bare.folder}/sockets/gate.sock" in printed
+    values["queue_directory"] = str(bare.folder)
+    assert "unix:sockets/gate.sock" in bare.text("postfix", "render")
