@@ -246,6 +246,8 @@ def as_store_error(error: SQLAlchemyError) -> StoreError:
         hint = "; has it been made? (postmask db init, postmask db upgrade)"
     elif "unable to open database file" in text:
         hint = "; is the path right, is it made (postmask db init), may this user read and write it?"
+    elif "readonly database" in text:
+        hint = "; may this user write to it, and into its folder?"
     elif "SSL error" in text or "certificate" in text:
         hint = "; does sslrootcert in its URL name the authority of the server's certificate?"
     return StoreUnavailable(f"the database can't be used: {text}{hint}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from postmask.store.engine import Use, as_store_error, explain, make_engine, parse_url, sqlite_path
 from postmask.store.errors import StoreError, StoreUnavailable
@@ -63,6 +64,13 @@ def test_what_sqlite_says_is_explained(tmp_path: Path) -> None:
     told = as_store_error(caught.value)
     assert isinstance(told, StoreUnavailable)
     assert "postmask db init" in str(told)
+
+
+def test_who_may_only_read_is_told_so() -> None:
+    error = OperationalError("BEGIN", {}, sqlite3.OperationalError("attempt to write a readonly database"))
+    told = as_store_error(error)
+    assert isinstance(told, StoreUnavailable)
+    assert str(told).endswith("may this user write to it, and into its folder?")
 
 
 def test_a_directory_engine_opens_nothing_by_itself(tmp_path: Path) -> None:
