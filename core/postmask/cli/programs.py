@@ -56,8 +56,10 @@ def silence(program: Program) -> str:
             if program.begin:  # even an empty sendall() fails once the other side has hung up
                 connection.sendall(program.begin)
             said = connection.recv(_SOME)
-            with contextlib.suppress(OSError):
-                connection.sendall(program.end)
+            if program.end:
+                with contextlib.suppress(OSError):  # heard out, so that it has no broken pipe to log
+                    connection.sendall(program.end)
+                    connection.recv(_SOME)
     except FileNotFoundError:
         return "isn't there; is the program running?"
     except ConnectionRefusedError:
