@@ -1,7 +1,7 @@
 """Makes DKIM-Signature fields: relaxed/simple, From over-signed, no l=.
 
-The arithmetic is `cryptography`'s, on a key object that is kept. The body is hashed where it lies, once for
-all of a domain's keys. The field is folded between its tags and within h= and b=, never within a name.
+The header is canonicalised, hashed and folded by dkimpy; the arithmetic is `cryptography`'s, on a key
+object that is kept. The body is hashed where it lies, once for all of a domain's keys.
 
 DIAGNOSTICS
     UnsignableError: there is no From field, which every signature has to cover (RFC 6376 §5.4).
@@ -14,10 +14,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from postmask.auth.dkim.canonical import Form, canonical_field, hash_body
+import dkim
+from dkim.canonicalization import CanonicalizationPolicy
+
+from postmask.auth.dkim.canonical import hash_body
 from postmask.auth.dkim.keys import SigningKey
-from postmask.message.headers import Field, Headers, fold
+from postmask.message.headers import Field, Headers
 
 SIGNED = (
     b"from",
@@ -54,12 +60,42 @@ or where an answer goes, and no honest relay adds one."""
 _MOST_OF_A_NAME = 20
 """Repetitions of one field that are signed; more is junk, and h= would grow without bound."""
 
-_NAME = "DKIM-Signature"
-_PIECE = 72
+_CANONICAL = b"relaxed/simple"
+_LINE = b"\r\n "
+"""Before a tag's name: a new line. dkimpy breaks what comes behind the last one, if need be in the middle of
+a word, and leaves alone what comes before: a long domain or selector stays whole."""
 
 
 class UnsignableError(ValueError):
     """No signature is possible: From is missing."""
+
+
+class _RawSignature(NamedTuple):
+    signature: bytes
+
+
+class _DigestSigner(NamedTuple):
+    """A key in the form in which dkimpy asks a key object, instead of its own arithmetic, to sign."""
+
+    key: SigningKey
+
+    def sign(self, digest: bytes) -> _RawSignature:
+        return _RawSignature(self.key.sign_digest(digest))
+
+
+class _HeaderSigner(dkim.DKIM):
+    """dkimpy's header half: canonicalises, hashes, signs and folds one field.
+
+    dkimpy signs through a key object only where the algorithm is Ed25519 and does RSA by itself, in
+    slow arithmetic that isn't constant-time. signature_algorithm chooses nothing but that branch,
+    the a= tag is ours: so Ed25519 is claimed for every key. Nothing in dkimpy is replaced for others.
+    """
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        super().__init__()
+        self.headers = headers
+        self.hasher = hashlib.sha256
+        self.signature_algorithm = b"ed25519-sha256"
 
 
 def sign(
@@ -78,37 +114,39 @@ def sign(
     domain, selector: A-labels. at: when, in seconds since the epoch, for t=.
     body_hash: hash_body(body), where the caller has it. Raises UnsignableError.
     """
-    names, fields = _to_sign(headers)
-    words = [
-        b"v=1;",
-        b"a=%b;" % key.tag,
-        b"c=relaxed/simple;",
-        b"d=%b;" % domain.encode("ascii"),
-        b"s=%b;" % selector.encode("ascii"),
-        b"t=%d;" % at,
-        *(b"h=%b;" % b"\n: ".join(names)).split(b"\n"),
-        b"bh=%b;" % base64.b64encode(hash_body(body) if body_hash is None else body_hash),
+    fields = [field for field in headers.fields if field.key in SIGNED]
+    names = _names_to_sign(fields)
+    digest = hash_body(body) if body_hash is None else body_hash
+    tags = [
+        (b"v", b"1"),
+        (b"a", key.tag),
+        (b"c", _CANONICAL),
+        (_LINE + b"d", domain.encode("ascii")),
+        (b"s", selector.encode("ascii")),
+        (_LINE + b"t", b"%d" % at),
+        (b"h", b" : ".join(names)),
+        (b"bh", base64.b64encode(digest)),
+        # Long enough that dkimpy breaks the line before b=, where the real value will break it too.
+        (b"b", b"0" * 60),
     ]
-    unsigned = canonical_field(fold(_NAME, [*words, b"b="]), Form.RELAXED).removesuffix(b"\r\n")
-    signed = b"".join(canonical_field(field, Form.RELAXED) for field in fields) + unsigned
-    written = b"b=" + base64.b64encode(key.sign_digest(hashlib.sha256(signed).digest()))
-    pieces = [written[start : start + _PIECE] for start in range(0, len(written), _PIECE)]
-    return fold(_NAME, [*words, *pieces]).raw
+    signer = _HeaderSigner([_name_and_value(field) for field in fields])
+    policy = CanonicalizationPolicy.from_c_value(_CANONICAL)
+    value = signer.gen_header(tags, names, policy, b"DKIM-Signature", _DigestSigner(key))
+    return b"DKIM-Signature: " + value
 
 
-def _to_sign(headers: Headers) -> tuple[list[bytes], list[Field]]:
-    """What h= lists, each field as often as it occurs and once more; and those fields, in that order."""
-    present: dict[bytes, list[Field]] = {}
-    for field in reversed(headers.fields):
-        present.setdefault(field.key, []).append(field)
-    if b"from" not in present:
+def _names_to_sign(fields: Sequence[Field]) -> list[bytes]:
+    """What h= lists: each field as often as it occurs and once more."""
+    present = Counter(field.key for field in fields)
+    if not present[b"from"]:
         raise UnsignableError("a message without a From field can't be signed")
     names: list[bytes] = []
-    fields: list[Field] = []
     for name in SIGNED:
-        occurring = present.get(name, [])
-        if occurring or name in _ALWAYS:
-            times = min(len(occurring), _MOST_OF_A_NAME) + 1
-            names += [name] * times
-            fields += occurring[:times]
-    return names, fields
+        if present[name] or name in _ALWAYS:
+            names += [name] * (min(present[name], _MOST_OF_A_NAME) + 1)
+    return names
+
+
+def _name_and_value(field: Field) -> tuple[bytes, bytes]:
+    name, _, value = field.raw.partition(b":")
+    return name, value
