@@ -59,7 +59,7 @@ class Bounces:
                     return alias
             self._courier.conclude(row, ())
             return discard(f"not a bounce: {dsn.kind}")
-        first = dsn.recipients[0] if dsn.recipients else DsnRecipient("failed", "5.0.0", "")
+        first = dsn.recipients[0]
         alias = self._alias(bounce)
         news: list[News] = self._entries(incoming, bounce, alias, first)
         if first.action == "failed" and alias is not None:

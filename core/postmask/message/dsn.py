@@ -47,7 +47,8 @@ class DsnRecipient:
 
 @dataclass(frozen=True, slots=True)
 class Dsn:
-    """A notification, with the header of the message that it is about where it holds that."""
+    """A notification, of one recipient or more, with the header of the message that it is about where it
+    holds that."""
 
     recipients: tuple[DsnRecipient, ...]
     original_headers: Headers | None
