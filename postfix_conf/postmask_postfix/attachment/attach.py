@@ -139,6 +139,8 @@ def _carry_out(request: Request, there: Site, journal: Journal) -> list[str]:
             dialogue.ask(door, list(asked))  # postscreen(8) treats a client that it knows another way.
     before = dialogue.ask_all(doors, list(asked))
     _need_reach(config_dir, doors, before)
+    if change.read(config_dir) != journal.before:
+        raise PostfixError(f"somebody else has changed {config_dir} meanwhile, nothing is done: attach again")
     journals.write(config_dir, journal)
     try:
         change.attach_files(config_dir, wanted)

@@ -287,6 +287,22 @@ class TestCollisions:
         with pytest.raises(PostfixError):
             attach(Request(tmp_path, CONTEXT, tmp_path, ["alias.test"]))
 
+    def test_what_somebody_else_changes_meanwhile(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        before, real = change.read(site.postfix), attaching.trial.check
+
+        def edited(*arguments: object) -> None:
+            real(*arguments)  # type: ignore[arg-type]  # as it is called
+            set_parameter(site, "biff = no")
+
+        monkeypatch.setattr(attaching.trial, "check", edited)
+        try:
+            with pytest.raises(PostfixError, match="meanwhile"):
+                attach(request(site))
+            assert parameter(site, "biff") == "no"
+            assert not (site.postfix / journal.NAME).exists()
+        finally:
+            change.detach_files(site.postfix, before)
+
 
 class TestPutBack:
     """Something is wrong after the reload."""
