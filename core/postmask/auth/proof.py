@@ -153,7 +153,7 @@ def _own_mailboxes(evidence: ReplyEvidence) -> list[Mailbox]:
         mailbox
         for mailbox in evidence.mailboxes
         if author is not None
-        and author.key in (mailbox.address, *mailbox.senders)
+        and author.key in mailbox.writers
         and mailbox.state is not MailboxState.UNCONFIRMED
     ]
 

@@ -100,6 +100,11 @@ class Mailbox:
         """Where its mail is sent: as it was written, for a local part's case is its host's affair."""
         return self.written or self.address
 
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """Keys of all From addresses that may reply as this mailbox."""
+        return (self.address, *self.senders)
+
 
 @dataclass(frozen=True, slots=True)
 class Alias:
@@ -117,7 +122,7 @@ class Alias:
     @property
     def writers(self) -> frozenset[str]:
         """Keys of all From addresses that may write as this alias."""
-        return frozenset(key for mailbox in self.mailboxes for key in (mailbox.address, *mailbox.senders))
+        return frozenset(key for mailbox in self.mailboxes for key in mailbox.writers)
 
 
 @dataclass(frozen=True, slots=True)
