@@ -69,6 +69,11 @@ def line(logger: logging.Logger, level: int, event: str, /, **fields: object) ->
         logger.log(level, "%s", _Line(event, fields))
 
 
+def fault(error: BaseException) -> str:
+    """What was raised and where, innermost first, without its text, which may name somebody's mailbox."""
+    return f"{type(error).__name__} at {_places(error.__traceback__)}"
+
+
 class _Line:
     """An event and its fields, put into words only if somebody writes it."""
 

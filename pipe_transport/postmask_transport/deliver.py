@@ -11,13 +11,12 @@ else as it came.
 
 DIAGNOSTICS
     Each recipient is answered for itself. Whatever is raised becomes "451 4.3.0", is logged with its
-    type, and is tried again by Postfix: nothing is lost by an error of ours.
+    type and its place, and is tried again by Postfix: nothing is lost by an error of ours.
 """
 
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,9 +27,8 @@ from postmask.alias.rcpt import answer, of_alias
 from postmask.clock import Clock, Deadline, day_of
 from postmask.directory.lookup import Found, UnknownNowError
 from postmask.directory.records import AliasState, Directory
-from postmask.display import printable
 from postmask.keys import Keyring
-from postmask.log import line
+from postmask.log import fault, line
 from postmask.spool import Entry, LedgerRow, Outcome, SpoolError
 from postmask.tokens import BounceValid, Postmaster, Reverse
 from postmask.verdict import Kind, Verdict, defer, deliver, discard, hold, unavailable
@@ -115,8 +113,8 @@ class Engine:
         except (UnknownNowError, SpoolError) as error:
             return unavailable(str(error))
         except Exception as error:  # noqa: BLE001  an unknown exception is a deferral, in every shell
-            _log.error("%s", printable(traceback.format_exc(), 4000))
-            return unavailable(f"{type(error).__name__}: {error}")
+            line(_log, logging.ERROR, "message.failed", queue_id=incoming.queue_id, error=fault(error))
+            return unavailable(fault(error))
 
     def _take_over(self, reason: str, incoming: Incoming, recipient: str) -> Verdict:
         """Hold, as it came, what would be deferred for that reason."""

@@ -22,6 +22,7 @@ from postmask.auth.questions import REST, Questions
 from postmask.authentication import Authentication
 from postmask.breaker import Breaker
 from postmask.clock import Clock, Deadline
+from postmask.log import fault, line
 from postmask.message.evidence import SpamNote
 from postmask.spam.engine import Facts
 from postmask.spam.judgement import Scan
@@ -167,6 +168,6 @@ class Examination:
             return authenticate(
                 incoming.headers, incoming.body, peer, self.questions, self.deadline, self._now
             )
-        except Exception:  # noqa: BLE001  the message goes on without it
-            _log.exception("authentication raised")
+        except Exception as error:  # noqa: BLE001  the message goes on without it
+            line(_log, logging.ERROR, "authentication", queue_id=incoming.queue_id, error=fault(error))
             return None

@@ -13,13 +13,12 @@ import os
 import select
 import socket
 import threading
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from postmask.clock import Clock, Deadline
-from postmask.log import line
+from postmask.log import fault, line
 from postmask.verdict import Verdict, unavailable
 from postmask_transport.lmtp_events import (
     Client,
@@ -128,7 +127,7 @@ class Connection:
             if self._has_spoken:
                 line(_log, logging.INFO, "lmtp.connection_failed", error=error.strerror or str(error))
         except Exception as error:  # noqa: BLE001 - a fault here must cost one connection, not the server
-            line(_log, logging.ERROR, "lmtp.connection_failed", error=_place(error))
+            line(_log, logging.ERROR, "lmtp.connection_failed", error=fault(error))
         finally:
             with contextlib.suppress(OSError):
                 self._sock.close()
@@ -168,7 +167,7 @@ class Connection:
                 return verdict
             trouble = f"no verdict but {type(verdict).__name__}"
         except Exception as error:  # noqa: BLE001 - an unknown exception is a deferral
-            trouble = _place(error)
+            trouble = fault(error)
         return self._trouble("rcpt", event.client, trouble)
 
     def _ask_message(self, event: MessageGiven) -> Sequence[Verdict]:
@@ -180,7 +179,7 @@ class Connection:
                 return verdicts
             trouble = f"{len(verdicts)} verdicts for {wanted} recipients"
         except Exception as error:  # noqa: BLE001 - an unknown exception is a deferral
-            trouble = _place(error)
+            trouble = fault(error)
         return (self._trouble("message", event.envelope.client, trouble),) * wanted
 
     def _trouble(self, stage: str, client: Client, trouble: str) -> Verdict:
@@ -251,10 +250,3 @@ class Connection:
     def _turn_away(self, reply: str) -> bool:
         self._session.turn_away(reply)
         return True
-
-
-def _place(error: Exception) -> str:
-    """What was raised and where, without its text, which may name somebody's mailbox."""
-    frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1]
-    return f"{type(error).__name__} at {os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119

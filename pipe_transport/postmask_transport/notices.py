@@ -19,7 +19,7 @@ from postmask.clock import Clock, Deadline, day_of
 from postmask.directory.lookup import Found
 from postmask.directory.records import Directory
 from postmask.keys import Keyring
-from postmask.log import line
+from postmask.log import fault, line
 from postmask.message.notice import build
 from postmask.reinjection.submit import Reinjector, Submitted
 from postmask.spool import NOTICE_WAIT, Notice, Spool, SpoolError
@@ -86,7 +86,7 @@ class NoticeSender:
             except SpoolError:
                 raise
             except Exception as error:  # noqa: BLE001  whatever is wrong with one, the others go out
-                line(_log, logging.ERROR, "notice", kind=notice.kind, id=notice.id, error=repr(error))
+                line(_log, logging.ERROR, "notice", kind=notice.kind, id=notice.id, error=fault(error))
                 self._spool.notice_failed(notice.id, NOTICE_WAIT)
 
     def _send(self, notice: Notice) -> None:

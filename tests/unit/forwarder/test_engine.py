@@ -174,6 +174,18 @@ def test_nor_does_it_forget_what_it_knew_of_an_earlier_one(rig: Rig) -> None:
     assert row.reason == "sent again after re-injection: lost after the dot"
 
 
+def test_what_is_raised_is_logged_without_its_text(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may name a mailbox, and goes to the ledger and to the events with what is held for it."""
+    monkeypatch.setattr(rig.directory, "alias", lambda key: {}["me@real.test"])
+    verdict = rig.deliver()
+    assert verdict.kind is Kind.DEFER
+    assert verdict.reason.startswith("KeyError at test_engine.py:")
+    assert "KeyError" in caplog.text
+    assert "real.test" not in caplog.text
+
+
 # ---- about to be returned by Postfix -------------------------------------------------------------
 
 
