@@ -60,7 +60,7 @@ class Server:
         self._allowed_uids = allowed_uids
         self._max_connections = max_connections
         self._service = Service(handler, clock, host, limits, times)
-        self._stop = Stop(clock, times.drain)
+        self._stop = Stop(clock, max(times.drain, times.message))
         self._finished = threading.Condition()
         self._open = 0
 

@@ -54,7 +54,7 @@ class Times:
     command:  silence within a message.
     transfer: from MAIL to the final dot.
     message:  what the handler gets, from the dot on.
-    drain:    what a stop waits for what is in hand.
+    drain:    what a stop waits for what is in hand, if the handler doesn't get more.
     """
 
     idle: float = 60.0

@@ -287,10 +287,31 @@ def test_stop_lets_a_transfer_finish(tmp_path: Path) -> None:
 
 
 def test_stop_waits_no_longer_than_its_deadline(tmp_path: Path) -> None:
-    with lmtp_service(tmp_path / "s", times=Times(drain=0.3)) as service:
+    with lmtp_service(tmp_path / "s", times=Times(message=0.1, drain=0.3)) as service:
         client = talk(service)
         client.begin()
         assert service.stop() is False or client.file.read() == b"421 4.4.2 waited too long\r\n"
+
+
+def test_stop_waits_for_a_handler_as_long_as_it_has(tmp_path: Path) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> list[object]:
+        asked.set()
+        assert go_on.wait(30)
+        return [deliver()]
+
+    with lmtp_service(tmp_path / "s", Recorder(at_dot=slow), times=Times(message=60.0, drain=0.1)) as service:
+        client = talk(service)
+        client.begin()
+        client.say(b"x\r\n.\r\n")
+        assert asked.wait(10)
+        service.server.stop()
+        service.thread.join(0.5)
+        assert service.thread.is_alive()
+        go_on.set()
+        assert client.reply() == "250 2.1.5 ok"
+        assert service.stop() is True
 
 
 def test_stop_is_idempotent(tmp_path: Path) -> None:
