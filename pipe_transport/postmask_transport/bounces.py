@@ -11,16 +11,15 @@ DIAGNOSTICS
 from __future__ import annotations
 
 from postmask.address import Address
-from postmask.clock import DAY, Clock
 from postmask.directory.lookup import known
-from postmask.directory.records import Alias, AliasState, Directory, Mailbox
-from postmask.keys import Keyring
-from postmask.message.dsn import Dsn, DsnRecipient, parse
+from postmask.directory.records import Alias, AliasState
+from postmask.message.dsn import Dsn, parse
 from postmask.message.trace import FIELD, open_trace
-from postmask.spool import Entry, News, Notice, Outcome, Spool
+from postmask.spool import Entry, News, Notice, Outcome
 from postmask.tokens import Bounce, BounceKind
 from postmask.verdict import Verdict, deliver, discard
 from postmask_transport.courier import Courier
+from postmask_transport.forwarding import Stationery
 from postmask_transport.incoming import Incoming
 
 _NOTICES_A_DAY = 20
@@ -29,22 +28,9 @@ _NOTICES_A_DAY = 20
 class Bounces:
     """Takes bounces. Shared by threads."""
 
-    def __init__(
-        self,
-        *,
-        directory: Directory,
-        spool: Spool,
-        keys: Keyring,
-        clock: Clock,
-        courier: Courier,
-        notices_from: str | None,
-    ) -> None:
-        self._directory = directory
-        self._spool = spool
-        self._keys = keys
-        self._clock = clock
+    def __init__(self, stationery: Stationery, courier: Courier) -> None:
+        self._with = stationery
         self._courier = courier
-        self._notices_from = notices_from
 
     def handle(self, incoming: Incoming, recipient: Address, bounce: Bounce) -> Verdict | Alias:
         """Record it; or the alias whose owners are to get it. Raises SpoolError and UnknownNowError."""
@@ -59,64 +45,51 @@ class Bounces:
                     return alias
             self._courier.conclude(row, ())
             return discard(f"not a bounce: {dsn.kind}")
-        first = dsn.recipients[0]
-        alias = self._alias(bounce)
-        news: list[News] = self._entries(incoming, bounce, alias, first)
-        if first.action == "failed" and alias is not None:
-            news += self._notices(bounce, alias, first, dsn)
-        self._courier.conclude(row, news)
-        return deliver(f"bounce {first.action} {first.status}")
-
-    def _entries(
-        self, incoming: Incoming, bounce: Bounce, alias: Alias | None, first: DsnRecipient
-    ) -> list[News]:
-        now = self._clock.now()
-        entries: list[News] = [
-            Entry.new(
-                "bounce", at=now, alias_id=bounce.alias_id, contact_token=bounce.contact.hex(),
-                mailbox_id=bounce.mailbox_id, kind=bounce.kind.name.lower(), action=first.action,
-                status=first.status, reason="",
-            )
-        ]  # fmt: skip
-        if alias is not None:
-            entries.append(
-                Entry.new(
-                    "event", at=now, account_id=alias.account_id, alias_id=alias.id, kind="bounced",
-                    mailbox_id=bounce.mailbox_id or None, status=first.status, reason=first.action,
-                    queue_id=incoming.queue_id,
-                )
-            )  # fmt: skip
-        return entries
+        self._courier.conclude(row, self._news(incoming, bounce, dsn))
+        return deliver(f"bounce {dsn.action} {dsn.status}")
 
     def _alias(self, bounce: Bounce) -> Alias | None:
-        return known(self._directory.alias_by_id(bounce.alias_id)) if bounce.alias_id else None
+        return known(self._with.directory.alias_by_id(bounce.alias_id)) if bounce.alias_id else None
 
-    def _notices(self, bounce: Bounce, alias: Alias, first: DsnRecipient, dsn: Dsn) -> list[Notice]:
-        """For whoever may be told: the owner of a reply, the authenticated sender of a forward."""
-        told = self._owner(alias, bounce) if bounce.kind is BounceKind.REPLY else self._sender(dsn)
-        if not told:
-            return []
-        if self._spool.notices_since(told, "bounce", self._clock.now() - DAY) >= _NOTICES_A_DAY:
-            return []
-        through = "a message that you sent through" if bounce.kind is BounceKind.REPLY else "your message to"
-        return [
-            Notice(
-                self._notices_from or f"postmask@{alias.domain}",
-                told,
-                "bounce",
-                f"Undelivered mail: {alias.address}",
-                f"This is about {through} {alias.address}: it could not be delivered.\n\n"
-                f"The receiving server answered with status {first.status}.\n",
+    def _news(self, incoming: Incoming, bounce: Bounce, dsn: Dsn) -> list[News]:
+        news: list[News] = [
+            Entry.new(
+                "bounce", at=self._with.clock.now(), alias_id=bounce.alias_id,
+                contact_token=bounce.contact.hex(), mailbox_id=bounce.mailbox_id,
+                kind=bounce.kind.name.lower(), action=dsn.action, status=dsn.status, reason="",
             )
-        ]
+        ]  # fmt: skip
+        alias = self._alias(bounce)
+        if alias is None:
+            return news
+        news.append(
+            self._with.event(
+                "bounced", alias, incoming, mailbox_id=bounce.mailbox_id or None, status=dsn.status,
+                reason=dsn.action,
+            )
+        )  # fmt: skip
+        notice = self._notice(bounce, alias, dsn) if dsn.action == "failed" else None
+        return [*news, notice] if notice else news
 
-    @staticmethod
-    def _owner(alias: Alias, bounce: Bounce) -> str:
-        mailboxes: tuple[Mailbox, ...] = alias.mailboxes
-        return next((mailbox.deliver_to for mailbox in mailboxes if mailbox.id == bounce.mailbox_id), "")
+    def _notice(self, bounce: Bounce, alias: Alias, dsn: Dsn) -> Notice | None:
+        """For whoever may be told: the owner of a reply, the authenticated sender of a forward."""
+        if bounce.kind is BounceKind.REPLY:
+            told = next((one.deliver_to for one in alias.mailboxes if one.id == bounce.mailbox_id), "")
+            what = "a message that you sent through"
+        else:
+            told, what = self._sender(dsn), "your message to"
+        return self._with.notice(
+            "bounce",
+            alias,
+            told,
+            f"Undelivered mail: {alias.address}",
+            f"This is about {what} {alias.address}: it could not be delivered.\n\n"
+            f"The receiving server answered with status {dsn.status}.\n",
+            most=_NOTICES_A_DAY,
+        )
 
     def _sender(self, dsn: Dsn) -> str:
         """The envelope sender of what bounced, if it is known to be the real one."""
         field = dsn.original_headers.get(FIELD) if dsn.original_headers else None
-        trace = open_trace(self._keys, field.value) if field else None
+        trace = open_trace(self._with.keys, field.value) if field else None
         return trace.sender if trace is not None and trace.authenticated else ""

@@ -17,7 +17,7 @@ from functools import partial
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import find_alias
 from postmask.authentication import Authentication, Dmarc
-from postmask.clock import Clock, day_of
+from postmask.clock import DAY, Clock, day_of
 from postmask.directory.lookup import Found, known
 from postmask.directory.records import Alias, Directory, Domain, Mailbox, MailboxState, ReverseAlias
 from postmask.keys import Keyring
@@ -30,7 +30,7 @@ from postmask.message.mailboxes import NamedAddress
 from postmask.message.msgid import Direction, carry, wrap
 from postmask.message.spamfield import spam_field
 from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
-from postmask.spool import Entry
+from postmask.spool import Entry, Notice, Spool
 from postmask.tokens import NO_CONTACT, Bounce, BounceKind, Reverse, bounce_local_part, contact_of, read
 from postmask.verdict import Kind, Verdict, deliver, discard, hold
 from postmask_transport.authors import Authors
@@ -49,15 +49,20 @@ _HARDNESS = (Kind.DELIVER, Kind.DEFER, Kind.HOLD, Kind.REJECT, Kind.DISCARD)
 
 @dataclass(frozen=True, slots=True)
 class Stationery:
-    """What every finished copy needs."""
+    """What every finished copy needs, and what is told of one.
+
+    notices_from: for their From; None: postmask@ the alias's domain.
+    """
 
     directory: Directory
+    spool: Spool
     keys: Keyring
     clock: Clock
     contacts: ContactBook
     signer: DomainSigner
     mapped_addresses: int
     authserv_id: str
+    notices_from: str | None
 
     def bounce_address(
         self, domain: str, kind: BounceKind, alias_id: int, token: str, mailbox_id: int
@@ -93,6 +98,15 @@ class Stationery:
             "event", at=self.clock.now(), account_id=alias.account_id, alias_id=alias.id, kind=kind,
             queue_id=incoming.queue_id, **more,
         )  # fmt: skip
+
+    def notice(
+        self, kind: str, alias: Alias, recipient: str, subject: str, text: str, *, most: int
+    ) -> Notice | None:
+        """What a person is told; None where there is none, or so many a day were enough."""
+        since = self.clock.now() - DAY
+        if not recipient or self.spool.notices_since(recipient, kind, since) >= most:
+            return None
+        return Notice(self.notices_from or f"postmask@{alias.domain}", recipient, kind, subject, text)
 
 
 class Forwarding:

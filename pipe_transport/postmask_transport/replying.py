@@ -22,11 +22,10 @@ from postmask.auth.claims import read_claims
 from postmask.auth.examine import examine
 from postmask.auth.networks import Network, is_own
 from postmask.auth.proof import Proof, Proven, ReplyEvidence, Undecided, Unproven, mark
-from postmask.clock import DAY
 from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.records import Alias, AliasState, MailboxState, ReverseAlias
 from postmask.rates import Rate
-from postmask.spool import LocalContact, Notice, Outcome, ReplayMark, ReplayUsedError, Spool
+from postmask.spool import LocalContact, Notice, Outcome, ReplayMark, ReplayUsedError
 from postmask.tokens import reverse_token
 from postmask.verdict import Kind, Verdict, defer, discard, hold, reject, unavailable
 from postmask_transport.contacts import written_to
@@ -53,20 +52,16 @@ class Replying:
         stationery: Stationery,
         outgoing: Outgoing,
         courier: Courier,
-        spool: Spool,
         book: RuleBook,
         rate: Rate,
         own_networks: Sequence[Network],
-        notices_from: str | None,
     ) -> None:
         self._with = stationery
         self._outgoing = outgoing
         self._courier = courier
-        self._spool = spool
         self._book = book
         self._rate = rate
         self._own_networks = own_networks
-        self._notices_from = notices_from
 
     def handle(self, incoming: Incoming, recipient: Address, token: str, examined: Examination) -> Verdict:
         """Mail to a reverse alias whose MAC is right."""
@@ -252,15 +247,13 @@ class Replying:
     def _notice(self, alias: Alias, kind: str, what: str) -> Notice | None:
         """For the first usable mailbox, a few a day."""
         told = next((m.deliver_to for m in alias.mailboxes if m.state is MailboxState.ACTIVE), "")
-        since = self._with.clock.now() - DAY
-        if not told or self._spool.notices_since(told, kind, since) >= _NOTICES_A_DAY:
-            return None
-        return Notice(
-            self._notices_from or f"postmask@{alias.domain}",
-            told,
+        return self._with.notice(
             kind,
+            alias,
+            told,
             f"A reply through {alias.address} was not sent",
             f"A message was sent to a contact through your alias {alias.address},\nbut {what}\n\n"
             "If it was yours, send it from the mailbox's own provider, addressed to the contact in To\n"
             "or Cc. Your mail operator can see and release what is held.\n",
+            most=_NOTICES_A_DAY,
         )

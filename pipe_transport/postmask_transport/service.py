@@ -138,20 +138,11 @@ class _Shared:
                 stationery=stationery,
                 outgoing=Outgoing(stationery),
                 courier=courier,
-                spool=self.spool,
                 book=book,
                 rate=Rate(settings.forwarder.replies_per_hour, clock),
                 own_networks=networks,
-                notices_from=settings.mail.notices_from,
             ),
-            bounces=Bounces(
-                directory=self.directory,
-                spool=self.spool,
-                keys=self.keys,
-                clock=clock,
-                courier=courier,
-                notices_from=settings.mail.notices_from,
-            ),
+            bounces=Bounces(stationery, courier),
             patience=Patience(settings.postfix.config_dir, clock),
             reader=reader,
             examiner=self._examiner(scanner),
@@ -160,12 +151,14 @@ class _Shared:
     def _stationery(self) -> Stationery:
         return Stationery(
             directory=self.directory,
+            spool=self.spool,
             keys=self.keys,
             clock=self.clock,
             contacts=ContactBook(self.directory, self.keys),
             signer=DomainSigner(self.directory, self.keys, self.clock),
             mapped_addresses=self.settings.mail.mapped_addresses,
             authserv_id=self.settings.mail.authserv_id,
+            notices_from=self.settings.mail.notices_from,
         )
 
     def _examiner(self, scanner: Scanner) -> Examiner:

@@ -121,12 +121,14 @@ def rig(
     courier = Courier(spool, out, held)  # type: ignore[arg-type]  played
     stationery = Stationery(
         directory,
+        spool,
         KEYS,
         clock,
         ContactBook(directory, KEYS),
         DomainSigner(directory, KEYS, clock),
         mapped_addresses=50,
         authserv_id="mx.alias.test",
+        notices_from=None,
     )
     engine = Engine(
         directory=directory,
@@ -140,15 +142,11 @@ def rig(
             stationery=stationery,
             outgoing=Outgoing(stationery),
             courier=courier,
-            spool=spool,
             book=RuleBook(directory, rules),
             rate=Rate(replies, clock),
             own_networks=(),
-            notices_from=None,
         ),
-        bounces=Bounces(
-            directory=directory, spool=spool, keys=KEYS, clock=clock, courier=courier, notices_from=None
-        ),
+        bounces=Bounces(stationery, courier),
         patience=Patience(folder, clock),
         reader=Reader(KEYS, clock, postfix_uid=0, oldest=6 * DAY),
         examiner=Examiner(dns, clock, scan=scan),

@@ -20,37 +20,32 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from postmask.display import printable
 from postmask.message.headers import Headers, read, split
 from postmask.message.mime import MESSAGES, Part, content_type, walk
 
-MAX_RECIPIENTS = 50
-
+_MOST_RECIPIENTS = 50
 _ACTIONS = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_PERMANENT = re.compile(r"(?<![\d.])(5\.\d\.\d{1,3})(?![\d.])")
 _REPLY_CODE = re.compile(r"\s*smtp;\s*([45])\d\d\b", re.IGNORECASE)
 _STATUS_LIMIT = 64_000
 _QMAIL = re.compile(rb"\s*Hi\. This is the ")
 _QMAIL_RECIPIENT = re.compile(rb"^<[^\r\n]*>:\s*$((?:\r?\n(?!\r?\n)[^\n]*){1,20})", re.MULTILINE)
-_QMAIL_COPY = re.compile(rb"\n--- (?:Below|Enclosed)[^\n]*\n\s*\n")
+"""QSBMF paragraphs: "<address>:" and the reason, often ending in "(#5.1.1)"."""
+
+_COPY = re.compile(rb"\n-{3,} (?:Below|Enclosed|This is a copy)[^\n]*\n\s*\n")
 _REPLY_FIELDS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-vacation")
 
 
 @dataclass(frozen=True, slots=True)
-class DsnRecipient:
-    """One recipient's fate. diagnostic: what the other server said, fit to be shown; may name it."""
+class Dsn:
+    """A notification, with the header of the message that it is about where it holds that.
+
+    action, status: of the first recipient that failed, else of the first.
+    """
 
     action: str
     status: str
-    diagnostic: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dsn:
-    """A notification, of one recipient or more, with the header of the message that it is about where it
-    holds that."""
-
-    recipients: tuple[DsnRecipient, ...]
     original_headers: Headers | None
 
 
@@ -66,13 +61,13 @@ def parse(headers: Headers, body: bytes) -> Dsn | NotDsn:
     parts = _own(walk(headers, body).parts)
     status = _first(parts, "message/delivery-status", "message/global-delivery-status")
     if status:
-        return Dsn(_recipients(status.content(body) or b""), _original(parts, body))
+        return Dsn(*_fate(status.content(body) or b""), _original(parts, body))
     if headers.get("x-failed-recipients"):
-        return Dsn((_from_text(body),), _original(parts, body) or _copied(body))
-    if _QMAIL.match(body) and (failed := _qmail_recipients(body)):
-        return Dsn(failed, _copied(body))
+        return Dsn("failed", _status_in(body, _PERMANENT), _original(parts, body) or _copied(body))
+    if _QMAIL.match(body) and (paragraph := _QMAIL_RECIPIENT.search(body, 0, _STATUS_LIMIT)):
+        return Dsn("failed", _status_in(paragraph[1], _STATUS), _copied(body))
     if content_type(headers)[1].get("report-type", "").lower() == "delivery-status":
-        return Dsn((_from_text(body),), _original(parts, body))
+        return Dsn("failed", _status_in(body, _PERMANENT), _original(parts, body))
     return NotDsn("auto-reply" if _is_auto_reply(headers) else "other")
 
 
@@ -93,22 +88,23 @@ def _first(parts: list[Part], *kinds: str) -> Part | None:
     return next((part for part in parts if part.kind in kinds), None)
 
 
-def _recipients(content: bytes) -> tuple[DsnRecipient, ...]:
-    """The groups of fields behind the first, which is about the message (RFC 3464 §2.1)."""
-    found: list[DsnRecipient] = []
+def _fate(content: bytes) -> tuple[str, str]:
+    """By the groups of fields behind the first, which is about the message (RFC 3464 §2.1)."""
+    found: list[tuple[str, str]] = []
     position = 0
     content = content[:_STATUS_LIMIT]
-    while position < len(content) and len(found) < MAX_RECIPIENTS:
+    while position < len(content) and len(found) < _MOST_RECIPIENTS:
         group, after = read(content, position, len(content))
         if after == position:
             break
         position = after
         if group.get("action") or group.get("status") or group.get("final-recipient"):
-            found.append(_recipient(group))
-    return tuple(found) or (DsnRecipient("failed", "5.0.0", ""),)
+            found.append(_of_recipient(group))
+    failed = (one for one in found if one[0] == "failed")
+    return next(failed, found[0] if found else ("failed", "5.0.0"))
 
 
-def _recipient(group: Headers) -> DsnRecipient:
+def _of_recipient(group: Headers) -> tuple[str, str]:
     action_field, status_field = group.get("action"), group.get("status")
     diagnostic_field = group.get("diagnostic-code")
     action = action_field.text.split("(")[0].strip().lower() if action_field else ""
@@ -118,26 +114,13 @@ def _recipient(group: Headers) -> DsnRecipient:
     status = found[1] if found else f"{code[1]}.0.0" if code else ""
     if action not in _ACTIONS:
         action = "delayed" if status.startswith("4") else "failed"
-    known = status or {"failed": "5.0.0", "delayed": "4.0.0"}.get(action, "2.0.0")
-    return DsnRecipient(action, known, printable(diagnostic, 300))
+    return action, status or {"failed": "5.0.0", "delayed": "4.0.0"}.get(action, "2.0.0")
 
 
-def _from_text(body: bytes) -> DsnRecipient:
-    """A bounce that only people are meant to read: its first 5.x.y, or 5.0.0."""
-    status = re.search(r"(?<![\d.])(5\.\d\.\d{1,3})(?![\d.])", body[:_STATUS_LIMIT].decode("latin-1"))
-    return DsnRecipient("failed", status[1] if status else "5.0.0", "")
-
-
-def _qmail_recipients(body: bytes) -> tuple[DsnRecipient, ...]:
-    """QSBMF paragraphs: "<address>:" and the reason, often ending in "(#5.1.1)"."""
-    found = []
-    for paragraph in _QMAIL_RECIPIENT.findall(body[:_STATUS_LIMIT])[:MAX_RECIPIENTS]:
-        text = paragraph.decode("latin-1")
-        status = _STATUS.search(text)
-        found.append(
-            DsnRecipient("failed", status[1] if status else "5.0.0", printable(" ".join(text.split()), 300))
-        )
-    return tuple(found)
+def _status_in(text: bytes, pattern: re.Pattern[str]) -> str:
+    """The first one in what only people are meant to read, or 5.0.0."""
+    found = pattern.search(text[:_STATUS_LIMIT].decode("latin-1"))
+    return found[1] if found else "5.0.0"
 
 
 def _original(parts: list[Part], body: bytes) -> Headers | None:
@@ -154,7 +137,7 @@ def _original(parts: list[Part], body: bytes) -> Headers | None:
 
 def _copied(body: bytes) -> Headers | None:
     """The header of a copy that a plain-text bounce has at its end."""
-    mark = _QMAIL_COPY.search(body)
+    mark = _COPY.search(body)
     if not mark:
         return None
     copied, _ = read(body, mark.end(), len(body))
