@@ -2,7 +2,8 @@
 
 Nothing is sent to the envelope sender of what bounced, which may be forged, unless it was
 authenticated: then it, or the owner whose reply failed, is told in a notice that names only the alias
-and the status. What else a machine answers to an owner's reply (a vacation message, say) is for the owners.
+and the status, and the owner's also the contact. What else a machine answers to an owner's reply (a vacation
+message, say) is for the owners.
 
 DIAGNOSTICS
     Anything else that isn't a DSN is discarded with a record. SpoolError and UnknownNowError defer.
@@ -11,18 +12,23 @@ DIAGNOSTICS
 from __future__ import annotations
 
 from postmask.address import Address
-from postmask.directory.lookup import known
+from postmask.directory.lookup import Found, known
 from postmask.directory.records import Alias, AliasState
 from postmask.message.dsn import Dsn, parse
+from postmask.message.reply import addressed
 from postmask.message.trace import FIELD, open_trace
 from postmask.spool import Entry, News, Notice, Outcome
-from postmask.tokens import Bounce, BounceKind
+from postmask.tokens import Bounce, BounceKind, contact_of
 from postmask.verdict import Verdict, deliver, discard
 from postmask_transport.courier import Courier
 from postmask_transport.forwarding import Stationery
 from postmask_transport.incoming import Incoming
 
 _NOTICES_A_DAY = 20
+_MOST_ASKED = 50
+"""Addresses that came back of which the directory is asked whether they are the contact."""
+
+_EVENTS = {"failed": "bounced", "delayed": "deferred"}
 
 
 class Bounces:
@@ -60,22 +66,33 @@ class Bounces:
             )
         ]  # fmt: skip
         alias = self._alias(bounce)
-        if alias is None:
+        kind = _EVENTS.get(dsn.action)
+        if alias is None or kind is None:
             return news
+        contact = self._contact(alias, bounce, dsn) if bounce.kind is BounceKind.REPLY else None
         news.append(
             self._with.event(
-                "bounced", alias, incoming, mailbox_id=bounce.mailbox_id or None, status=dsn.status,
-                reason=dsn.action,
+                kind, alias, incoming, contact=contact, mailbox_id=bounce.mailbox_id or None,
+                status=dsn.status, reason=dsn.action,
             )
         )  # fmt: skip
-        notice = self._notice(bounce, alias, dsn) if dsn.action == "failed" else None
+        notice = self._notice(bounce, alias, contact, dsn) if dsn.action == "failed" else None
         return [*news, notice] if notice else news
 
-    def _notice(self, bounce: Bounce, alias: Alias, dsn: Dsn) -> Notice | None:
+    def _contact(self, alias: Alias, bounce: Bounce, dsn: Dsn) -> str | None:
+        """Whom the reply was for, if what came back shows it: that is anybody's word, so the contact must be
+        the one of whose token the bounce address has a part."""
+        for entry in addressed(dsn.original_headers)[:_MOST_ASKED] if dsn.original_headers else ():
+            found = self._with.directory.contact(alias.id, entry.address.key)
+            if isinstance(found, Found) and contact_of(found.value.token) == bounce.contact:
+                return found.value.address
+        return None
+
+    def _notice(self, bounce: Bounce, alias: Alias, contact: str | None, dsn: Dsn) -> Notice | None:
         """For whoever may be told: the owner of a reply, the authenticated sender of a forward."""
         if bounce.kind is BounceKind.REPLY:
             told = next((one.deliver_to for one in alias.mailboxes if one.id == bounce.mailbox_id), "")
-            what = "a message that you sent through"
+            what = f"a message that you sent{f' to {contact}' if contact else ''} through"
         else:
             told, what = self._sender(dsn), "your message to"
         return self._with.notice(

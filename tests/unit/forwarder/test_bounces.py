@@ -65,28 +65,50 @@ def test_who_had_logged_in_is_told_and_not_of_the_mailbox(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("client", "action"),
-    [(FOREIGN, "failed"), (LOGGED_IN, "delayed")],
-    ids=["a sender who may be forged", "a delay"],
+    ("client", "action", "events"),
+    [
+        (FOREIGN, "failed", ["forwarded", "bounced"]),
+        (LOGGED_IN, "delayed", ["forwarded", "deferred"]),
+        (LOGGED_IN, "relayed", ["forwarded"]),
+    ],
+    ids=["a sender who may be forged", "a delay", "it arrived"],
 )
-def test_nobody_is_told(rig: Rig, client: Client, action: str) -> None:
+def test_nobody_is_told(rig: Rig, client: Client, action: str, events: list[str]) -> None:
     rig.deliver(client=client)
     assert returned(rig, action).kind is Kind.DELIVER
     assert notices(rig) == []
-    assert rig.events() == ["forwarded", "bounced"]
+    assert rig.events() == events
 
 
-def test_the_owner_is_told_of_a_reply(rig: Rig) -> None:
+def written_to_two(rig: Rig) -> None:
+    """A first message to dave and carol; the copy for carol goes out last."""
     boxes = (mailbox("other@real.test", id=6), mailbox(login="me"))
     rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
-    first = "shop+carol=example.org@alias.test"
-    content = f"From: me@real.test\r\nTo: {first}\r\n\r\nbody\r\n".encode()
-    rig.deliver(first, content, "me@real.test", LOGGED_IN)
+    both = [f"shop+{name}=example.org@alias.test" for name in ("dave", "carol")]
+    content = f"From: me@real.test\r\nTo: {', '.join(both)}\r\n\r\nbody\r\n".encode()
+    for one in both:
+        rig.deliver(one, content, "me@real.test", LOGGED_IN)
+
+
+def test_the_owner_is_told_which_reply_it_was(rig: Rig) -> None:
+    written_to_two(rig)
     returned(rig, status="5.7.1")
     (notice,) = notices(rig)
     assert notice.recipient == "me@real.test"
-    assert "about a message that you sent through shop@alias.test:" in notice.text
+    assert "a message that you sent to carol@example.org through shop@alias.test:" in notice.text
     assert "status 5.7.1." in notice.text
+    event = rig.spool.outbox(99)[-1][1].payload
+    assert (event["kind"], event["contact"]) == ("bounced", "carol@example.org")
+
+
+@pytest.mark.parametrize("said", ["dave@example.org", "evil@example.org", ""])
+def test_it_names_nobody_else_whatever_came_back(rig: Rig, said: str) -> None:
+    """The bounce address says whom the reply was for; the rest is anybody's word."""
+    written_to_two(rig)
+    report = REPORT.format(action="failed", status="5.1.1", headers=f"To: {said}\n" if said else "")
+    rig.deliver(rig.out.sent[-1][0], report.replace("\n", "\r\n").encode(), "", FOREIGN)
+    (notice,) = notices(rig)
+    assert "about a message that you sent through shop@alias.test:" in notice.text
 
 
 def test_it_waits_while_nobody_can_say_whose_it_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
