@@ -202,6 +202,14 @@ def test_what_was_deleted_is_asked_for_in_pieces(
         assert [len(piece) for piece in snapshot.deletions(0)] == [2, 2, 1]
 
 
+def test_a_change_during_the_reading_of_another_is_told(truth: Truth, node: ReplicaNode) -> None:
+    with Feed(make_engine(node.url, Use.FEED)) as opened:
+        opened.listen()
+        with opened.snapshot():
+            add(truth, "meanwhile@alias.test")
+        assert opened.wait(20.0)
+
+
 def test_many_writers_at_once(truth: Truth, node: ReplicaNode) -> None:
     def write(part: int) -> None:
         for number in range(15):

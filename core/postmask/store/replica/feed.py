@@ -189,10 +189,12 @@ class Feed:
 
     def wait(self, seconds: float) -> bool:
         """Until something has changed; False: nothing was told within so many seconds."""
-        if not select.select([self._connection], [], [], seconds)[0]:
-            return False
-        with _asking():
-            self._connection.poll()
+        # What was told while we asked has come with an answer: the socket says nothing of it any more.
+        if not self._connection.notifies:
+            if not select.select([self._connection], [], [], seconds)[0]:
+                return False
+            with _asking():
+                self._connection.poll()
         told = bool(self._connection.notifies)
         self._connection.notifies.clear()
         return told
