@@ -3,8 +3,8 @@
     postmask-forwarder [--config FILE]
 
 runs in the foreground on forwarder.sock in sockets.directory, with log lines on standard error and
-systemd notified once it listens. The first SIGTERM or SIGINT finishes what is in hand, the second
-ends the process at once; what was not answered then, Postfix tries again.
+systemd notified once it listens. The first SIGTERM, SIGINT or SIGHUP finishes what is in hand, the
+second ends the process at once; what was not answered then, Postfix tries again.
 
 DIAGNOSTICS
     Exit status 78 (EX_CONFIG): the configuration, the keys, a user or a socket is not as it must be;

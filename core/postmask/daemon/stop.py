@@ -1,4 +1,5 @@
-"""The end of a program: the first SIGTERM or SIGINT asks it to finish what is in hand, the second ends it.
+"""The end of a program: the first SIGTERM, SIGINT or SIGHUP asks it to finish what is in hand, the second
+ends it. A SIGHUP that was ignored from the start (nohup) stays so.
 
 The signals are blocked in every thread and taken by one that waits for nothing else, so that they
 neither interrupt a write nor depend on what the main thread is doing. Block them before any thread
@@ -16,14 +17,9 @@ import signal
 import threading
 from collections.abc import Callable
 
-SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 _log = logging.getLogger(__name__)
-
-
-def block_signals() -> None:
-    """Block SIGTERM and SIGINT in this thread and in all that it starts."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
 class Stop:
@@ -37,9 +33,12 @@ class Stop:
     @classmethod
     def install(cls) -> Stop:
         """A Stop that follows the signals. To be called in the main thread, before any other starts."""
-        block_signals()
+        heeded = SIGNALS
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            heeded -= {signal.SIGHUP}
+        signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
         stop = cls()
-        threading.Thread(target=stop._follow_signals, name="signals", daemon=True).start()
+        threading.Thread(target=stop._follow_signals, args=(heeded,), name="signals", daemon=True).start()
         return stop
 
     @property
@@ -69,11 +68,11 @@ class Stop:
                 return
         _call(callback)
 
-    def _follow_signals(self) -> None:
-        received = signal.sigwait(SIGNALS)
+    def _follow_signals(self, heeded: frozenset[signal.Signals]) -> None:
+        received = signal.sigwait(heeded)
         _log.info("stopping on %s", signal.Signals(received).name)
         threading.Thread(target=self.request, name="stop", daemon=True).start()
-        received = signal.sigwait(SIGNALS)
+        received = signal.sigwait(heeded)
         _log.warning("ending at once on a second %s", signal.Signals(received).name)
         os._exit(1)
 

@@ -233,9 +233,10 @@ class TestNotify:
 
 
 PROGRAM = """
-import sys, threading
+import signal, sys, threading
 from postmask import log
 from postmask.daemon import Stop
+signal.signal(signal.SIGHUP, signal.Handlers[sys.argv[1]])
 stop = Stop.install()
 log.setup("postmask-test", "info")
 threading.Thread(target=threading.Event().wait, daemon=True).start()
@@ -253,9 +254,15 @@ print("drained", flush=True)
 
 
 @pytest.fixture
-def process() -> Iterator[subprocess.Popen[str]]:
+def hangup() -> str:
+    """What is done with a SIGHUP at the program's start."""
+    return "SIG_DFL"
+
+
+@pytest.fixture
+def process(hangup: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", PROGRAM, hangup],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -272,7 +279,7 @@ def said(process: subprocess.Popen[str]) -> str:
 
 
 class TestStop:
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
     def test_the_first_signal_drains(self, process: subprocess.Popen[str], number: signal.Signals) -> None:
         process.send_signal(number)
         assert said(process) == "draining"
@@ -309,3 +316,11 @@ class TestStop:
         assert stop.wait(0)
         assert called == ["first", "late"]
         assert "could not be told to stop" in caplog.text
+
+    @pytest.mark.parametrize("hangup", ["SIG_IGN"])
+    def test_what_nohup_ignores_ends_nothing(self, process: subprocess.Popen[str]) -> None:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert said(process) == "draining"
+        process.communicate("go on\n", timeout=30)
+        assert process.returncode == 0
