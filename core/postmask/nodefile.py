@@ -60,8 +60,9 @@ class NodeFile:
             with draft.open("w", encoding="ascii") as file:
                 file.write(json.dumps(content))
                 file.flush()
+                # Not by its name: the folder may be another user's than the one who writes.
+                os.fchmod(file.fileno(), 0o644)
                 os.fsync(file.fileno())
-            draft.chmod(0o644)
             draft.replace(self._file)
         finally:
             draft.unlink(missing_ok=True)

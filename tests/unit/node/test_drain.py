@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 from pathlib import Path
 
@@ -48,6 +50,22 @@ def test_an_order_to_do_what_is_so_already(tmp_path: Path) -> None:
     switch.turn(NOW, "bob@mx1", drained=True)
     assert switch.carry_out(5.0, "ann@mx2", drained=True, now=NOW + 1)
     assert switch.state() == Drain(True, NOW, "bob@mx1", 5.0)
+
+
+def test_root_gives_no_other_file_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder belongs to the programs' user, who could put a link where root has made its file."""
+    folder, roots = tmp_path / "spool", tmp_path / "shadow"
+    folder.mkdir()
+    roots.touch(mode=0o600)
+
+    def exchange(_: int) -> None:
+        for draft in folder.iterdir():
+            draft.unlink()
+            draft.symlink_to(roots)
+
+    monkeypatch.setattr(os, "fsync", exchange)
+    DrainSwitch(folder).turn(NOW, "root@mx1", drained=True)
+    assert stat.S_IMODE(roots.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
