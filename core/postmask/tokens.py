@@ -5,7 +5,10 @@ base32 in lower case and survive any change of case on their way.
 
     reverse alias   <hint>.<24 characters>     token 80 bits, check MAC over it 40 bits
     bounce address  <53 characters>            kind 2, version 2, key id 4, date 16, alias 48,
-                                               contact 64, mailbox 48, MAC over all that 80 bits
+                                               contact 64, mailbox 48 (masked), MAC over all that 80 bits
+
+A contact sees the bounce address of each reply. The mailbox in it is masked by a MAC of what stands before
+it: open, it would be the same behind all aliases of an owner, and tell contacts which ones belong together.
 
 DIAGNOSTICS
     `read` never raises: what has the shape of ours and doesn't hold is BounceForged or ReverseForged,
@@ -49,7 +52,9 @@ _CHECK_LENGTH = 5
 _BOUNCE_MAC_LENGTH = 10
 _BOUNCE_BODY_LENGTH = 1 + 2 + _ID_LENGTH + CONTACT_LENGTH + _ID_LENGTH
 _TOMBSTONE_LENGTH = 16
-_VERSION = 0
+_VERSION = 1
+_UNMASKED = 0
+"""The version before: its mailbox stands open. None is valid any more when BOUNCE_DAYS have gone by."""
 
 _BOUNCE = re.compile(r"[a-z2-7]{53}")
 _REVERSE = re.compile(r"[a-z0-9][a-z0-9-]{0,38}\.([a-z2-7]{24})")
@@ -186,7 +191,7 @@ def reverse_local_part(contact: Address, name: str | None, token: str) -> str:
 def bounce_local_part(keys: Keyring, bounce: Bounce) -> str:
     """The 53 characters of a bounce address."""
     secret_id = keys.signing.id
-    body = _pack(bounce, secret_id)
+    body = _masked(keys, _pack(bounce, secret_id), secret_id)
     return _encode(body + keys.mac(Purpose.BOUNCE, body, _BOUNCE_MAC_LENGTH, secret_id))
 
 
@@ -231,7 +236,7 @@ def _read_bounce(keys: Keyring, local: str, today: int) -> BounceValid | BounceF
         return BounceForged("the MAC is wrong")
     if _encode(raw) != local:
         return BounceForged("the last character has bits that we never set")
-    bounce = _unpack(body)
+    bounce = _unpack(body if _version(body) == _UNMASKED else _masked(keys, body, secret_id))
     if bounce is None:
         return BounceUnread("of a kind or version that this program does not know")
     if bounce.day > today + AHEAD_DAYS:
@@ -248,6 +253,13 @@ def _read_reverse(keys: Keyring, token: str) -> Reverse | ReverseForged:
     return ReverseForged()
 
 
+def _masked(keys: Keyring, body: bytes, secret_id: int) -> bytes:
+    """With the mailbox masked; of what is masked already: open."""
+    before, mailbox = body[:-_ID_LENGTH], body[-_ID_LENGTH:]
+    mask = keys.mac(Purpose.BOUNCE, b"mailbox" + before, _ID_LENGTH, secret_id)
+    return before + bytes(one ^ other for one, other in zip(mailbox, mask, strict=True))
+
+
 def _pack(bounce: Bounce, secret_id: int) -> bytes:
     """Raises OverflowError for a day or an id that doesn't fit its field."""
     head = bounce.kind << 6 | _VERSION << 4 | secret_id
@@ -262,9 +274,13 @@ def _pack(bounce: Bounce, secret_id: int) -> bytes:
     )
 
 
+def _version(body: bytes) -> int:
+    return body[0] >> 4 & 0b11
+
+
 def _unpack(body: bytes) -> Bounce | None:
-    kind, version = body[0] >> 6, body[0] >> 4 & 0b11
-    if version != _VERSION or kind not in _KINDS:
+    kind = body[0] >> 6
+    if _version(body) > _VERSION or kind not in _KINDS:
         return None
     return Bounce(
         kind=BounceKind(kind),

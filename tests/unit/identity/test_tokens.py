@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import string
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -152,10 +154,17 @@ class TestBounce:
         assert tokens.read(RING, local.upper(), TODAY) == BounceValid(bounce)
 
     def test_layout(self) -> None:
-        """kind 2, version 2, key id 4, date 16, alias 48, contact 64, mailbox 48, MAC 80 bits."""
+        """kind 2, version 2, key id 4, date 16, alias 48, contact 64, mailbox 48 (masked), MAC 80 bits."""
         raw = tokens._decode(tokens.bounce_local_part(RING, a_bounce(kind=BounceKind.NOTICE)))
         assert len(raw) == 33
-        assert raw[:23].hex() == "8f50780123456789ab0001020304050607ba9876543210"
+        assert raw[:17].hex() == "9f50780123456789ab0001020304050607"
+
+    @pytest.mark.parametrize("other", [{"alias_id": 2}, {"contact": b"8" * 8}, {"day": TODAY - 1}])
+    def test_contacts_cannot_see_that_aliases_have_one_mailbox(self, other: dict[str, Any]) -> None:
+        first = Bounce(BounceKind.REPLY, TODAY, 1, bytes(range(8)), 0xBA9876543210)
+        raws = [tokens._decode(tokens.bounce_local_part(RING, b)) for b in (first, replace(first, **other))]
+        mailboxes = {raw[17:23].hex() for raw in raws}
+        assert len(mailboxes | {"ba9876543210"}) == 3
 
     def test_made_before_a_rotation(self) -> None:
         local = tokens.bounce_local_part(BEFORE, a_bounce())
@@ -209,11 +218,17 @@ class TestBounce:
     def test_unknown_kind(self) -> None:
         """A later version's address that a node not yet upgraded meets: signed by us, not understood."""
         signed = tokens._pack(a_bounce(), NEW.id)
-        body = bytes([signed[0] | 0b0001_0000]) + signed[1:]
+        body = bytes([signed[0] | 0b0010_0000]) + signed[1:]
         mac = RING.mac(tokens.Purpose.BOUNCE, body, 10)
         assert tokens.read(RING, tokens._encode(body + mac), TODAY) == BounceUnread(
             "of a kind or version that this program does not know"
         )
+
+    def test_made_before_the_mailbox_was_masked(self) -> None:
+        signed = tokens._pack(a_bounce(), NEW.id)
+        body = bytes([signed[0] & 0b1100_1111]) + signed[1:]
+        mac = RING.mac(tokens.Purpose.BOUNCE, body, 10)
+        assert tokens.read(RING, tokens._encode(body + mac), TODAY) == BounceValid(a_bounce())
 
     def test_impossible_fields(self) -> None:
         with pytest.raises(ValueError, match="8 octets"):
