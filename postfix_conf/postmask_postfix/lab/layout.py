@@ -2,7 +2,8 @@
 
 DIAGNOSTICS
     LabError 64 for a folder whose path is too long or can't stand in Postfix's configuration, 73 for one that
-    holds something else or can't be made, 77 for one that Postfix's users can't reach.
+    holds something else or can't be made, 77 for one that Postfix's users can't reach, or that belongs to
+    another user.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ def at(directory: Path) -> Layout:
             f"{absolute}: too long by {excess}; for Postfix a lab's path has {_LONGEST} characters at most",
             os.EX_USAGE,
         )
+    _demand_ours(directory, absolute)
     return Layout(absolute)
 
 
@@ -128,6 +130,7 @@ def prepare(layout: Layout) -> None:
     directory = layout.directory
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        _demand_ours(directory)
         if not layout.made.exists() and any(directory.iterdir()):
             raise LabError(f"{directory} isn't empty and isn't a lab; give a new folder", os.EX_CANTCREAT)
         directory.chmod(0o755)
@@ -146,6 +149,19 @@ def put(file: Path, text: str) -> None:
     temporary.touch(mode=0o600)
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(file)
+
+
+def _demand_ours(*paths: Path) -> None:
+    """Whose folder it is, or the link to it, could have root run anything; in /tmp anybody may make one."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            owner = path.lstat().st_uid
+            if owner not in {0, os.geteuid()}:
+                raise LabError(
+                    f"{path} belongs to another user (uid {owner}), who could have root run anything; give a"
+                    " new folder",
+                    os.EX_NOPERM,
+                )
 
 
 def _reachable(directory: Path) -> None:

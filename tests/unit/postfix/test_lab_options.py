@@ -122,6 +122,25 @@ def test_a_folder_that_others_can_not_reach_is_refused(tmp_path):
     assert refused.value.exit_code == os.EX_NOPERM
 
 
+@pytest.mark.parametrize("name", ["lab", "link"])
+def test_a_folder_or_link_of_another_user_is_refused(name, tmp_path):
+    """As anybody may make one in /tmp, with a lab.json that says what root is to run."""
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "link").symlink_to("new")
+    os.chown(tmp_path / name, 65_534, -1, follow_symlinks=False)
+    with pytest.raises(LabError, match="belongs to another user") as refused:
+        layouts.at(tmp_path / name)
+    assert refused.value.exit_code == os.EX_NOPERM
+
+
+def test_a_folder_that_another_user_makes_meanwhile_is_refused(tmp_path):
+    layout = layouts.at(tmp_path / "lab")
+    layout.directory.mkdir()
+    os.chown(layout.directory, 65_534, -1)
+    with pytest.raises(LabError, match="belongs to another user"):
+        layouts.prepare(layout)
+
+
 class Stopped:
     """An instance whose start fails."""
 
