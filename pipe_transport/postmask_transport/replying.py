@@ -178,11 +178,12 @@ class Replying:
         )
         why = f"it was put on hold: {copy.reason}."
         notice = self._notice(reverse.alias, "held", why) if copy.hold else None
+        begun = self._spool.row(copy.row.key)
         try:
             verdict = self._courier.send(incoming, Consignment([copy], fresh, marks, event, notice))
         except ReplayUsedError:
             return self._replayed(incoming, recipient, reverse)
-        if verdict.accepted:
+        if verdict.accepted and (begun is None or begun.outcome is Outcome.PENDING):
             self._rate.count(proof.mailbox.id)
         return replace(verdict, reason=f"reply proven by {proof.by}; {verdict.reason}")
 

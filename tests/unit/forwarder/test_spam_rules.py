@@ -317,8 +317,9 @@ def test_the_contact_does_not_see_our_mark(tmp_path: Path) -> None:
 def test_a_mailbox_has_so_many_replies_an_hour(tmp_path: Path) -> None:
     with sifting(tmp_path, 0.1, replies=2) as rig:
         reverse = known_reverse_alias(rig)
-        kinds = [reply(rig, reverse, REPLY + b"%d\r\n" % number).kind for number in range(3)]
-        assert kinds == [Kind.DELIVER, Kind.DELIVER, Kind.DEFER]
+        # The first comes again, though it was sent.
+        kinds = [reply(rig, reverse, REPLY + b"%d\r\n" % number).kind for number in (0, 0, 1, 2)]
+        assert kinds == [Kind.DELIVER, Kind.DELIVER, Kind.DELIVER, Kind.DEFER]
         verdict = reply(rig, reverse, REPLY + b"2\r\n")
         assert (verdict.code, verdict.status) == (450, "4.7.1")
         rig.clock.advance(3_601)
