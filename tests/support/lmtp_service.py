@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from postmask.clock import Deadline, SystemClock
+from postmask.clock import Clock, Deadline, SystemClock
 from postmask.verdict import Verdict, deliver
 from postmask_transport.lmtp import Client, Envelope, Handler, Limits, Server, Times
 
@@ -69,6 +69,7 @@ def lmtp_service(
     limits: Limits | None = None,
     allowed_uids: frozenset[int] | None = None,
     max_connections: int = 50,
+    clock: Clock | None = None,
 ) -> Iterator[Service]:
     """A server at that path, stopped in the end. handler: asked in the recorder's place."""
     recorder = recorder or Recorder()
@@ -79,7 +80,7 @@ def lmtp_service(
     server = Server(
         listener,
         handler or recorder,
-        SystemClock(),
+        clock or SystemClock(),
         host="mx.example",
         allowed_uids=allowed_uids,
         max_connections=max_connections,

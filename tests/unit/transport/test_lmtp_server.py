@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lmtp_service import Recorder, Service, lmtp_service
+from postmask.clock import ManualClock
 from postmask.verdict import MARK, deliver, reject
 from postmask_transport.lmtp import Limits, Times
 
@@ -181,6 +182,19 @@ def test_a_drip_ends_it(tmp_path: Path) -> None:
         gone.set()
         thread.join()
     assert service.recorder.messages == []
+
+
+def test_each_message_has_its_own_time(tmp_path: Path) -> None:
+    """More than a connection may be silent, which lives on with the next."""
+    clock = ManualClock()
+    with lmtp_service(tmp_path / "s", clock=clock, times=Times(idle=60.0, transfer=120.0)) as service:
+        client = talk(service)
+        for begin in (client.begin, client.envelope):
+            begin()
+            clock.advance(100.0)
+            client.say(b"one\r\n")
+            client.say(b"two\r\n.\r\n")
+            assert client.reply() == "250 2.1.5 ok"
 
 
 def test_a_lost_peer_delivers_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

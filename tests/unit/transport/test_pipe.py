@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmtp_service import lmtp_service
 from postmask.xtext import encode_xtext, octets
 from postmask_transport import pipe
 from postmask_transport.lmtp_syntax import parse_attributes, parse_path
@@ -60,6 +61,29 @@ def test_the_envelope() -> None:
         "RCPT TO:<ü@x.example>\r\n".encode(),
         b"DATA\r\n",
     ]
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient", "asked"),
+    [
+        (b"a@b", b"c@d", b""),
+        ("ü@b".encode(), b"c@d", b" SMTPUTF8"),
+        (b"a@b", "ü@d".encode(), b" SMTPUTF8"),
+    ],
+)
+def test_smtputf8_is_asked_for_where_an_address_needs_it(
+    sender: bytes, recipient: bytes, asked: bytes
+) -> None:
+    """What was taken with it can't go to a server that doesn't offer it."""
+    mail, *_ = pipe.envelope({"sender": sender, "recipient": recipient})
+    assert mail == b"MAIL FROM:<" + sender + b">" + asked + b"\r\n"
+
+
+def test_after_the_greeting_only_the_deadline_counts(tmp_path: Path) -> None:
+    with lmtp_service(tmp_path / "f"):
+        talk = pipe.Talk(time.monotonic() + 60)
+        pipe.greet(talk, pipe.parse([*WORDS, f"socket={tmp_path}/f", f"stamp={tmp_path}/stamp"]))
+        assert talk.left() > pipe.GREETING_SECONDS
 
 
 @pytest.mark.parametrize(
