@@ -1,7 +1,9 @@
 """What the agent does now and then: say that its node is alive, and how it is; hear what it is told; remind
 a restored truth of contacts that it lacks; and forget what is past its time.
 
-It also notices when the machine's clock jumps, says so, and says anew when its node was last alive.
+It also notices when the machine's clock jumps, says so, and says anew when its node was last alive. For an
+hour after that, and after the start, nothing is forgotten: where a host stood still for a week Postfix first
+tries what it has, and what was half delivered must not come twice.
 
 DIAGNOSTICS
     What can't be done now is logged once for each reason, and tried again when it is next due. The
@@ -63,13 +65,17 @@ class Housekeeping:
         self._clock = clock
         self._offset = clock.now() - clock.monotonic()
         self._alive = _Duty("seen", SEEN_EVERY, self._seen)
+        self._forgetting = (
+            _Duty("spool.forget", FORGET_EVERY, lambda: spool.purge(LEDGER_KEPT)),
+            _Duty("truth.forget", FORGET_EVERY, self._forget),
+        )
         self._duties = (
             self._alive,
             _Duty("contacts", SEEN_EVERY, Reminder(spool, engine, clock).look),
             _Duty("node", LISTEN_EVERY, state.attend, state.has_changed),
-            _Duty("spool.forget", FORGET_EVERY, lambda: spool.purge(LEDGER_KEPT)),
-            _Duty("truth.forget", FORGET_EVERY, self._forget),
+            *self._forgetting,
         )
+        self._forget_later()
 
     def do(self) -> None:
         """All that is due."""
@@ -101,7 +107,12 @@ class Housekeeping:
         if abs(offset - self._offset) > JUMP:
             line(_log, logging.WARNING, "clock.jumped", seconds=round(offset - self._offset))
             self._alive.due = float("-inf")
+            self._forget_later()
         self._offset = offset
+
+    def _forget_later(self) -> None:
+        for duty in self._forgetting:
+            duty.due = self._clock.monotonic() + FORGET_EVERY
 
     def _seen(self) -> None:
         with transaction(self._engine) as session:

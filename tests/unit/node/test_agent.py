@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from postmask.agent.housekeeping import Housekeeping
+from postmask.agent.housekeeping import FORGET_EVERY, Housekeeping
 from postmask.agent.nodestate import _synced_at
 from postmask.agent.replica.copying import Copying
 from postmask.agent.rounds import Rounds
@@ -17,6 +17,8 @@ from postmask.spool import LEDGER_KEPT, Outcome, Spool
 from postmask.spool.entries import LedgerRow
 from postmask.store.engine import Use, make_engine
 from postmask.store.replica.folder import Folder, State
+
+SENT = LedgerRow(b"k" * 32, "a@alias.test", "Q", Outcome.DELIVERED)
 
 
 class Broken:
@@ -62,13 +64,33 @@ def test_a_broken_duty_keeps_no_other_waiting(tmp_path: Path, caplog: pytest.Log
     clock, state = ManualClock(), Broken()
     engine = make_engine(f"sqlite:///{tmp_path}/missing.db", Use.INTAKE)
     with contextlib.closing(Spool(tmp_path / "spool.db", clock)) as spool:
-        spool.finish([LedgerRow(b"k" * 32, "a@alias.test", "Q", Outcome.DELIVERED)])
-        clock.advance(LEDGER_KEPT + 1)
+        spool.finish([SENT])
         house = Housekeeping(spool, engine, "mx1", 14, clock, state)  # type: ignore[arg-type]  a played state
+        clock.advance(LEDGER_KEPT + 1)
         house.do()
         assert state.calls == 1
         assert spool.ledger() == []
     assert any("ValueError: odd" in record.getMessage() for record in caplog.records)
+
+
+def test_where_a_host_stood_still_what_postfix_has_is_tried_before_it_is_forgotten(tmp_path: Path) -> None:
+    """A message that was half delivered would come twice to its first mailbox."""
+    clock = ManualClock()
+    engine = make_engine(f"sqlite:///{tmp_path}/missing.db", Use.INTAKE)
+    with contextlib.closing(Spool(tmp_path / "spool.db", clock)) as spool:
+        spool.finish([SENT])
+        clock.at += LEDGER_KEPT + 1  # It was off.
+        house = Housekeeping(spool, engine, "mx1", 14, clock, Broken())  # type: ignore[arg-type]  played
+        for _ in range(2):
+            house.do()
+            clock.advance(FORGET_EVERY - 1)
+            house.do()
+            assert spool.ledger()
+            clock.advance(1)
+            house.do()
+            assert spool.ledger() == []
+            spool.finish([SENT])
+            clock.at += LEDGER_KEPT + 1  # It slept.
 
 
 def test_a_copy_that_fails_in_whatever_way_is_not_begun_again_at_once(tmp_path: Path) -> None:
