@@ -178,7 +178,7 @@ class Replying:
         )
         why = f"it was put on hold: {copy.reason}."
         notice = self._notice(reverse.alias, "held", why) if copy.hold else None
-        begun = self._spool.row(copy.row.key)
+        begun = self._with.spool.row(copy.row.key)
         try:
             verdict = self._courier.send(incoming, Consignment([copy], fresh, marks, event, notice))
         except ReplayUsedError:
