@@ -159,7 +159,7 @@ class _Check:
         wide = charset in _WIDE
         text = _narrow(data, charset) if wide else data
         edited = part.kind.startswith(_EDITED) and len(data) <= MAX_TEXT
-        if not edited and self.finder.hits(text):
+        if not edited and self.finder.hits(text, _IN_FOLDED if b"BEGIN:V" in text[:16] else None):
             self.unreplaceable.append(f"{where}: an address in something that isn't edited")
             return []
         new = self._text(text, where, _unseen(part)) if edited else text

@@ -319,6 +319,12 @@ def test_an_address_in_a_folded_line_of_a_calendar(kind: str, encoding: str) -> 
     assert (result.replaced, result.unreplaceable) == (1, ())
 
 
+def test_a_calendar_that_is_attached_as_octets_is_read_through_its_folds() -> None:
+    content = b"BEGIN:VCALENDAR\r\nATTENDEE:mailto:owner@mailb\r\n ox.test\r\nEND:VCALENDAR\r\n"
+    result = _check(_part(base64.encodebytes(content), "application/octet-stream; name=i.ics", "base64"))
+    assert "isn't edited" in result.unreplaceable[0]
+
+
 def test_a_calendar_without_an_address_keeps_its_folds() -> None:
     content = b"BEGIN:X\r\nATTENDEE:mailto:friend@mailb\r\n ox.test\r\nEND:X\r\n"
     assert _check(_part(content, "text/calendar")).body == content
