@@ -25,6 +25,7 @@ _PATH = re.compile(rf"\s*<\s*({_MAILBOX})\s*>(?:\s+(.*))?\s*", re.DOTALL | re.AS
 
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_IPV6 = re.compile(r"\Aipv6:", re.IGNORECASE)
 
 
 class GrammarError(ValueError):
@@ -65,7 +66,8 @@ def parse_parameters(words: str) -> dict[str, str | None]:
 def parse_attributes(argument: str) -> dict[str, str | None]:
     """XFORWARD attributes: {upper-case name: decoded value, None where Postfix doesn't know it}.
 
-    Control characters become "?": nothing that is made of a value later may grow a second line.
+    Control characters become "?": nothing that is made of a value later may grow a second line. An address
+    is without the "IPv6:" that Postfix puts before those of IPv6.
     """
     attributes: dict[str, str | None] = {}
     for name, value in parse_parameters(argument).items():
@@ -75,5 +77,7 @@ def parse_attributes(argument: str) -> dict[str, str | None]:
             decoded = _CONTROL.sub("?", text(decode_xtext(octets(value))))
         except XtextError as error:
             raise GrammarError(str(error)) from error
+        if name == "ADDR":
+            decoded = _IPV6.sub("", decoded)
         attributes[name] = None if not decoded or decoded.upper() in UNAVAILABLE else decoded
     return attributes

@@ -59,6 +59,13 @@ def test_attributes() -> None:
     assert attributes == {"NAME": None, "ADDR": "192.0.2.1", "HELO": "a b+c=??", "LOGIN": None}
 
 
+@pytest.mark.parametrize("prefix", ["", "IPv6:", "IPV6:", "ipv6:"])
+def test_an_address_is_one_that_can_be_compared(prefix: str) -> None:
+    """pipe(8) and lmtp(8) tell a client's as in "Received", with "IPv6:" before it."""
+    told = parse_attributes(f"ADDR={prefix}2001:db8::7 HELO={prefix}x")
+    assert told == {"ADDR": "2001:db8::7", "HELO": f"{prefix}x"}
+
+
 @pytest.mark.parametrize("argument", ["NAME", "NAME=+zz", "NAME=+4", "NAME=a NAME=b"])
 def test_broken_attributes(argument: str) -> None:
     with pytest.raises(GrammarError):
