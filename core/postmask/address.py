@@ -109,6 +109,12 @@ def key_of(text: str, otherwise: str) -> str:
         return otherwise
 
 
+def quoted(address: str) -> str:
+    """An address as Postfix itself keeps and tells it, without the quotes that SMTP needs, with them."""
+    local, at, domain = address.rpartition("@")
+    return str(Address(local, domain)) if at else address
+
+
 def parse_domain(text: str) -> str:
     """The domain name as lower-case A-labels. Raises AddressError. Address literals aren't names."""
     if len(text) > _INPUT_LIMIT:

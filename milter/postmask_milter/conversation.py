@@ -20,7 +20,7 @@ import contextlib
 import socket
 import threading
 
-from postmask.address import Address
+from postmask.address import quoted
 from postmask.clock import Clock, Deadline
 from postmask.verdict import Verdict, unavailable
 from postmask_milter.alias import Answer
@@ -102,14 +102,6 @@ def verdict_on(request: Request, rcpt: Answer) -> Verdict | None:
         return unavailable("a policy request without what RCPT has")
     client = request.get("client_address") or ""
     return rcpt(quoted(recipient), quoted(sender), client, request.get("queue_id") or "")
-
-
-def quoted(address: str) -> str:
-    """An address as Postfix's policy client gives it, without the quotes that SMTP needs, with them."""
-    local, at, domain = address.rpartition("@")
-    if not at:
-        return address
-    return str(Address(local, domain))
 
 
 def _left(deadline: Deadline) -> float:

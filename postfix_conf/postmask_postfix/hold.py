@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from postmask.address import quoted
 from postmask.holding import Envelope
 from postmask_postfix import commands
 from postmask_postfix.commands import PostfixError
@@ -32,7 +33,7 @@ _CLIENT = {
     "PORT": "log_client_port",
     "HELO": "log_helo_name",
 }
-_BEGINS = re.compile(r"\*\*\* ENVELOPE RECORDS (?:\S*/)?([0-9A-Za-z]+) \*\*\*")
+_BEGINS = re.compile(r"^\*\*\* ENVELOPE RECORDS (?:\S*/)?([0-9A-Za-z]+) \*\*\*$", re.MULTILINE)
 
 
 class Gone(PostfixError):  # noqa: N818 (a state rather than an error)
@@ -120,9 +121,9 @@ def _envelope(queue_id: str, records: str, arrived: float) -> Envelope:
                 size = int(figures[0])
                 smtputf8 = len(figures) > 5 and bool(int(figures[5]) & 1)
             case ("sender", value):
-                sender = value
+                sender = quoted(value)
             case ("recipient", value):
-                recipients.append(value)
+                recipients.append(quoted(value))
             case ("named_attribute", value):
                 attribute = _ATTRIBUTE.fullmatch(value)
                 if attribute:

@@ -15,6 +15,7 @@ from postmask.address import (
     parse,
     parse_domain,
     parse_loose,
+    quoted,
     split_detail,
 )
 
@@ -117,6 +118,21 @@ def test_what_the_world_sends_is_read_loosely(text: str, local: str, sent: str) 
     address = parse_loose(text)
     assert address.local == local
     assert str(address) == sent
+
+
+@pytest.mark.parametrize(
+    ("kept", "sent"),
+    [
+        ("shop@alias.example", "shop@alias.example"),
+        ("a b@alias.example", '"a b"@alias.example'),
+        ('q"q@alias.example', '"q\\"q"@alias.example'),
+        ("a@b@alias.example", '"a@b"@alias.example'),
+        ("postmaster", "postmaster"),
+        ("", ""),
+    ],
+)
+def test_addresses_get_back_the_quotes_that_postfix_took_away(kept: str, sent: str) -> None:
+    assert quoted(kept) == sent
 
 
 @pytest.mark.parametrize(

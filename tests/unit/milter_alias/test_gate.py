@@ -11,7 +11,7 @@ import pytest
 from postmask.clock import ManualClock, SystemClock
 from postmask.verdict import Verdict, deliver, reject, unavailable
 from postmask_milter import conversation
-from postmask_milter.conversation import IDLE, Conversation, quoted
+from postmask_milter.conversation import IDLE, Conversation
 from postmask_milter.gate import Gate
 
 DUNNO = b"action=DUNNO\n\n"
@@ -246,21 +246,6 @@ def test_stopping_finishes_the_answer_under_way(tmp_path: Path) -> None:
         go_on.set()
         assert received(busy) == CANT_TELL
         assert lab.gate.drained(30)
-
-
-@pytest.mark.parametrize(
-    ("given", "wanted"),
-    [
-        ("shop@alias.example", "shop@alias.example"),
-        ("a b@alias.example", '"a b"@alias.example'),
-        ('q"q@alias.example', '"q\\"q"@alias.example'),
-        ("a@b@alias.example", '"a@b"@alias.example'),
-        ("postmaster", "postmaster"),
-        ("", ""),
-    ],
-)
-def test_addresses_get_back_the_quotes_that_postfix_took_away(given: str, wanted: str) -> None:
-    assert quoted(given) == wanted
 
 
 class Peer:

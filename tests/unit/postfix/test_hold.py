@@ -36,7 +36,7 @@ named_attribute: log_client_name=unknown
 named_attribute: log_client_address=198.51.100.7
 named_attribute: log_helo_name=mail.example.com
 named_attribute: client_address=127.0.0.1
-recipient: "a: b"@real.test
+recipient: a: b@real.test
 recipient: josé@real.test
 *** MESSAGE CONTENTS 4gXyZ12Abc ***
 *** HEADER EXTRACTED 4gXyZ12Abc ***
@@ -56,6 +56,13 @@ def test_several_with_the_null_sender_and_no_flags() -> None:
     client = (("ADDR", "198.51.100.7"), ("HELO", "mail.example.com"))
     recipients = ('"a: b"@real.test', "josé@real.test")
     assert found == Envelope("4gXyZ12Abc", "", recipients, 0.0, 300, client=client)
+
+
+def test_an_address_that_looks_like_the_next_message() -> None:
+    text = ONE.replace("x=y@alias.test", "*** ENVELOPE RECORDS 4gXyZ12Abc ***@x.test")
+    (found,) = parse_envelopes(text, {})
+    assert (found.queue_id, found.recipients) == ("182132B6433", ("jose@real.test",))
+    assert found.sender == '"*** ENVELOPE RECORDS 4gXyZ12Abc ***"@x.test'
 
 
 def test_nothing() -> None:
