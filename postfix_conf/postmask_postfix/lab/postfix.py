@@ -65,7 +65,7 @@ def make_socket_folder(layout: Layout) -> None:
     """The folder of our sockets, and in it the one where the pipe client leaves its stamp."""
     stamps = layout.sockets / "pipe"
     stamps.mkdir(parents=True, exist_ok=True)
-    layout.sockets.chmod(0o755)
+    layout.sockets.chmod(0o711)
     shutil.chown(stamps, PIPE_USER)
 
 

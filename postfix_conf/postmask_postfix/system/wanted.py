@@ -92,7 +92,8 @@ def wanted(settings: Settings, database: Path | None, programs: PurePath, postfi
     folders = [
         Folder(settings.file.parent, "root", USER, 0o750),
         *(Folder(path, USER, USER, 0o750, contents=True) for path in data),
-        Folder(sockets, USER, USER, 0o755),
+        # Not to be opened by others: a lock that one holds on it would keep the programs from starting.
+        Folder(sockets, USER, USER, 0o711),
         # The client leaves its stamp there, the forwarder takes it away.
         Folder(sockets / "pipe", client, USER, 0o775),
     ]

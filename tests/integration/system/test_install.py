@@ -45,7 +45,7 @@ def test_everything_is_made_and_nothing_twice(tree: Tree) -> None:
             "etc/postmask/keys": "root:root 0600",
             "var/lib/postmask": "postmask:postmask 0750",
             "var/lib/postmask/postmask.db": "postmask:postmask 0660",
-            "var/spool/postfix/postmask": "postmask:postmask 0755",
+            "var/spool/postfix/postmask": "postmask:postmask 0711",
             "var/spool/postfix/postmask/pipe": "postmask-pipe:postmask 0775",
             "usr/local/lib/postmask/postmask_pipe.py": "root:root 0644",
             f"{UNITS}/postmask-agent.service": "root:root 0644",
