@@ -67,6 +67,35 @@ def test_what_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_smtputf8_is_not_asked_for_by_itself(tmp_path: Path) -> None:
+    """What was taken with it can't go to a mailbox's server that doesn't offer it."""
+    heard: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        peer.open()
+        heard.extend(peer.take_envelope())
+        peer.take_data()
+        peer.say(b"250 2.0.0 Ok: queued as 4bXyZ1\r\n")
+
+    with scripted_peer(tmp_path / "s", script):
+        assert submit(Reinjector(tmp_path / "s", CLOCK)) == QUEUED
+    assert heard[1] == b"MAIL FROM:<b@alias.example> SIZE=21 BODY=8BITMIME RET=HDRS"
+
+
+def test_a_yes_before_the_message_is_none(tmp_path: Path) -> None:
+    """Who is out of step has not got it."""
+
+    def script(peer: Peer) -> None:
+        peer.open()
+        while peer.read_line() != b"DATA":
+            peer.say(b"250 2.0.0 ok\r\n")
+        peer.say(b"250 2.0.0 Ok: queued as NOTHING\r\n")
+        peer.await_hangup()
+
+    with scripted_peer(tmp_path / "s", script, accept):
+        assert submit(Reinjector(tmp_path / "s", CLOCK)) == QUEUED
+
+
 def test_nothing_is_said_that_was_not_offered(tmp_path: Path) -> None:
     heard: list[bytes] = []
 
