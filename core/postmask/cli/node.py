@@ -135,7 +135,7 @@ def remove(runtime: Runtime, name: str, force: bool) -> None:
     """
     from postmask.store.admin import nodes
 
-    with runtime.changing() as session:
+    with runtime.changing(in_turn=False) as session:
         now = nodes.clock(session, runtime.clock.now())
         gone = nodes.remove(session, name.lower(), now, force=force)
     if runtime.output.json:
@@ -187,7 +187,7 @@ def _order_to(runtime: Runtime, name: str, *, drain: bool) -> str:
     """Give an order to another node; its name. Raises StoreError."""
     from postmask.store.admin import nodes
 
-    with runtime.changing() as session:
+    with runtime.changing(in_turn=False) as session:
         now = nodes.clock(session, runtime.clock.now())
         view = nodes.order(session, name, now, _caller(runtime), drain=drain)
     runtime.output.say(f"{name} is told {_order(True, drain)}, and hears of it within seconds")

@@ -83,9 +83,12 @@ class Runtime:
             yield session
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[Session]:
-        """A session that commits at the end of the block; nothing is changed if anything is raised."""
+    def changing(self, *, in_turn: bool = True) -> Iterator[Session]:
+        """A session that commits at the end of the block; nothing is changed if anything is raised.
+
+        in_turn: see store.session.
+        """
         from postmask.store.session import transaction
 
-        with transaction(self.engine) as session:
+        with transaction(self.engine, in_turn=in_turn) as session:
             yield session

@@ -18,13 +18,14 @@ _CHANGES = 0x706F73746D61736B
 
 
 @contextlib.contextmanager
-def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Session]:
+def transaction(engine: Engine, *, read_only: bool = False, in_turn: bool = True) -> Iterator[Session]:
     """A session that commits at the end of the block, and rolls back when anything is raised in it.
 
     read_only: takes no write lock, and sees all as of one moment. Else the database must be the one in
     use; while it is being moved the block waits to begin, for as long as the engine's use has patience,
-    and raises BeingMoved. Database errors come out as StoreError. A StoreError whose `keep` is set (an
-    attempt that has to be counted) commits before it goes on.
+    and raises BeingMoved. in_turn: False for what changes no table that the nodes copy, and so needn't
+    wait behind a long change of those. Database errors come out as StoreError. A StoreError whose `keep`
+    is set (an attempt that has to be counted) commits before it goes on.
     """
     seconds = engine.get_execution_options().get(TIME_LIMIT)
     limit = waiting.time_limit(seconds) if seconds else contextlib.nullcontext()
@@ -35,7 +36,8 @@ def transaction(engine: Engine, *, read_only: bool = False) -> Iterator[Session]
             connection = session.connection(execution_options=_options(engine, read_only))
             if not read_only:
                 whereabouts.demand_current(connection)
-                _take_turn(connection)
+                if in_turn:
+                    _take_turn(connection)
             try:
                 yield session
             except StoreError as error:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cli_site import Site
 from postgres import Cluster
+from postmask.clock import ManualClock
+from postmask.store import intake
 from postmask.store.admin import aliases, mailboxes
 from postmask.store.errors import Duplicate
 from postmask.store.models import Alias
@@ -34,6 +38,20 @@ def test_who_comes_second_is_told_what_the_first_did(postgres: Cluster) -> None:
             wait_for(lambda: postgres.ask(waiting), "the second to wait", seconds=60.0)
         with pytest.raises(Duplicate, match="is a mailbox already"):
             late.result()
+
+
+def test_a_node_is_told_and_forgotten_meanwhile(postgres: Cluster, tmp_path: Path) -> None:
+    """Somebody's import or purge may take many minutes."""
+    site = Site(tmp_path, ManualClock())
+    with made(postgres.fresh()) as truth:
+        site.config.write_text(f'[database]\nowner_url = "{truth.url}"\nurl = "{truth.url}"\n')
+        with truth.engine.begin() as connection:
+            intake.seen(connection, "mx2", 0.0)
+        with truth.session() as session:
+            mailboxes.add(session, KEYS, "new@real.test", now=0.0)
+            told = site.json("node", "drain", "mx2")
+            assert told["state"] == "ordered"
+            assert site.json("node", "remove", "mx2")["name"] == "mx2"
 
 
 def test_who_only_looks_sees_all_as_of_one_moment(furnished: Truth) -> None:
