@@ -1,5 +1,6 @@
-"""Forgetting what is past its time: events and bounces after the set number of days, and replay marks
-once nothing could be proved by them any more. Counters, and what was removed, stay.
+"""Forgetting what is past its time: events and bounces after the set number of days, replay marks once
+nothing could be proved by them any more, and on Postgres the change numbers of what was deleted, once every
+replica was copied anew since. Counters, and what was removed, stay.
 
 A piece at a time: nobody else can write to SQLite meanwhile, and Postgres ends what takes too long.
 
@@ -24,7 +25,7 @@ def forget(engine: Engine, *, days: int, now: float) -> int:
     """Forget some of the events and bounces older than so many days, and of the old replay marks; how many
     rows. 0: there are no more.
 
-    engine: the node's. On Postgres the database's own clock counts (migrations 0003 and 0007), and 0 may mean
+    engine: the node's. On Postgres the database's own clock counts (migrations 0003 and 0008), and 0 may mean
     that another node is at it.
     """
     with transaction(engine) as session:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, insert, select, text
 
+from postgres import Cluster
 from postmask.agent.housekeeping import FORGET_EVERY, SEEN_EVERY, Housekeeping
 from postmask.clock import DAY, ManualClock
 from postmask.directory.lookup import Found
@@ -16,9 +17,9 @@ from postmask.spool import Entry, Spool
 from postmask.store import intake, retention, roles, schema
 from postmask.store.engine import Use, make_engine, parse_url
 from postmask.store.errors import StoreError
-from postmask.store.models import Base, Bounce, Counter, Event, ReplayMark
+from postmask.store.models import Base, Bounce, Counter, Deletion, Event, ReplayMark
 from told_node import state_of
-from truth import Truth
+from truth import Truth, made
 
 NOW = time.time()
 """Postgres goes by its own clock."""
@@ -72,6 +73,25 @@ def test_only_what_is_past_its_time(old_and_new: Truth, node: Engine) -> None:
     assert retention.forget(node, days=14, now=NOW) == 0
     with old_and_new.session() as session:
         assert session.scalars(select(Counter.count)).all() == [2]
+
+
+def test_deletions_too_and_whoever_deletes_does_not_look_for_them(postgres: Cluster) -> None:
+    """On Postgres. It would make each statement the longer, the more was deleted by those before it."""
+    looked = text("SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'deletion'")
+    with made(postgres.fresh()) as truth:
+        truth.furnish()
+        with truth.session() as session:
+            old = [
+                {"change": -days, "relation": "alias", "key": "{}", "at": NOW - days * DAY}
+                for days in (15, 13)
+            ]
+            session.execute(insert(Deletion), old)
+        with truth.session() as session:
+            session.execute(text("DELETE FROM alias"))
+            assert session.scalar(looked) == 0
+        assert counts(truth, Deletion) == [4], "those, the alias, and its mailbox's place"
+        assert retention.forget(truth.engine, days=14, now=NOW) == 1
+        assert counts(truth, Deletion) == [3]
 
 
 def test_more_than_can_be_deleted_at_once(furnished: Truth, node: Engine) -> None:
