@@ -181,6 +181,7 @@ def _postgres_engine(url: URL, use: Use) -> Engine:
     waiting.install()
     settings: dict[str, Any] = {
         "application_name": f"postmask-{use}",
+        "client_encoding": "UTF8",
         "connect_timeout": 2,
         "tcp_user_timeout": 1000,
         "keepalives_idle": 5,

@@ -27,7 +27,7 @@ from postmask import tokens
 from postmask.clock import Clock
 from postmask.store import models, whereabouts
 from postmask.store.engine import READ_ONLY, as_store_error, make_engine, sqlite_path
-from postmask.store.errors import StoreError, StoreUnavailable, Unwritable
+from postmask.store.errors import Refused, StoreError, StoreUnavailable, Unwritable
 from postmask.store.roles import take_turn
 from postmask.store.vocabulary import Phase
 from postmask.store.whereabouts import Whereabouts
@@ -106,6 +106,7 @@ def init(url: str, clock: Clock) -> bool:
                 case SchemaState.CURRENT:
                     return False
                 case SchemaState.MISSING:
+                    demand_utf8(connection)
                     migrate(connection)
                     _first_rows(connection, clock.now())
                     return True
@@ -174,6 +175,14 @@ def _opened(url: str, *, read_only: bool = False) -> Iterator[Connection]:
         raise as_store_error(error) from error
     finally:
         engine.dispose()
+
+
+def demand_utf8(connection: Connection) -> None:
+    """Raises Refused where there are names that the database can't hold: it would take no word of them."""
+    if connection.dialect.name == "postgresql":
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+        if encoding != "UTF8":
+            raise Refused(f"the database's encoding is {encoding}; make one with UTF8")
 
 
 def state_of(connection: Connection) -> SchemaState:

@@ -14,12 +14,13 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from postgres import Cluster
 from postmask.clock import ManualClock
 from postmask.store import roles, schema
+from postmask.store.admin import aliases
 from postmask.store.engine import make_engine, parse_url
-from postmask.store.errors import StoreError, StoreUnavailable
+from postmask.store.errors import Refused, StoreError, StoreUnavailable
 from postmask.store.models import Base
 from postmask.store.schema import SchemaState
 from replica_node import wait_for
-from truth import Truth
+from truth import Truth, opened
 
 
 def index(found: Mapping[str, object]) -> str:
@@ -130,3 +131,18 @@ def test_foreign_tables_of_our_names_are_left_alone(empty_url: str) -> None:
         schema.init(empty_url, ManualClock())
     assert inspect(engine).get_table_names() == ["alias"]
     engine.dispose()
+
+
+def test_a_database_that_cannot_hold_every_name_is_refused(postgres: Cluster) -> None:
+    owner = postgres.fresh()
+    name = owner.rpartition("/")[2]
+    postgres.command(
+        f"CREATE DATABASE {name}_latin OWNER {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+    )
+    with pytest.raises(Refused, match="encoding is LATIN1; make one with UTF8"):
+        schema.init(f"{owner}_latin", ManualClock())
+    postgres.command(f"ALTER DATABASE {name} SET client_encoding = 'LATIN1'")
+    assert schema.init(owner, ManualClock())
+    with opened(owner) as truth:
+        truth.furnish()
+        truth.do(aliases.edit, "shop@alias.test", note="\u65e5\u672c")

@@ -55,9 +55,7 @@ def check(connection: Connection, origin: Origin) -> None:
     """Whether the truth can be moved here. Raises StoreError."""
     if whereabouts.identity(connection) == origin.identity:
         raise Refused("that is the database in use; name another one")
-    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
-    if encoding != "UTF8":
-        raise Refused(f"the new database's encoding is {encoding}; make one with UTF8")
+    schema.demand_utf8(connection)
     if connection.exec_driver_sql("SELECT current_schema()").scalar() is None:
         raise Refused("the new database has no schema that this role may use")
     if schema.state_of(connection) is not SchemaState.MISSING and not _is_left_over(connection, origin):
