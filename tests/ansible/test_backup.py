@@ -77,6 +77,8 @@ def test_a_lost_database(lab: Lab) -> None:
     lab.answer(MX, contact, records)
     assert lab.exchange(MX, records) == contact
     assert play("site.yml", *vault, "--check", "--diff").changed == {MX: 0, DB: 0}
+    inventory(lab)
+    assert play("site.yml", *vault, "--check", "--diff").changed[MX] > 0, "nobody is to read copies any more"
 
 
 def _nothing_is_there(lab: Lab) -> None:

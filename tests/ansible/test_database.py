@@ -6,6 +6,7 @@ The tests share the service, in this order: each leaves it whole.
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -110,6 +111,16 @@ def test_an_exchanger_is_cut_off(there: Exchangers) -> None:
         there.await_arrived(sent, len(sent.senders) + 20)
     # Some were still on their way from the first one.
     assert told(there, f"{FIRST} cut off", sent)[SECOND] >= 30
+
+
+def test_the_first_is_down(there: Exchangers) -> None:
+    """The others are played all the same, and the play says of whom it can't be."""
+    with there.lab.world.wire.unplugged(FIRST):
+        # By connections of this play's own.
+        done = there.lab.control.run("site.yml", "-e", "ansible_ssh_args=-C")
+    assert done.returncode == 4, done.stdout
+    assert re.search(rf"(?m)^{FIRST} +: ok=0 .* unreachable=1 ", done.stdout), done.stdout
+    assert re.search(rf"(?m)^{SECOND} +: .* changed=0 +unreachable=0 +failed=0 ", done.stdout), done.stdout
 
 
 def test_upgrade(there: Exchangers, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def test_a_bare_host(suite: str, tmp_path: Path) -> None:
         assert there.control.play("site.yml").changed == {MX: 0}
         print(f"{suite}: the second run took {time.monotonic() - begun:.0f} s")
         assert there.control.play("site.yml", "--check", "--diff").changed == {MX: 0}
+        there.hosts[MX].run("touch", "/run/postmask-play")
+        assert there.control.play("site.yml").changed == {MX: 2}, "what an interrupted play has left"
         there.control.play("upgrade.yml")
         assert there.control.play("site.yml", "--check", "--diff").changed == {MX: 0}
         _programs_are_confined(there.hosts[MX])

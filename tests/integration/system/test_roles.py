@@ -35,6 +35,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.first: dict[str, Any] = {}  # variables of the first one alone
         self.config = folder / "etc/postmask.toml"
         program = folder / "venv/bin/postmask"
         program.parent.mkdir(parents=True)
@@ -57,7 +58,8 @@ class Site:
             "postmask_mx_askable": True,
         } | variables
         inventory = self.folder / "inventory.yml"
-        inventory.write_text(json.dumps({"postmask_mx": {"hosts": {FIRST: {}, SECOND: {}}, "vars": told}}))
+        hosts = {FIRST: self.first, SECOND: {}}
+        inventory.write_text(json.dumps({"postmask_mx": {"hosts": hosts, "vars": told}}))
         program = Path(sys.executable).with_name("ansible-playbook")
         settings = {
             "ANSIBLE_NOCOLOR": "1",
@@ -130,6 +132,18 @@ def test_master_secrets_come_from_the_first_exchanger(site: Site) -> None:
     done = site.tasks(SECOND, "keys.yml")
     assert done.returncode == 2, done.stdout
     assert f"{FIRST} has no master secrets" in done.stdout
+
+
+def test_while_it_is_down_the_others_keep_those_that_they_have(site: Site) -> None:
+    ssh = site.folder / "ssh"
+    ssh.write_text("#!/bin/sh\nexit 255\n")
+    ssh.chmod(0o755)
+    site.first |= {"ansible_connection": "ssh", "ansible_ssh_executable": str(ssh)}
+    (site.folder / "keys").write_text(SECRET)
+    done = site.tasks(SECOND, "keys.yml")
+    assert done.returncode == 0, done.stdout
+    assert f"{SECOND} -> {FIRST}]: UNREACHABLE!" in done.stdout
+    assert (site.folder / "keys").read_text() == SECRET
 
 
 def test_why_the_database_could_not_be_moved(site: Site) -> None:

@@ -51,3 +51,17 @@ def test_what_is_installed_can_be_read_by_all(tmp_path: Path) -> None:
     made = tmp_path / "made"
     subprocess.run([*told["postmask_mx_for_all"], "mkdir", str(made)], umask=0o077, check=True)
     assert made.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_an_interrupted_play_left_is_made_good() -> None:
+    """What may call for a restart comes after the mark, which goes when the programs were restarted."""
+    tasks = yaml.safe_load((ANSIBLE / "roles/postmask_mx/tasks/present.yml").read_text())
+    said, marked, *others = tasks
+    assert "ansible.builtin.assert" in said
+    assert marked["notify"] == "Restart the programs"
+    assert marked["changed_when"] == f"{marked['register']} is not changed"
+    mark = marked["ansible.builtin.copy"]
+    assert not mark["force"]
+    steps = [step for task in others for step in task.get("block", [task])]
+    (flushed,) = (number for number, step in enumerate(steps) if "ansible.builtin.meta" in step)
+    assert steps[flushed + 1]["ansible.builtin.file"] == {"path": mark["dest"], "state": "absent"}
