@@ -2,7 +2,7 @@
 
 DIAGNOSTICS
     A round that fails is logged once per change of its reason, and tried again after a wait that grows
-    from one second to a minute. Nothing the agent does is in a message's way.
+    from one second to ten. Nothing the agent does is in a message's way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ IDLE = 0.5
 """Seconds between two looks into the outbox while it isn't full. In a busy time that gathers entries: a
 batch costs the truth a transaction, however small it is."""
 
-_LONGEST_WAIT = 60.0
+_LONGEST_WAIT = 10.0
+"""Seconds. Orders to this node are heard in each round, also while the outbox waits behind somebody's long
+change of the truth."""
 
 
 class Carrier(Protocol):

@@ -60,6 +60,22 @@ def test_the_house_is_kept_whatever_becomes_of_the_outbox(caplog: pytest.LogCapt
     assert len(caplog.records) == 2, "each once: the fault, and that the outbox waits"
 
 
+def test_orders_are_heard_soon_while_the_outbox_waits() -> None:
+    """As behind somebody's import of many minutes."""
+
+    class Waits(Stop):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout or 0.0)
+            if len(waited) == 8:
+                self.request()
+            return self.requested
+
+    waited: list[float] = []
+    Rounds(Broken(), Kept(), Waits()).run()  # type: ignore[arg-type]  a played house
+    assert waited[0] == 1.0
+    assert max(waited) == 10.0
+
+
 def test_a_broken_duty_keeps_no_other_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock, state = ManualClock(), Broken()
     engine = make_engine(f"sqlite:///{tmp_path}/missing.db", Use.INTAKE)
