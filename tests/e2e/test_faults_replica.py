@@ -18,7 +18,7 @@ from nameserver import Nameserver
 from postgres import Cluster
 from postmask.config import load
 from postmask.store.engine import make_engine
-from postmask.store.fitness import OLDEST, ours
+from postmask.store.fitness import OLDEST, OURS
 from postmask.store.replica.folder import Folder
 from service import Service
 
@@ -157,7 +157,7 @@ def test_damaged_while_nobody_can_make_another(
         ),
         (
             "UPDATE alembic_version SET version_num = '0001'",
-            f"UPDATE alembic_version SET version_num = '{ours()}'",
+            f"UPDATE alembic_version SET version_num = '{OURS}'",
             "replica: .*see: postmask db upgrade",
         ),
     ],

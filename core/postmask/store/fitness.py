@@ -8,12 +8,16 @@ oldest program that may read it, and a trigger, since a restore makes those when
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 OLDEST = "0002"
 """The first schema with change numbers."""
+
+_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+OURS = max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))
+"""The revision this program was written for, looked for once, as it starts: what lies there later may be a
+newer version's. (Alembic knows as well, but not every program loads it.)"""
 
 QUESTION = """
 SELECT (SELECT max(version_num) FROM alembic_version),
@@ -24,13 +28,6 @@ SELECT (SELECT max(version_num) FROM alembic_version),
 """By way of JSON, since the oldest schema has no such column."""
 
 
-@cache
-def ours() -> str:
-    """The revision this program was written for. (Alembic knows as well, but not every program loads it.)"""
-    versions = Path(__file__).parent / "migrations" / "versions"
-    return max(path.name.partition("_")[0] for path in versions.glob("[0-9]*_*.py"))
-
-
 def objection(rows: Sequence[Any]) -> str:
     """What is wrong, by the answer to QUESTION, and what to do about it; "": nothing is."""
     revision, reader, numbered = rows[0]
@@ -38,7 +35,7 @@ def objection(rows: Sequence[Any]) -> str:
         return f"the database's schema {revision} has no change numbers yet; see: postmask db upgrade"
     if revision is None or reader is None:
         return "the database has no schema, or is being restored; see: postmask db status"
-    if reader > ours():
+    if reader > OURS:
         return f"the database's schema {revision} is too new for this program; upgrade Postmask here"
     if not numbered:
         return "the database is being restored, or its triggers are gone: changes have no numbers"

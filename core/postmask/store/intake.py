@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from postmask.spool import Entry, LocalContact
 from postmask.store import entries as reading
-from postmask.store import schema
+from postmask.store import fitness
 from postmask.store.batches import batched
 from postmask.store.models import (
     Alias,
@@ -72,7 +72,7 @@ def apply(connection: Connection, node: str, entries: Sequence[Entry]) -> tuple[
 
 def seen(connection: Connection, node: str, at: float) -> None:
     """Note that a node is alive and which schema it was written for."""
-    values = {"name": node, "last_seen": at, "schema": schema.wanted_revision()}
+    values = {"name": node, "last_seen": at, "schema": fitness.OURS}
     statement = _insert(connection, _table(Node)).values(values)
     fresh = {"last_seen": statement.excluded.last_seen, "schema": statement.excluded.schema}
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=fresh))

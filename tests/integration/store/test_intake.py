@@ -16,9 +16,9 @@ from postmask.clock import ManualClock
 from postmask.directory.lookup import Found
 from postmask.directory.records import MailboxState
 from postmask.spool import Entry, LocalContact, Spool
-from postmask.store import intake
+from postmask.store import intake, schema
 from postmask.store.admin import aliases, domains, events, mailboxes
-from postmask.store.models import Bounce, Contact, Counter, Event, Generation, ReplayMark, ReverseAlias
+from postmask.store.models import Bounce, Contact, Counter, Event, Generation, Node, ReplayMark, ReverseAlias
 from postmask.tokens import reverse_token
 from truth import KEYS, Truth
 
@@ -240,3 +240,17 @@ def test_two_nodes_at_once_with_the_same_contacts(furnished: Truth) -> None:
         thread.join()
     assert faults == []
     assert (count(furnished, Contact), count(furnished, ReplayMark)) == (40, 40)
+
+
+def test_a_node_tells_the_schema_of_the_program_that_runs(
+    furnished: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an upgrade its files are a newer version's, or half of them, until it is restarted."""
+    written_for = schema.wanted_revision()
+    newer = tmp_path / "versions" / "9999_newer.py"
+    newer.parent.mkdir()
+    newer.write_text("raise ImportError\n")
+    monkeypatch.setattr(schema, "_MIGRATIONS", tmp_path)
+    with furnished.engine.begin() as connection:
+        intake.seen(connection, "mx1", 1.0)
+        assert connection.scalar(select(Node.schema).where(Node.name == "mx1")) == written_for
