@@ -113,7 +113,7 @@ def add(
     algorithms = [Algorithm.RSA, Algorithm.ED25519] if ed25519 else [Algorithm.RSA]
     now = runtime.clock.now()
     keys = make(runtime.keys, name, algorithms, now)
-    with runtime.changing() as session:
+    with postfix_sync.made_good(runtime), runtime.changing() as session:
         domains.add(session, name, postmaster, account=account, now=now)
         for key in keys:
             domains.add_key(
@@ -208,7 +208,7 @@ def remove(runtime: Runtime, name: str, with_aliases: bool) -> None:
     """
     from postmask.store.admin import domains
 
-    with runtime.changing() as session:
+    with postfix_sync.made_good(runtime), runtime.changing() as session:
         gone = domains.remove(session, runtime.keys, name, with_aliases=with_aliases, now=runtime.clock.now())
     told = postfix_sync.tell(runtime)
     if runtime.output.json:

@@ -1,11 +1,15 @@
 """Telling this node's Postfix which domains are ours, after they have changed.
 
+A command that is killed behind its change in the database hasn't told it. Given once more it finds the change
+made, and is refused; so then Postfix is told as well.
+
 DIAGNOSTICS
     CommandError (69): the change is in the database, but Postfix could not be told.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import shlex
@@ -16,7 +20,7 @@ from postmask.cli.failure import CommandError
 from postmask.cli.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class Told(enum.StrEnum):
@@ -46,6 +50,20 @@ def tell(runtime: Runtime) -> Told:
             ["when that is mended, run:", command(runtime)],
         ) from error
     return Told.ANSWERS
+
+
+@contextlib.contextmanager
+def made_good(runtime: Runtime) -> Iterator[None]:
+    """Around the change: where it was made before, Postfix is told as far as it can be, and what is said is
+    Duplicate or NotFound."""
+    from postmask.store.errors import Duplicate, NotFound
+
+    try:
+        yield
+    except (Duplicate, NotFound):
+        with contextlib.suppress(CommandError):
+            tell(runtime)
+        raise
 
 
 def say(runtime: Runtime, told: Told) -> None:

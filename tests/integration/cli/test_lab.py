@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import smtplib
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab import IDLE, Lab, lab
+from postmask_postfix import sync
 
 KEYS = ("smtp", "config", "postfix", "queue", "sink", "log", "sockets", "pids")
 
@@ -43,6 +45,27 @@ def test_domain_add_and_remove_return_when_postfix_answers(idle: Lab) -> None:
     assert idle.postmask("postfix", "sync") == {"domains": ["new.test"], "changed": False, "dry_run": False}
     assert idle.postmask("domain", "remove", "new.test")["postfix"] == "answers"
     assert answer(idle, "x@new.test")[0] == 554
+
+
+def test_a_change_of_the_domains_that_was_killed_before_postfix_knew(
+    idle: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = ("domain", "add", "late.test", "--postmaster", "chief@real.test")
+    remove = ("domain", "remove", "late.test")
+    for command, refused, before, after in (
+        (add, os.EX_DATAERR, 554, 451),
+        (remove, os.EX_NOUSER, 451, 554),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(sync, "sync_domains", _killed)
+            assert idle.postmask(*command, check=False).exit_code == -signal.SIGKILL
+        assert answer(idle, "x@late.test")[0] == before
+        assert idle.postmask(*command, check=False).exit_code == refused
+        assert answer(idle, "x@late.test")[0] == after
+
+
+def _killed(*_: object) -> None:
+    raise SystemExit(-signal.SIGKILL)
 
 
 def test_domains_of_the_host_are_refused(idle: Lab) -> None:
