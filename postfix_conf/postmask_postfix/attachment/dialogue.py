@@ -28,6 +28,8 @@ UNREACHABLE = "unreachable"
 """How the answer begins where nobody takes the connection."""
 
 _FAREWELL = "421"
+_FULL = "452 4.5.3"
+"""The session has had as many recipients as it may (smtpd_recipient_limit)."""
 _SECONDS = 60.0
 _LONGEST = 2048
 _AT_ONCE = 8
@@ -81,6 +83,8 @@ def _session(listener: Listener, recipients: Sequence[str], answers: Answers) ->
                 answer = talk.reply()
                 if answer.startswith(_FAREWELL):
                     raise Stopped(answer)
+                if answer.startswith(_FULL) and recipient != recipients[0]:
+                    break
                 answers[recipient] = answer
             else:
                 answers[recipient] = refused

@@ -1,7 +1,7 @@
 """Where a Postfix takes mail by SMTP: from its master.cf, how to talk to each listener. Pure.
 
 STANDARDS
-    master(5), postconf(5) inet_interfaces, postscreen(8).
+    master(5), postconf(5) inet_interfaces, master_service_disable, postscreen(8).
 """
 
 from __future__ import annotations
@@ -42,15 +42,22 @@ def of(site: Site, current: Configuration) -> tuple[Listener, ...]:
     """The site's listeners. Those that are reached through postscreen are met there."""
     services = listed(files.master_cf(current.master))
     gated = lists.has(files.value(files.last(files.main_cf(current.main), _GATE.name)), plan.word(_GATE))
-    disabled = set(tables.elements(site.values["master_service_disable"]))
     return tuple(
         _listener(site, service, _is_gated(services, service, gated))
         for service in services
         if service.command in LISTENERS
         and service.type in ("inet", "unix")
         and not plan.is_our_service(service.name)
-        and not disabled & {service.name, service.type}
+        and not _is_disabled(site, service)
     )
+
+
+def _is_disabled(site: Site, service: Listed) -> bool:
+    """Of what master_service_disable lists the first that fits a service decides, "!" for on."""
+    for element in tables.elements(site.values["master_service_disable"]):
+        if element.removeprefix("!") in (service.name, service.type):
+            return not element.startswith("!")
+    return False
 
 
 def _is_gated(services: tuple[Listed, ...], service: Listed, inherited: bool) -> bool:
