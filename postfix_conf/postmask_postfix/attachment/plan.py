@@ -23,7 +23,7 @@ from postmask_postfix import render
 from postmask_postfix.attachment import entries as files
 from postmask_postfix.attachment import lists
 from postmask_postfix.attachment.entries import Entries, Entry
-from postmask_postfix.attachment.services import Listed, changed, listed
+from postmask_postfix.attachment.services import Listed, changed, listed, meaning
 from postmask_postfix.parameters import PARAMETERS
 from postmask_postfix.services import SERVICES
 from postmask_postfix.settings import DOMAINS, SYNCED, Merge, Parameter, SettingsContext
@@ -156,7 +156,7 @@ def _master(text: str, wanted: Wanted) -> str:
         there = files.last(found, name)
         if there is None:
             new.append(entry)
-        elif there != entry:
+        elif meaning(there) != meaning(entry):
             found = files.replaced(found, there, entry)
     return _with_ours(found, new)
 

@@ -36,12 +36,13 @@ def lines(context: SettingsContext) -> Iterator[str]:
 def commands(context: SettingsContext) -> Iterator[str]:
     """What a shell runs to have them, once or again: postconf -e and -M, the site's lists kept."""
     for parameter in PARAMETERS:
-        for name, value in render.holder(parameter, context).items():
-            yield _set(name, value)
+        steps = [_set(name, value) for name, value in render.holder(parameter, context).items()]
         if parameter.merge is Merge.SET:
             yield _set(parameter.name, render.member(parameter, context))
+        elif parameter.merge is Merge.APPEND_IF_SET:
+            yield f"[ -z {_site(parameter)} ] || {{ {'; '.join([*steps, _merge(parameter)])}; }}"
         else:
-            yield _merge(parameter)
+            yield from (*steps, _merge(parameter))
     for service in SERVICES:
         # postconf -M takes one logical line.
         entry = " ".join(render.entry(service, context).split())
@@ -53,8 +54,10 @@ def _set(name: str, value: str) -> str:
 
 
 def _merge(parameter: Parameter) -> str:
-    name, ours = parameter.name, shlex.quote(word(parameter))
-    site = f'"$(postconf -h {name})"'
+    name, ours, site = parameter.name, shlex.quote(word(parameter)), _site(parameter)
     pair = f"{ours},{site}" if parameter.merge is Merge.PREPEND else f"{site},{ours}"
-    command = f"postconf -h {name} | grep -qF {ours} || postconf -e {name}={pair}"
-    return f"[ -z {site} ] || {command}" if parameter.merge is Merge.APPEND_IF_SET else command
+    return f"postconf -h {name} | grep -qF {ours} || postconf -e {name}={pair}"
+
+
+def _site(parameter: Parameter) -> str:
+    return f'"$(postconf -h {parameter.name})"'

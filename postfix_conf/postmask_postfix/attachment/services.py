@@ -64,6 +64,18 @@ def listed(entries: Entries) -> tuple[Listed, ...]:
     return tuple(found)
 
 
+def meaning(entry: Entry) -> list[str]:
+    """A service's words, however it is written: postconf -M has `-o name=value` for `-o { name = value }`."""
+    return [_unbraced(entry.text[start:end]) for start, end in _words(entry.text)]
+
+
+def _unbraced(word: str) -> str:
+    if not (word.startswith("{") and word.endswith("}")):
+        return word
+    pair = _PAIR.fullmatch(word, 1, len(word) - 1)
+    return f"{pair[1]}={pair[2]}" if pair else word
+
+
 def changed(service: Listed, name: str, new: str) -> Entry:
     """The service's entry with another value of a parameter that it overrides. new: without white space
     unless the old value is in braces."""

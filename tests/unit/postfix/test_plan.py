@@ -44,6 +44,17 @@ def test_twice_is_once(site: Configuration) -> None:
     assert plan.attached(once, wanted()) == once
 
 
+def test_services_may_be_written_as_postconf_writes_them() -> None:
+    """By `postmask postfix render --commands`; what says something else is put right."""
+    master = attached_master("")
+    rewritten = re.sub(r"-o \{ (\w+) = +(.*?) *\}$", r"-o {\1=\2}", master, flags=re.MULTILINE)
+    rewritten = re.sub(r"-o \{(\w+=[^\s{}]*)\}$", r"    -o \1", rewritten, flags=re.MULTILINE)
+    assert rewritten != master
+    assert attached_master(rewritten) == rewritten
+    assert attached_master(rewritten.replace("lmtp_rcpt_timeout=3s", "lmtp_rcpt_timeout=9s")) != rewritten
+    assert "9s" not in attached_master(rewritten.replace("lmtp_rcpt_timeout=3s", "lmtp_rcpt_timeout=9s"))
+
+
 def test_detached_it_is_what_it_was(site: Configuration) -> None:
     once = plan.attached(site, wanted())
     assert plan.detached(once, Record(site, once)) == site

@@ -22,8 +22,7 @@ postconf() {
 
 def test_run_again_they_change_nothing(tmp_path: Path) -> None:
     """After an upgrade, for instance: a milter that is listed twice would be asked twice."""
-    context = SettingsContext(door="pipe", pipe_argv=pipe_argv("/usr/lib/postmask"))
-    script = POSTCONF + "".join(f"{line}\n" for line in printing.commands(context))
+    script = _script()
     (tmp_path / "relay_domains").write_text("host.test")
     (tmp_path / "transport_maps").write_text("static:a")
     told = []
@@ -34,4 +33,16 @@ def test_run_again_they_change_nothing(tmp_path: Path) -> None:
     assert told[0]["relay_domains"] == "host.test,$postmask_relay_domains"
     assert told[0]["transport_maps"] == "$postmask_transport_maps,static:a"
     assert told[0]["smtpd_restriction_classes"] == ",postmask_gate"
-    assert "relay_recipient_maps" not in told[0]
+    assert not {"relay_recipient_maps", "postmask_relay_recipient_maps"} & told[0].keys()
+
+
+def test_a_list_that_the_site_has_gets_ours(tmp_path: Path) -> None:
+    (tmp_path / "relay_recipient_maps").write_text("hash:/r")
+    subprocess.run(["sh", "-e"], input=_script(), text=True, cwd=tmp_path, check=True)
+    assert (tmp_path / "relay_recipient_maps").read_text() == "hash:/r,$postmask_relay_recipient_maps"
+    assert (tmp_path / "postmask_relay_recipient_maps").exists()
+
+
+def _script() -> str:
+    context = SettingsContext(door="pipe", pipe_argv=pipe_argv("/usr/lib/postmask"))
+    return POSTCONF + "".join(f"{line}\n" for line in printing.commands(context))
