@@ -16,6 +16,7 @@ from pathlib import Path
 
 from postmask_postfix import commands, render, tables
 from postmask_postfix.attachment import journal
+from postmask_postfix.attachment.entries import Entry, joined, last, main_cf, replaced, value
 from postmask_postfix.attachment.plan import Configuration
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.domains import FOREIGN, probe
@@ -40,10 +41,19 @@ def _copy(config_dir: Path, wanted: Configuration) -> Iterator[Path]:
         for other in config_dir.iterdir():
             if other.name not in ("main.cf", "master.cf", journal.NAME):
                 (copy / other.name).symlink_to(other.absolute())
-        for file, text in (("main.cf", wanted.main), ("master.cf", wanted.master)):
+        for file, text in (("main.cf", _moved(wanted.main, config_dir, copy)), ("master.cf", wanted.master)):
             (copy / file).write_bytes(journal.octets(text))
             cool(copy / file)
         yield copy
+
+
+def _moved(main: str, config_dir: Path, copy: Path) -> str:
+    """A main.cf that says where it lies says where the copy does, or every command would warn of that."""
+    found = main_cf(main)
+    there = last(found, "config_directory")
+    if there is None or value(there) != str(config_dir):
+        return main
+    return joined(replaced(found, there, Entry(there.name, f"config_directory = {copy}\n")))
 
 
 def _ask_ours(copy: Path, context: SettingsContext, domains: Sequence[str]) -> None:

@@ -1,0 +1,27 @@
+"""A configuration that is tried before it is put in its place, with the real postmap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from postmask_postfix import render
+from postmask_postfix.attachment import plan, trial
+from postmask_postfix.attachment.plan import Configuration, Wanted
+from postmask_postfix.commands import PostfixError
+from postmask_postfix.settings import SettingsContext
+from postmask_postfix.sync import wanted_settings
+
+
+def test_what_is_wrong_is_told_without_the_copys_own_troubles(tmp_path: Path) -> None:
+    """Many a main.cf says in which folder it lies; the copy lies in another one."""
+    context = SettingsContext(door="pipe", pipe_argv=render.pipe_argv("/usr/lib/postmask"))
+    main = (
+        f"compatibility_level = 3.6\nconfig_directory = {tmp_path}\n"
+        "transport_maps = hash:$config_directory/none\n"
+    )
+    wanted = Wanted(context, wanted_settings(["alias.test"]), {})
+    with pytest.raises(PostfixError, match=r"open database \S+/none\.db") as caught:
+        trial.check(tmp_path, plan.attached(Configuration(main, ""), wanted), context, ["alias.test"])
+    assert "config_directory" not in str(caught.value)
