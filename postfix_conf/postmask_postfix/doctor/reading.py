@@ -25,7 +25,7 @@ from postmask_postfix.domains import probe
 from postmask_postfix.settings import GENERATION
 
 _TRIES = 3
-_SAID = re.compile(r"(?:[^\s:]*/)?(?:postfix-script|postconf|postfix)(?:\[\d+\])?: (?:warning: )?(.*)")
+_SAID = re.compile(r"(?:[^\s:]*/)?post(?:fix-script|conf|fix|super)(?:\[\d+\])?: (?:warning: )?(.*)")
 _IN_DATABASE = re.compile(r"(?:proxy:)?(?:mysql|pgsql):(/.*)")
 _HOSTS = re.compile(r"(?m)^\s*hosts\s*=(.*)$")
 

@@ -9,9 +9,11 @@ import pytest
 
 from cli_site import Site
 from postmask.cli.doctor import command
-from postmask.cli.doctor.surroundings import Once, Surroundings
+from postmask.cli.doctor.surroundings import Once, Surroundings, parameters
+from postmask.cli.runtime import Runtime
 from postmask.doctor.examination import Check, Group
 from postmask.doctor.finding import Code, Finding, error, notice, warning
+from postmask_postfix.instance import cool
 
 FLAT = error("PM997", "A tyre is flat.", "It won't roll.", "Pump it up.")
 RUSTY = warning("PM996", "There is rust.", "It creaks.", "Oil it.")
@@ -134,6 +136,27 @@ def test_what_several_groups_ask_is_asked_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: answer(), range(40))) == {"yes"}
     assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    ("maps", "relay"),
+    [
+        ("inline:{ @alias.test=[smart.test]:587 }", "[smart.test]:587"),
+        ("inline:{ @alias.test=DUNNO }", "[all.test]"),
+        ("inline:{ @other.test=[smart.test]:587 }", "[all.test]"),
+        ("texthash:/nowhere", "[all.test]"),
+    ],
+)
+def test_our_mail_may_have_a_relay_of_its_own(site: Site, maps: str, relay: str) -> None:
+    folder = site.folder / "postfix"
+    folder.mkdir()
+    (folder / "master.cf").touch()
+    (folder / "main.cf").write_text(f"relayhost = [all.test]\nsender_dependent_relayhost_maps = {maps}\n")
+    cool(folder / "main.cf")
+    runtime = Runtime(site.clock)
+    runtime.config_file = site.config
+    with runtime:
+        assert parameters(runtime)["relayhost"] == relay
 
 
 def test_an_unknown_group_is_refused_with_those_that_there_are(bare: Site) -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from postmask.doctor.finding import Code, Finding
+from postmask_postfix import commands
 from postmask_postfix.attachment import entries as files
 from postmask_postfix.attachment.collisions import Kind, Obstacle
 from postmask_postfix.attachment.detach import Standing, Status
 from postmask_postfix.attachment.drift import OURS, SITE, Difference
 from postmask_postfix.attachment.plan import Configuration
 from postmask_postfix.attachment.services import listed
-from postmask_postfix.doctor import attachment, codes, listeners, passage
+from postmask_postfix.doctor import attachment, codes, listeners, passage, reading
 from postmask_postfix.doctor.attachment import Attachment
 from postmask_postfix.doctor.facts import Facts
 from postmask_postfix.doctor.passage import RECEIVED, SIGNED
+from postmask_postfix.instance import cool
 
 OURS_MILTERS = "{ unix:postmask/alias.sock, command_timeout=2s, content_timeout=3s }"
 VALUES = {
@@ -295,3 +300,23 @@ def test_what_bears_one_of_our_names_is_not_put_back_by_attaching() -> None:
 
 def test_every_code_has_a_case() -> None:
     assert {code.id for code, _, _ in CASES} == {code.id for code in codes.CODES}
+
+
+def test_what_several_of_postfixs_tools_warn_of_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "main.cf").write_text("compatibility_level = 3.6\nbiff = yes\nbiff = no\n")
+    (tmp_path / "master.cf").touch()
+    cool(tmp_path / "main.cf")
+    warning = f"{tmp_path}/main.cf, line 3: overriding earlier entry: biff=yes"
+    really = commands.finished
+
+    def finished(command: list[str]) -> subprocess.CompletedProcess[str]:
+        if command[0] != "postfix":
+            return really(command)
+        said = f"/usr/sbin/postconf: warning: {warning}\npostsuper: warning: {warning}\n"
+        return subprocess.CompletedProcess(command, 0, "", said)
+
+    monkeypatch.setattr(commands, "finished", finished)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert reading.read(tmp_path, ()).warnings == (warning,)

@@ -6,21 +6,25 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from postmask.cli import postfix_facts
+from postmask.cli import postfix_facts, postfix_sync
 from postmask.cli.runtime import Runtime
 from postmask.clock import Deadline
 from postmask.doctor import inquiry
 from postmask.doctor.host import outside, routing
 from postmask.doctor.host.outside import Way
 from postmask.doctor.inquiry import Inquiry
-from postmask_postfix import commands
+from postmask.store.errors import StoreError
+from postmask_postfix import commands, tables
+from postmask_postfix.commands import PostfixError
+from postmask_postfix.domains import probe
 
 T = TypeVar("T")
 
 _SILENCE_SECONDS = 30.0
+_NO_RELAY = "DUNNO"
 
 
 class Once(Generic[T]):
@@ -97,7 +101,24 @@ def parameters(runtime: Runtime) -> dict[str, str]:
     """
     directory = runtime.settings.postfix.config_dir
     if postfix_facts.installed(directory):
-        return commands.values(directory, *outside.PARAMETERS)
+        values = commands.values(directory, *outside.PARAMETERS)
+        return {**values, "relayhost": _relay_of_ours(runtime, values) or values["relayhost"]}
     name = runtime.settings.node.name
     known = {"myhostname": name, "smtp_helo_name": name, "inet_protocols": "all", "inet_interfaces": "all"}
     return {parameter: known.get(parameter, "") for parameter in outside.PARAMETERS}
+
+
+def _relay_of_ours(runtime: Runtime, values: Mapping[str, str]) -> str:
+    """The host that sender_dependent_relayhost_maps have our mail sent by; "" where they leave one of our
+    domains alone, or nobody can say."""
+    maps = values["sender_dependent_relayhost_maps"]
+    if not maps:
+        return ""
+    try:
+        domains = postfix_sync.domain_names(runtime)
+        keys = [key for domain in domains for key in (probe(domain), f"@{domain}")]
+        told = tables.known(runtime.settings.postfix.config_dir, maps, keys)
+    except (PostfixError, StoreError):
+        return ""
+    relays = [told.get(probe(domain)) or told.get(f"@{domain}", _NO_RELAY) for domain in domains]
+    return "" if _NO_RELAY in relays else next(iter(relays), "")

@@ -24,6 +24,7 @@ PARAMETERS = (
     "inet_protocols",
     "proxy_interfaces",
     "relayhost",
+    "sender_dependent_relayhost_maps",
     "default_transport",
 )
 """What Postfix is asked for."""
