@@ -25,9 +25,6 @@ from postmask.spool import Notice, Spool
 KIND = "expired"
 NOTICES_A_DAY = 5
 _LISTED = 50
-_AT_ONCE = 200
-"""Messages that are recorded and deleted together."""
-
 _SUBJECT = "Held mail was discarded"
 _TEXT = """\
 Messages that had been put on hold, because they could not be delivered without somebody's word, were
@@ -96,10 +93,8 @@ class Expiry:
             for held in together:
                 yield Expired(held, told.address, f"kept: {NOTICES_A_DAY} notices within a day are enough")
             return
-        for start in range(0, len(together), _AT_ONCE):
-            some = together[start : start + _AT_ONCE]
-            self._keeper.discard(some, "its time on hold was up", expired=True)
-            yield from (Expired(held, told.address, "discarded") for held in some)
+        self._keeper.discard(together, "its time on hold was up", expired=True)
+        yield from (Expired(held, told.address, "discarded") for held in together)
 
     def _tell(self, told: Told, together: Sequence[Held]) -> bool:
         """Queue a notice; False if there were enough today."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,6 +35,7 @@ _LESSONS = (
     Column("problem", "PROBLEM"),
 )
 _TEXT_LINES = 20
+_STILL_HELD = "still held: "
 
 
 @click.group(cls=Noun, examples=("postmask held list", "postmask held release 4C68C2F27C1"))
@@ -98,10 +99,16 @@ def release(runtime: Runtime, /, **selected: Any) -> None:
     next server doesn't return it. What Postfix doesn't take stays on hold, and the exit status is 75.
     """
 
-    def act(desk: Desk, one: Held) -> str:
-        if one.begun:
-            runtime.output.warn(f"{one.queue_id}: a release was cut off before; it may arrive twice")
-        return f"released as {desk.keeper.release(one)}"
+    from postmask.cli.holding import NotReleased
+
+    def act(desk: Desk, chosen: Sequence[Held]) -> Iterator[str]:
+        for one in chosen:
+            if one.begun:
+                runtime.output.warn(f"{one.queue_id}: a release was cut off before; it may arrive twice")
+            try:
+                yield f"released as {desk.keeper.release(one)}"
+            except NotReleased as error:
+                yield f"{_STILL_HELD}{error}"
 
     _act(runtime, Selection(**selected), "would be released", act)
 
@@ -112,9 +119,9 @@ def release(runtime: Runtime, /, **selected: Any) -> None:
 def discard(runtime: Runtime, /, **selected: Any) -> None:
     """Delete held messages. The ledger and the alias's events keep that they were discarded."""
 
-    def act(desk: Desk, one: Held) -> str:
-        desk.keeper.discard([one], "discarded from hold")
-        return "discarded"
+    def act(desk: Desk, chosen: Sequence[Held]) -> Iterable[str]:
+        desk.keeper.discard(chosen, "discarded from hold")
+        return ["discarded"] * len(chosen)
 
     _act(runtime, Selection(**selected), "would be discarded", act)
 
@@ -130,7 +137,7 @@ def discard(runtime: Runtime, /, **selected: Any) -> None:
 def report(ctx: click.Context, runtime: Runtime, queue_id: str, kind: str) -> None:
     """Have the spam engines learn from a held message. It stays on hold.
 
-    Exit status 69 if one of them didn't take it.
+    What one knew already counts as learned. Exit status 69 if one of them didn't take it.
     """
     from postmask.cli.holding import opened
     from postmask.spam.judgement import Kind
@@ -185,12 +192,13 @@ def expire(ctx: click.Context, runtime: Runtime, dry_run: bool) -> None:
         ctx.exit(os.EX_TEMPFAIL)
 
 
-def _act(runtime: Runtime, selection: Selection, would: str, act: Callable[[Desk, Held], str]) -> None:
-    """Do it to each, and show what became of it. act: raises NotReleased where it can't be done."""
-    from postmask.cli.holding import NotReleased, opened
+def _act(
+    runtime: Runtime, selection: Selection, would: str, act: Callable[[Desk, Sequence[Held]], Iterable[str]]
+) -> None:
+    """Do it to each, and show what became of it. act: says what, one by one."""
+    from postmask.cli.holding import opened
 
     done: list[dict[str, object]] = []
-    problems = []
     with opened(runtime, changing=not selection.dry_run) as desk:
         found = desk.keeper.look()
         keep = _keep_or_warn(runtime, desk)
@@ -202,16 +210,14 @@ def _act(runtime: Runtime, selection: Selection, would: str, act: Callable[[Desk
         chosen = list(chosen_of(desk, found, selection))
         if not selection.dry_run:
             desk.keeper.clear(found.leftovers)
-        for one in chosen:
-            what = would
-            record = _record(desk, keep, one)
-            try:
-                what = would if selection.dry_run else act(desk, one)
-            except NotReleased as error:
-                what = f"still held: {error}"
-                problems.append(f"{one.queue_id}: {error}")
-            done.append({**record, "what": what})
+        said = [would] * len(chosen) if selection.dry_run else act(desk, chosen)
+        done += [{**_record(desk, keep, one), "what": what} for one, what in zip(chosen, said, strict=True)]
     runtime.output.table(done, _DONE, empty="nothing is held for it")
+    problems = [
+        f"{one['queue_id']}: {what.removeprefix(_STILL_HELD)}"
+        for one in done
+        if (what := str(one["what"])).startswith(_STILL_HELD)
+    ]
     if problems:
         raise CommandError("not everything was released", os.EX_TEMPFAIL, problems)
 

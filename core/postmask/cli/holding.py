@@ -35,6 +35,8 @@ from postmask_postfix import commands
 from postmask_postfix.hold import HoldQueue
 
 _SECONDS = 60.0
+_AT_ONCE = 200
+"""Messages that are recorded and deleted together."""
 
 
 class NotReleased(Exception):  # noqa: N818 (an outcome rather than a fault)
@@ -102,9 +104,11 @@ class Keeper:
 
     def discard(self, together: Sequence[Held], reason: str, *, expired: bool = False) -> None:
         """Delete them, each with a record."""
-        events = [event for held in together for event in self._events(held, "discarded", reason)]
-        self._spool.finish([holding.discarded(held, expired=expired) for held in together], events)
-        self._queue.delete([queue_id for held in together for queue_id in held.queue_ids])
+        for start in range(0, len(together), _AT_ONCE):
+            some = together[start : start + _AT_ONCE]
+            events = [event for held in some for event in self._events(held, "discarded", reason)]
+            self._spool.finish([holding.discarded(held, expired=expired) for held in some], events)
+            self._queue.delete([queue_id for held in some for queue_id in held.queue_ids])
 
     def clear(self, leftovers: Sequence[str]) -> None:
         """Delete what an earlier call would have deleted, had it not been cut off."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from cli_site import Site
 from directories import MemoryDirectory, alias
 from engine_rig import KEYS, Played
+from postmask.cli import holding
 from postmask.cli.expiry import Expiry
-from postmask.cli.holding import Keeper
+from postmask.cli.holding import Desk, Keeper
 from postmask.cli.program import program
-from postmask.clock import ManualClock
+from postmask.clock import DAY, ManualClock
 from postmask.holding import Envelope, Held
 from postmask.spool import LedgerRow, Outcome, Spool
 
@@ -45,11 +47,18 @@ def test_octets_are_no_json() -> None:
 class Queue:
     """A hold queue in which every message says the same. deleted: what each call took away."""
 
-    def __init__(self) -> None:
+    def __init__(self, there: Iterable[Envelope] = ()) -> None:
+        self.there = tuple(there)
         self.deleted: list[list[str]] = []
 
     def content(self, queue_id: str) -> bytes:
         return b"Subject: s\r\n\r\nbody\r\n"
+
+    def envelopes(self) -> list[Envelope]:
+        return list(self.there)
+
+    def lifetime(self) -> float:
+        return 5 * DAY
 
     def delete(self, queue_ids: Iterable[str]) -> None:
         """They go."""
@@ -101,6 +110,25 @@ def test_what_has_expired_goes_together(tmp_path: Path) -> None:
         outcomes = {row.outcome for held in due if (row := spool.row(held.row.key)) is not None}
     assert outcomes == {Outcome.DISCARDED}
     assert [name for names in queue.deleted for name in names] == [held.queue_id for held in due]
+    assert len(queue.deleted) < 5
+
+
+def test_what_is_discarded_goes_together(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what expires does."""
+    clock = ManualClock()
+    there = [
+        Envelope(f"Q{number}", "bob@example.com", ("me@real.test",), clock.now(), 99, f"{number:064x}")
+        for number in range(250)
+    ]
+    queue, directory = Queue(there), MemoryDirectory()
+    with closing(Spool(tmp_path / "held.db", clock)) as spool:
+        keys = {one.queue_id: bytes.fromhex(one.ident) for one in there}
+        spool.finish(LedgerRow(key, "shop@alias.test", name, Outcome.HELD) for name, key in keys.items())
+        desk = Desk(_keeper(queue, spool, directory, clock), queue, spool, directory)  # type: ignore[arg-type]
+        monkeypatch.setattr(holding, "opened", lambda *_args, **_options: nullcontext(desk))
+        done = site.json("held", "discard", "--mailbox", "me@real.test")
+    assert [one["what"] for one in done] == ["discarded"] * 250
+    assert sorted(name for names in queue.deleted for name in names) == sorted(one.queue_id for one in there)
     assert len(queue.deleted) < 5
 
 
