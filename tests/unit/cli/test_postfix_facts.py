@@ -10,6 +10,7 @@ import pytest
 from postmask.cli.failure import status_of
 from postmask.cli.postfix_facts import installed, own_domain
 from postmask_postfix.commands import PostfixError, values
+from postmask_postfix.instance import cool
 
 
 @pytest.fixture
@@ -26,6 +27,8 @@ def config(tmp_path: Path) -> Path:
         "virtual_alias_maps =\n"
     )
     (folder / "master.cf").touch()
+    for file in folder.iterdir():
+        cool(file)
     return folder
 
 
@@ -58,6 +61,7 @@ def test_no_postfix_means_no_mailboxes(tmp_path: Path) -> None:
 def test_a_broken_table_is_said_not_guessed(config: Path) -> None:
     with (config / "main.cf").open("a") as main_cf:
         main_cf.write(f"virtual_mailbox_domains = texthash:{config}/missing\n")
+    cool(config / "main.cf")
     with pytest.raises(PostfixError) as caught:
         own_domain(config, "alias.test")
     assert status_of(caught.value) == os.EX_UNAVAILABLE
