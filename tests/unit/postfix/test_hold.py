@@ -65,5 +65,15 @@ def test_an_address_that_looks_like_the_next_message() -> None:
     assert found.sender == '"*** ENVELOPE RECORDS 4gXyZ12Abc ***"@x.test'
 
 
+def test_a_client_by_ipv6_is_named_as_xforward_wants_it() -> None:
+    (found,) = parse_envelopes(OTHER.replace("198.51.100.7", "2001:db8::7"), {})
+    assert dict(found.client)["ADDR"] == "IPV6:2001:db8::7"
+
+
+def test_of_the_flags_one_asks_for_smtputf8() -> None:
+    (found,) = parse_envelopes(ONE.replace("10246               1\n", "10246               2\n"), {})
+    assert not found.smtputf8
+
+
 def test_nothing() -> None:
     assert list(parse_envelopes("", {})) == []

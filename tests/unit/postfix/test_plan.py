@@ -106,6 +106,26 @@ def test_a_hand_edit_stays(site: Configuration) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("inet:a\n", "inet:a\nextra unix - - n - - smtp\n"),
+        ("host.test", "host.test, more.test"),
+        ("inet:a\n", "inet:a,inet:b\n"),
+    ],
+    ids=["in one file", "in a list that has ours", "in a service that has ours"],
+)
+def test_a_hand_edit_beside_ours_stays(old: str, new: str) -> None:
+    def edited(one: Configuration) -> Configuration:
+        return Configuration(one.main.replace(old, new), one.master.replace(old, new))
+
+    found = Configuration(
+        "relay_domains = host.test\n", "smtp inet n - y - - smtpd -o smtpd_milters=inet:a\n"
+    )
+    left = plan.attached(found, wanted())
+    assert plan.detached(edited(left), Record(found, left)) == edited(found)
+
+
 class TestMain:
     """Parameters."""
 
