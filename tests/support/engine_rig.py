@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -94,8 +93,7 @@ class Rig:
         return verdict
 
     def outcomes(self) -> list[str]:
-        with sqlite3.connect(self.spool._path) as connection:
-            return [row[0] for row in connection.execute("SELECT outcome FROM ledger ORDER BY outcome")]
+        return sorted(row.outcome for row in self.spool.ledger())
 
     def events(self) -> list[str]:
         return [str(entry.payload["kind"]) for _, entry in self.spool.outbox(99) if entry.kind == "event"]

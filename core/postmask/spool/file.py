@@ -1,4 +1,4 @@
-"""The spool file: its tables and what may be done with them.
+"""The spool file, and what may be done with it.
 
 Order on a message's way: begin() commits the pending rows, the new contacts and the replay mark with
 a full sync *before* anything is sent; finish() records the outcome together with its events after
@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from postmask.auth.proof import MARKS_KEPT
 from postmask.clock import DAY, Clock
+from postmask.spool.changes import RECORD, claim, keep_contact, put, recorded
 from postmask.spool.entries import (
     NOTICE_WAIT,
     Entry,
@@ -31,52 +32,15 @@ from postmask.spool.entries import (
     Notice,
     Outcome,
     ReplayMark,
-    ReplayUsedError,
     SpoolError,
 )
 from postmask.spool.readers import Readers
+from postmask.spool.tables import opened
 from postmask.spool.writer import Writer
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS ledger (
-    key BLOB PRIMARY KEY, outcome TEXT NOT NULL, recipient TEXT NOT NULL, queue_id TEXT NOT NULL,
-    alias_id INTEGER NOT NULL, mailbox_id INTEGER NOT NULL, new_queue_id TEXT NOT NULL DEFAULT '',
-    reason TEXT NOT NULL DEFAULT '', at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS ledger_at ON ledger (at);
-CREATE INDEX IF NOT EXISTS ledger_pending ON ledger (queue_id) WHERE outcome = 'pending';
-CREATE TABLE IF NOT EXISTS outbox (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
-    payload TEXT NOT NULL, error TEXT
-);
-CREATE TABLE IF NOT EXISTS contact (
-    token TEXT PRIMARY KEY, alias_id INTEGER NOT NULL, address TEXT NOT NULL, name TEXT,
-    written TEXT NOT NULL, at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS contact_address ON contact (alias_id, address);
-CREATE TABLE IF NOT EXISTS replay (
-    mark TEXT PRIMARY KEY, ledger_key BLOB NOT NULL, at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS notice (
-    id INTEGER PRIMARY KEY, sender TEXT NOT NULL, recipient TEXT NOT NULL, kind TEXT NOT NULL,
-    subject TEXT NOT NULL, text TEXT NOT NULL, at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
-    next_at REAL NOT NULL, sent_at REAL
-);
-CREATE TABLE IF NOT EXISTS told_truth (truth TEXT NOT NULL);
-"""
 _LEDGER = (
     "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at FROM ledger"
 )
-_RECORD = (
-    "INSERT INTO ledger (key, outcome, recipient, queue_id, alias_id, mailbox_id, new_queue_id, reason, at)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET outcome = excluded.outcome,"
-    " new_queue_id = excluded.new_queue_id, reason = excluded.reason, at = excluded.at"
-)
-_BUSY_MS = 5_000
-_BUSY_TRIES, _BUSY_PAUSE = 50, 0.02
-_TOLD_AGAIN = 3_600.0
-"""Seconds; after a restore of an older copy, or when its alias was purged and made again, the truth has
-forgotten a contact that it was told of."""
 _HELD_KEPT = 30 * DAY
 """As long as it may be on hold; without its row nobody would know what it is."""
 _PIECE = 500
@@ -90,15 +54,15 @@ class Spool:
     """
 
     def __init__(self, path: Path, clock: Clock, timeout: float = 10.0) -> None:
-        self._path = path
         self._clock = clock
         self._timeout = timeout
+        connect = partial(opened, path)
         try:
-            self._connect().close()
+            connect().close()
         except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"can't open the spool {path}: {error}") from error
-        self._readers = Readers(self._connect)
-        self._writer = Writer(self._connect, on_failure=self._readers.drop)
+        self._readers = Readers(connect)
+        self._writer = Writer(connect, on_failure=self._readers.drop)
 
     def close(self) -> None:
         """Finish all writes and close."""
@@ -129,9 +93,9 @@ class Spool:
 
         def change(connection: sqlite3.Connection) -> None:
             for mark in marks:
-                _claim(connection, mark, now)
+                claim(connection, mark, now)
             for contact in contacts:
-                _keep_contact(connection, contact, now)
+                keep_contact(connection, contact, now)
             connection.executemany(
                 "INSERT INTO ledger (key, outcome, recipient, queue_id, alias_id, mailbox_id, reason, at)"
                 " VALUES (?, 'pending', ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
@@ -148,8 +112,8 @@ class Spool:
         listed = list(news)
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.executemany(_RECORD, [_recorded(row, now) for row in rows])
-            _put(connection, listed, now)
+            connection.executemany(RECORD, [recorded(row, now) for row in rows])
+            put(connection, listed, now)
 
         self._writer.write(change, self._timeout)
 
@@ -159,8 +123,8 @@ class Spool:
         listed = list(news)
 
         def change(connection: sqlite3.Connection) -> None:
-            if connection.execute(f"{_RECORD} WHERE outcome = 'pending'", _recorded(row, now)).rowcount:
-                _put(connection, listed, now)
+            if connection.execute(f"{RECORD} WHERE outcome = 'pending'", recorded(row, now)).rowcount:
+                put(connection, listed, now)
 
         self._writer.write(change, self._timeout)
 
@@ -230,7 +194,7 @@ class Spool:
         """Entries for the truth go to the outbox, notices to the forwarder, which sends them."""
         now = self._clock.now()
         listed = list(news)
-        self._writer.write(lambda connection: _put(connection, listed, now), self._timeout)
+        self._writer.write(lambda connection: put(connection, listed, now), self._timeout)
 
     def outbox(self, limit: int) -> list[tuple[int, Entry]]:
         """The oldest entries that are not set aside, with their sequence numbers."""
@@ -349,86 +313,6 @@ class Spool:
         if found:
             self._writer.write(change, self._timeout)
         return len(found) == _PIECE
-
-    # ---- connections ----------------------------------------------------------------------------
-
-    def _connect(self) -> sqlite3.Connection:
-        """A connection to the file, which is made with its tables if it is missing: at the start, or
-        because it went away under a running program.
-
-        When several programs make it at once SQLite refuses all but one without any wait, so they
-        come again.
-        """
-        tries = 1
-        while True:
-            try:
-                return _open(self._path)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or tries == _BUSY_TRIES:
-                    raise
-            tries += 1
-            time.sleep(_BUSY_PAUSE)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def _claim(connection: sqlite3.Connection, mark: ReplayMark, now: float) -> None:
-    """Take a proof for one message, or raise ReplayUsedError if another has it."""
-    found = connection.execute("SELECT ledger_key FROM replay WHERE mark = ?", (mark.mark,)).fetchone()
-    if found is not None:
-        if found[0] != mark.ledger_key:
-            raise ReplayUsedError(mark.mark)
-        return
-    connection.execute("INSERT INTO replay VALUES (?, ?, ?)", (mark.mark, mark.ledger_key, now))
-    entry = Entry.new(
-        "replay", mark=mark.mark, reverse_token=mark.reverse_token, ledger_key=mark.ledger_key.hex(), at=now
-    )
-    _put(connection, [entry], now)
-
-
-def _keep_contact(connection: sqlite3.Connection, contact: LocalContact, now: float) -> None:
-    """Keep a new contact here, and tell the truth of it: once, unless it is still unknown there later."""
-    told = connection.execute(
-        "INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (token) DO UPDATE SET at = excluded.at"
-        " WHERE at NOT BETWEEN excluded.at - ? AND excluded.at",
-        (contact.token, contact.alias_id, contact.address, contact.name, contact.written, now, _TOLD_AGAIN),
-    )
-    if told.rowcount:
-        _put(connection, [contact.entry(now)], now)
-
-
-def _put(connection: sqlite3.Connection, news: Iterable[News], now: float) -> None:
-    for one in news:
-        if isinstance(one, Notice):
-            connection.execute(
-                "INSERT INTO notice (sender, recipient, kind, subject, text, at, next_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (one.sender, one.recipient, one.kind, one.subject, one.text, now, now),
-            )
-        else:
-            connection.execute(
-                # Again with the same id: a write that was given up may have come through after all.
-                "INSERT INTO outbox (id, kind, payload) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
-                (one.id, one.kind, json.dumps(one.payload)),
-            )
-
-
-def _recorded(row: LedgerRow, now: float) -> tuple[object, ...]:
-    """The values of _RECORD."""
-    return (
-        row.key, row.outcome.value, row.recipient, row.queue_id, row.alias_id, row.mailbox_id,
-        row.new_queue_id, row.reason, now,
-    )  # fmt: skip
 
 
 def _ledger_row(row: tuple[Any, ...]) -> LedgerRow:

@@ -283,7 +283,7 @@ def test_damage_that_a_change_meets_is_the_spools_error(
         raise sqlite3.DatabaseError("database disk image is malformed")
 
     with monkeypatch.context() as damaged:
-        damaged.setattr(spool_file, "_put", malformed)
+        damaged.setattr(spool_file, "put", malformed)
         with pytest.raises(SpoolError, match="malformed"):
             spool.finish([row(outcome=Outcome.DELIVERED)], [Entry.new("event", kind="forwarded")])
     assert spool.row(b"k" * 32) is None
