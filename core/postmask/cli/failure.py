@@ -38,7 +38,7 @@ MEANINGS: Mapping[int, str] = MappingProxyType(
         "stays on hold. From resolve and domain verify: it can't be told now.",
         os.EX_NOPERM: "Permission denied.",
         os.EX_CONFIG: "The configuration or the file of keys is wrong.",
-        INTERRUPTED: "Interrupted, by Ctrl-C or SIGTERM.",
+        INTERRUPTED: "Interrupted, by Ctrl-C, SIGTERM or SIGHUP (a lost terminal).",
     }
 )
 """What each exit status means; for the manual page."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from postmask.store.moving.journal import Destination
     from postmask.store.moving.move import Mover, Outcome
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def move_to(runtime: Runtime, url: str, node_url: str | None, *, dry_run: bool) -> None:
@@ -170,7 +170,7 @@ def _say_moved(runtime: Runtime, destination: Destination, outcome: Outcome | No
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[Callable[[], None]]:
-    """Until what is given is called: then SIGTERM and Ctrl-C are past their time."""
+    """Until what is given is called: then Ctrl-C, SIGTERM and SIGHUP are past their time."""
 
     def no_more() -> None:
         for number in _SIGNALS:

@@ -180,9 +180,9 @@ def test_interrupted_is_130_and_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "postmask.cli", "-c", str(config)]
     for words in (["keys", "init"], ["db", "init"]):
         subprocess.run([*command, *words], check=True, capture_output=True)
-    # The tests may themselves run in the background, where a shell has SIGINT ignored.
-    interruptible = ["env", "--default-signal=INT", *command, "alias", "import", str(fifo)]
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # The tests may themselves run in the background, where a shell has SIGINT ignored, and nohup SIGHUP.
+    interruptible = ["env", "--default-signal=INT,HUP", *command, "alias", "import", str(fifo)]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         run = subprocess.Popen(interruptible, stderr=subprocess.PIPE, text=True)
         with fifo.open("w"):
             until = time.monotonic() + 120
