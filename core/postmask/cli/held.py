@@ -15,7 +15,7 @@ from postmask.cli.runtime import Runtime
 from postmask.cli.selection import Selection, chosen_of, dry_run_option, find, selected, selecting
 
 if TYPE_CHECKING:
-    from postmask.cli.holding import Desk
+    from postmask.cli.holding import Desk, NotReleased
     from postmask.holding import Held, Holding
 
 _COLUMNS = (
@@ -35,7 +35,6 @@ _LESSONS = (
     Column("problem", "PROBLEM"),
 )
 _TEXT_LINES = 20
-_STILL_HELD = "still held: "
 
 
 @click.group(cls=Noun, examples=("postmask held list", "postmask held release 4C68C2F27C1"))
@@ -101,14 +100,16 @@ def release(runtime: Runtime, /, **selected: Any) -> None:
 
     from postmask.cli.holding import NotReleased
 
-    def act(desk: Desk, chosen: Sequence[Held]) -> Iterator[str]:
+    def act(desk: Desk, chosen: Sequence[Held]) -> Iterator[str | NotReleased]:
         for one in chosen:
             if one.begun:
                 runtime.output.warn(f"{one.queue_id}: a release was cut off before; it may arrive twice")
             try:
-                yield f"released as {desk.keeper.release(one)}"
+                released = desk.keeper.release(one)
             except NotReleased as error:
-                yield f"{_STILL_HELD}{error}"
+                yield error
+            else:
+                yield f"released as {released}"
 
     _act(runtime, Selection(**selected), "would be released", act)
 
@@ -193,12 +194,16 @@ def expire(ctx: click.Context, runtime: Runtime, dry_run: bool) -> None:
 
 
 def _act(
-    runtime: Runtime, selection: Selection, would: str, act: Callable[[Desk, Sequence[Held]], Iterable[str]]
+    runtime: Runtime,
+    selection: Selection,
+    would: str,
+    act: Callable[[Desk, Sequence[Held]], Iterable[str | NotReleased]],
 ) -> None:
-    """Do it to each, and show what became of it. act: says what, one by one."""
-    from postmask.cli.holding import opened
+    """Do it to each, and show what became of it. act: says what, or why not, one by one."""
+    from postmask.cli.holding import NotReleased, opened
 
     done: list[dict[str, object]] = []
+    problems = []
     with opened(runtime, changing=not selection.dry_run) as desk:
         found = desk.keeper.look()
         keep = _keep_or_warn(runtime, desk)
@@ -211,13 +216,12 @@ def _act(
         if not selection.dry_run:
             desk.keeper.clear(found.leftovers)
         said = [would] * len(chosen) if selection.dry_run else act(desk, chosen)
-        done += [{**_record(desk, keep, one), "what": what} for one, what in zip(chosen, said, strict=True)]
+        for one, what in zip(chosen, said, strict=True):
+            if isinstance(what, NotReleased):
+                problems.append(f"{one.queue_id}: {what}")
+                what = f"still held: {what}"
+            done.append({**_record(desk, keep, one), "what": what})
     runtime.output.table(done, _DONE, empty="nothing is held for it")
-    problems = [
-        f"{one['queue_id']}: {what.removeprefix(_STILL_HELD)}"
-        for one in done
-        if (what := str(one["what"])).startswith(_STILL_HELD)
-    ]
     if problems:
         raise CommandError("not everything was released", os.EX_TEMPFAIL, problems)
 
