@@ -11,12 +11,15 @@ import fcntl
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from postmask_postfix import processes
 
 _SECONDS = 60
+_LOCK_SECONDS = 300.0
+_LOCK_PAUSE = 0.1
 
 
 class PostfixError(Exception):
@@ -108,13 +111,30 @@ def reload(config_dir: Path) -> None:
 
 @contextlib.contextmanager
 def lock(config_dir: Path) -> Iterator[None]:
-    """One change of ours at a time."""
+    """One change of ours at a time. Raises PostfixError where another takes too long."""
     try:
         folder = os.open(config_dir, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise PostfixError(f"{config_dir}: {error.strerror}") from error
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        _take(folder, config_dir)
         yield
     finally:
         os.close(folder)
+
+
+def _take(folder: int, config_dir: Path) -> None:
+    """The lock, which any user of the host could hold for as long as he likes."""
+    until = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise PostfixError(
+                    f"another process has locked {config_dir} for {_LOCK_SECONDS:.0f} s, perhaps for a "
+                    f"change that goes on; see who it is (fuser -v {config_dir}), then try again"
+                ) from None
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return

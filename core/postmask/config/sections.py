@@ -232,7 +232,7 @@ class Forwarder:
 
     max_connections: int = setting(whole(1, 1000), 50, "How many messages may be in hand at once.")
     deadline: float = setting(
-        seconds(1, 280), 25.0, "How long one message may take before it is deferred; less than Postfix waits."
+        seconds(1, 29), 25.0, "How long one message may take before it is deferred; Postfix waits 30 s."
     )
     idle_timeout: float = setting(
         seconds(1, 3600), 60.0, "How long a connection may be silent between two messages."

@@ -108,6 +108,9 @@ class Period:
 _SLACK = 2.0
 """Seconds by which a line's time, cut to the second, may lie before what it tells of."""
 
+_BEHIND = 60.0
+"""Seconds by which a log may be behind the ledger."""
+
 
 class Reckoner:
     """Holds a log against the ledger and the queue.
@@ -142,7 +145,15 @@ class Reckoner:
         for key, copies in self._tracker.copies.items():
             if len(key) == _KEY_LENGTH and key not in self._keys and self._is_in(copies[0]):
                 self._lost(copies[0].queue_id, "", "a copy of ours that the ledger doesn't know")
+        for row in self._unlogged():
+            self._lost(row.queue_id, row.recipient, "the ledger knows it, but the log ends before")
         return self._result
+
+    def _unlogged(self) -> Iterator[LedgerRow]:
+        """What came into the ledger when the log had ended: a log daemon that stopped, or another's log."""
+        ends = max(self._tracker.ends or 0.0, self._period.since)
+        rows = (row for rows in self._rows.values() for row in rows)
+        return (row for row in rows if ends + _BEHIND < row.at < self._period.until)
 
     def _is_in(self, message: Message) -> bool:
         return message.began is not None and self._period.since <= message.began < self._period.until

@@ -60,7 +60,12 @@ class Spool:
         try:
             connect().close()
         except (sqlite3.Error, OSError) as error:
-            raise SpoolError(f"can't open the spool {path}: {error}") from error
+            hint = (
+                "; is the path right, may this user read and write it?"
+                if "unable to open" in str(error)
+                else ""
+            )
+            raise SpoolError(f"can't open the spool {path}: {error}{hint}") from error
         self._readers = Readers(connect)
         self._writer = Writer(connect, on_failure=self._readers.drop)
 

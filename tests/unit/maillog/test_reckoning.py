@@ -33,6 +33,7 @@ def reckon(
     outcome: Outcome = Outcome.DELIVERED,
     queue: Sequence[str] = (),
     reason: str = "",
+    recorded: float = 103.0,
 ) -> Reckoning:
     """A log from second 100 on, the ledger's one row, and what lies in the queue."""
     tracker = Tracker(at_our_door)
@@ -40,7 +41,9 @@ def reckon(
         name, _, said = text.partition(" ")
         service, _, daemon = f"postfix/{name}".rpartition("/")
         tracker.add(float(at), parse(Line(float(at), service, daemon, said)))
-    row = LedgerRow(KEY, "shop@alias.test", "ABC123", outcome, new_queue_id="DEF456", reason=reason, at=103.0)
+    row = LedgerRow(
+        KEY, "shop@alias.test", "ABC123", outcome, new_queue_id="DEF456", reason=reason, at=recorded
+    )
     waiting = {name: Queued(name, "deferred", ("me@real.test",)) for name in queue}
     period = Period(since=0.0, until=1_000.0, looked=1_000.0)
     return Reckoner(tracker, [row], waiting, period, lambda a: a.endswith("@alias.test")).run()
@@ -77,6 +80,14 @@ def test_what_nobody_can_know(missing: tuple[int, ...], queue_id: str, why: str)
 def test_a_hand_over_of_which_neither_log_nor_ledger_tells() -> None:
     (told,) = reckon(LOG[:2], Outcome.PENDING).unaccounted
     assert told.why == "it is gone from the queue, and the log doesn't say how"
+
+
+@pytest.mark.parametrize(("recorded", "closes"), [(167.0, True), (168.0, False), (1_000.0, True)])
+def test_a_log_that_ends_before_the_ledger_proves_nothing(recorded: float, closes: bool) -> None:
+    """A log daemon that stopped for good at a full disk. What is recorded from now on is not looked at."""
+    result = reckon(LOG, recorded=recorded)
+    assert result.closes is closes
+    assert all(one.why == "the ledger knows it, but the log ends before" for one in result.unaccounted)
 
 
 def test_of_two_recipients_one_is_not_told_of() -> None:
