@@ -64,6 +64,8 @@ class NodeFile:
                 os.fchmod(file.fileno(), 0o644)
                 os.fsync(file.fileno())
             draft.replace(self._file)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._file)) from error  # nobody knows the draft
         finally:
             draft.unlink(missing_ok=True)
         sync_folder(self._folder)

@@ -52,5 +52,6 @@ def test_no_folder(tmp_path: Path, clock: ManualClock) -> None:
     switch = Bypass(tmp_path / "none", clock)
     assert not switch.in_force()
     switch.switch_off()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as failed:
         switch.switch_on(math.inf)
+    assert failed.value.filename == str(tmp_path / "none" / "spam.bypass")
