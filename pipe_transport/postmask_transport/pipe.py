@@ -161,7 +161,8 @@ def stamp_age(path: bytes) -> float:
 def leave_stamp(path: bytes) -> None:
     """Without one the others wait for the greeting themselves: no reason to fail."""
     try:
-        posix.close(posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_NOFOLLOW, 0o644))
+        how = posix.O_WRONLY | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_NONBLOCK  # were it a fifo
+        posix.close(posix.open(path, how, 0o644))
         posix.utime(path)
     except OSError:
         return

@@ -192,6 +192,8 @@ def test_stamps(tmp_path: Path) -> None:
     pipe.leave_stamp(stamp)
     assert 0 <= pipe.stamp_age(stamp) < 5
     pipe.leave_stamp(bytes(tmp_path / "missing" / "stamp"))
+    os.mkfifo(tmp_path / "fifo")
+    pipe.leave_stamp(bytes(tmp_path / "fifo"))
 
 
 def test_the_parent_must_be_the_one_named() -> None:
