@@ -10,7 +10,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +30,12 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchangers]:
         timed(made, "site.yml")
         made.lab.publish()
         yield made
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The wheel that they have from the upgrade on."""
+    return str(wheel_of_version("9.9.9", tmp_path_factory.mktemp("newer")))
 
 
 def timed(there: Exchangers, playbook: str, *words: str) -> Any:
@@ -123,10 +128,9 @@ def test_the_first_is_down(there: Exchangers) -> None:
     assert re.search(rf"(?m)^{SECOND} +: .* changed=0 +unreachable=0 +failed=0 ", done.stdout), done.stdout
 
 
-def test_upgrade(there: Exchangers, tmp_path: Path) -> None:
+def test_upgrade(there: Exchangers, newer: str) -> None:
     """One after the other, drained before; a sender goes to the other meanwhile."""
-    newer = wheel_of_version("9.9.9", tmp_path)
-    there.inventory(OLD, without=[THIRD], postmask_mx_wheel=str(newer))
+    there.inventory(OLD, without=[THIRD], postmask_mx_wheel=newer)
     with during(there) as sent:
         timed(there, "upgrade.yml")
     assert told(there, "upgrade.yml", sent)[SECOND] > 0
@@ -137,8 +141,8 @@ def test_upgrade(there: Exchangers, tmp_path: Path) -> None:
     }
 
 
-def test_one_more(there: Exchangers) -> None:
-    there.inventory(OLD)
+def test_one_more(there: Exchangers, newer: str) -> None:
+    there.inventory(OLD, postmask_mx_wheel=newer)
     with during(there) as sent:
         timed(there, "add_mx.yml", "-e", f"mx={THIRD}")
     told(there, "add_mx.yml", sent)
@@ -148,9 +152,9 @@ def test_one_more(there: Exchangers) -> None:
     assert set(timed(there, "site.yml").changed.values()) == {0}
 
 
-def test_move(there: Exchangers) -> None:
+def test_move(there: Exchangers, newer: str) -> None:
     """All nodes are told of the new database, and do without the old one."""
-    there.inventory(NEW)
+    there.inventory(NEW, postmask_mx_wheel=newer)
     with during(there) as sent:
         timed(there, "move_db.yml")
     told(there, "move_db.yml", sent)
