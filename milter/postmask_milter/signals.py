@@ -12,7 +12,7 @@ from __future__ import annotations
 import signal
 import socket
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+from postmask.daemon.stop import SIGNALS
 
 
 class Signals:
