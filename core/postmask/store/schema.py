@@ -28,6 +28,7 @@ from postmask.clock import Clock
 from postmask.store import models, whereabouts
 from postmask.store.engine import READ_ONLY, as_store_error, make_engine, sqlite_path
 from postmask.store.errors import Refused, StoreError, StoreUnavailable, Unwritable
+from postmask.store.fitness import OURS
 from postmask.store.roles import take_turn
 from postmask.store.vocabulary import Phase
 from postmask.store.whereabouts import Whereabouts
@@ -83,13 +84,6 @@ class Status:
         return Whereabouts(self.phase, self.elsewhere, moved_at=self.moved_at).trouble()
 
 
-def wanted_revision() -> str:
-    """The revision this program was written for."""
-    head = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
-    assert head is not None
-    return head
-
-
 def init(url: str, clock: Clock) -> bool:
     """Make the schema, the account "default" and generation 1. False: it was there and current already.
 
@@ -128,7 +122,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
             migrate(connection)
         elif state is not SchemaState.CURRENT:
             raise _not_ready(state)
-        return before, wanted_revision()
+        return before, OURS
 
 
 def status(url: str) -> Status:
@@ -141,7 +135,7 @@ def status(url: str) -> Status:
             database=connection.dialect.name,
             state=state,
             revision=_revision(connection),
-            wanted=wanted_revision(),
+            wanted=OURS,
             generation=generation(connection) if readable else None,
             phase=found.phase,
             frozen=found.frozen,
@@ -191,7 +185,7 @@ def state_of(connection: Connection) -> SchemaState:
     if revision is None:
         tables = set(inspect(connection).get_table_names())
         return SchemaState.FOREIGN if tables & set(models.Base.metadata.tables) else SchemaState.MISSING
-    if revision == wanted_revision():
+    if revision == OURS:
         return SchemaState.CURRENT
     return SchemaState.BEHIND if revision in known_revisions() else SchemaState.AHEAD
 

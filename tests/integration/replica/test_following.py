@@ -20,6 +20,7 @@ from postmask.store import schema
 from postmask.store.admin import aliases, policies
 from postmask.store.admin.rules import Target
 from postmask.store.engine import Use, make_engine, parse_url
+from postmask.store.fitness import OURS
 from postmask.store.replica import feed
 from postmask.store.replica.feed import Feed
 from postmask.store.replica.tables import COPIED
@@ -264,7 +265,7 @@ def test_a_truth_of_before_spam_policies_is_followed_until_it_is_upgraded(
     truth.do(policies.change, Target(domain="alias.test"), {"mark": 0.5}, SpamRules())
     wanted = Found((SpamPolicy("domain", mark=0.5),))
     wait_for(lambda: directory.spam_policies(found.value) == wanted, "the policy, in the rights of before")
-    word = f"its schema was 0004 and is {schema.wanted_revision()}"
+    word = f"its schema was 0004 and is {OURS}"
     wait_for(lambda: word in caplog.text, "the agent's word on its new copy")
 
 

@@ -22,6 +22,7 @@ from postmask.store.admin import aliases
 from postmask.store.dump import backup, restore
 from postmask.store.engine import Use, make_engine
 from postmask.store.errors import NoFile, StoreError, StoreUnavailable
+from postmask.store.fitness import OURS
 from postmask.store.models import Base
 from postmask.tokens import reverse_token
 from truth import KEYS, Truth, made, opened
@@ -172,7 +173,7 @@ def test_tables_have_come_since(truth: Truth, tmp_path: Path) -> None:
     backup(truth.url, tmp_path / "dump")
     with truth.engine.begin() as connection:
         newer.create(connection)
-        connection.execute(text(f"UPDATE alembic_version SET version_num = '{schema.wanted_revision()}'"))
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{OURS}'"))
     with pytest.raises(StoreUnavailable, match=r"nothing is changed.*schema 0004.*empty database"):
         restore(truth.url, tmp_path / "dump", None)
     assert isinstance(truth.directory().alias("shop@alias.test"), Found)

@@ -16,7 +16,7 @@ from postmask.clock import ManualClock
 from postmask.directory.lookup import Found
 from postmask.directory.records import MailboxState
 from postmask.spool import Entry, LocalContact, Spool
-from postmask.store import intake, schema
+from postmask.store import fitness, intake, schema
 from postmask.store.admin import aliases, domains, events, mailboxes
 from postmask.store.models import Bounce, Contact, Counter, Event, Generation, Node, ReplayMark, ReverseAlias
 from postmask.tokens import reverse_token
@@ -246,7 +246,7 @@ def test_a_node_tells_the_schema_of_the_program_that_runs(
     furnished: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In an upgrade its files are a newer version's, or half of them, until it is restarted."""
-    written_for = schema.wanted_revision()
+    written_for = fitness.OURS
     newer = tmp_path / "versions" / "9999_newer.py"
     newer.parent.mkdir()
     newer.write_text("raise ImportError\n")
