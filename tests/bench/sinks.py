@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from postmask_postfix.lab.postfix import free_port
+from ports import free_port
 
 _COUNT = re.compile(rb"mesg=([0-9]+)")
 _TAIL = 200

@@ -21,12 +21,13 @@ from sinks import Sink, sink
 
 from lab import lab
 from nameserver import Nameserver
+from ports import free_port
 from postmask.clock import SystemClock
 from postmask.config import load
 from postmask.spool import Spool
 from postmask_postfix import processes, render
 from postmask_postfix.instance import Instance
-from postmask_postfix.lab.postfix import free_port, started
+from postmask_postfix.lab.postfix import started
 from postmask_postfix.services import SERVICES
 from postmask_postfix.settings import GENERATION, SettingsContext
 

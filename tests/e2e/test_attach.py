@@ -26,9 +26,9 @@ import fatal_attach
 import relaying
 import sites
 import without_us
+from ports import free_port
 from postgres import Cluster
 from postmask_postfix.instance import Instance
-from postmask_postfix.lab.postfix import free_port
 from sites import Site
 
 pytestmark = pytest.mark.apart

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from ports import free_port
 from postmask_postfix import domains, render
 from postmask_postfix.instance import Instance
-from postmask_postfix.lab.postfix import free_port
 from postmask_postfix.lab.readiness import Notified
 from postmask_postfix.settings import SettingsContext
 
@@ -36,7 +36,7 @@ class MilterLab:
 
     def __init__(self, folder: Path) -> None:
         self.instance = Instance(folder)
-        self.ports = dict(zip(LISTENERS, _free_ports(len(LISTENERS)), strict=True))
+        self.ports = {name: free_port() for name in LISTENERS}
         self.sockets = self.instance.queue / "postmask"
         self.program: subprocess.Popen[bytes] | None = None
         self.program_log = folder / "program.log"
@@ -107,10 +107,3 @@ class MilterLab:
 
     def postfix_log(self) -> str:
         return self.instance.log.read_text(errors="replace")
-
-
-def _free_ports(count: int) -> list[int]:
-    ports: list[int] = []
-    while len(ports) < count:
-        ports.append(free_port(*ports))
-    return ports

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -28,7 +27,7 @@ from pathlib import Path
 import pytest
 
 from freezing import frozen, thaw
-from postmask_postfix.lab import postfix as lab
+from ports import free_port
 
 _STRING = 255
 _CONFIG = """\
@@ -169,15 +168,6 @@ class Nameserver:
             timeout=20,
             env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin")},
         )
-
-
-def free_port() -> int:
-    """A loopback port on which, just now, nothing listens, by UDP nor TCP."""
-    while True:
-        port = lab.free_port()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
-            udp.bind(("127.0.0.1", port))
-            return port
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from psycopg2 import sql
 from sqlalchemy import make_url
 
 import freezing
-from postmask_postfix.lab.postfix import free_port
+from ports import free_port
 
 _SETTINGS = {
     "fsync": "off",

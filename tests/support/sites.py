@@ -30,10 +30,10 @@ from aiosmtpd.controller import Controller
 
 from lab import IDLE, Delivered, Lab, lab
 from played_srs import played_srs
+from ports import free_port
 from postmask_postfix.attachment import entries as files
 from postmask_postfix.attachment.plan import Configuration
 from postmask_postfix.instance import Instance, cool
-from postmask_postfix.lab.postfix import free_port
 
 FOLDER = Path(__file__).parents[1] / "golden/postfix"
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/site.toml"))
@@ -86,7 +86,7 @@ class Site(Lab):
         ports = {"SINK": int(self._sink_port()), "SMTP": int(self.described["smtp"].rpartition(":")[2])}
         for name in names:
             if name not in ("DIR", *ports):
-                ports[name] = free_port(*ports.values())
+                ports[name] = free_port()
         return ports
 
     def _sink_port(self) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import freezing
 import postmask_postfix
-from nameserver import free_port
+from ports import free_port
 from postmask.clock import Deadline, SystemClock
 from postmask.spam.judgement import EngineError
 from postmask.spam.rspamd import Rspamd

@@ -8,7 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from nameserver import Nameserver, free_port
+from nameserver import Nameserver
+from ports import free_port
 from postmask.auth.dns import LONGEST, Resolver
 from postmask.clock import Deadline, SystemClock
 from postmask.directory.lookup import ABSENT, Found, Unavailable

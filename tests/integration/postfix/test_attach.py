@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import sites
+from ports import free_port
 from postmask_postfix import commands, render, sync
 from postmask_postfix.attachment import attach as attaching
 from postmask_postfix.attachment import change, collisions, journal
@@ -22,7 +23,6 @@ from postmask_postfix.attachment.collisions import Collision
 from postmask_postfix.attachment.detach import Standing, detach, status
 from postmask_postfix.attachment.site import read
 from postmask_postfix.commands import PostfixError
-from postmask_postfix.lab.postfix import free_port
 from postmask_postfix.settings import SettingsContext
 from sites import Site
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from lab import IDLE, lab
+from ports import free_port
 from postmask_postfix import lab as labs
 from postmask_postfix import processes
 from postmask_postfix.lab import LabError, LabOptions
-from postmask_postfix.lab.postfix import free_port
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from postmask_postfix.lab.postfix import free_port
+from ports import free_port
 from postmask_postfix.lab.readiness import Notified
 
 

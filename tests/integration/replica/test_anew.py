@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from nameserver import free_port
+from ports import free_port
 from postmask.clock import DAY, SystemClock
 from postmask.directory.lookup import Found, Lookup
 from postmask.directory.records import Alias
