@@ -19,13 +19,16 @@ from postmask.verdict import Verdict
 Answer = Callable[[str, str, str, str], Verdict | None]
 """Of recipient, envelope sender, client address and queue id ("" while there is none)."""
 
+_EMULATED = (("127.0.0.1", 0), ("::1", 0))
+
 
 def is_emulated(host: str, address: object) -> bool:
     """True for the session that Postfix makes up for local submission: localhost, client port 0.
 
-    All three are asked for: a client that XCLIENT introduced without its port has port 0 as well.
+    All three are asked for: a client that XCLIENT introduced without its port has port 0 as well. The
+    address is of IPv6 where inet_protocols is ipv6 alone.
     """
-    return host == "localhost" and isinstance(address, tuple) and address[:2] == ("127.0.0.1", 0)
+    return host == "localhost" and isinstance(address, tuple) and address[:2] in _EMULATED
 
 
 class Session:

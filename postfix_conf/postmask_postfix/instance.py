@@ -119,7 +119,7 @@ class Instance:
             "smtpd_recipient_restrictions": "",
             "smtpd_milters": "",
             "smtpd_authorized_xclient_hosts": "127.0.0.0/8",
-            "relayhost": f"[{host}]:{port}",
+            "relayhost": f"[{host.strip('[]')}]:{port}",
             "relay_domains": "",
             "smtp_dns_support_level": "disabled",
             "smtp_host_lookup": "native",

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from postmask_postfix.settings import GENERATION, Option, Service
 
+_PEER = "127.0.0.0/8, [::1]/128"
+"""What smtpd(8) takes the peer of a Unix socket for: of IPv4, unless inet_protocols is ipv6 alone."""
+
 _REINJECT_OPTIONS = (
     Option("syslog_name", "postfix/<service>", "Shows re-injection in the log for what it is."),
     Option("smtpd_banner", f"$myhostname ESMTP ${{{GENERATION}}}", "Shows which settings are in force."),
@@ -18,7 +21,7 @@ _REINJECT_OPTIONS = (
     Option("smtpd_client_restrictions", "", "The site's restrictions were asked at the front door."),
     Option("smtpd_helo_restrictions", "", "As above."),
     Option("smtpd_sender_restrictions", "", "As above."),
-    Option("mynetworks", "127.0.0.0/8", "What smtpd takes the peer of a Unix socket for."),
+    Option("mynetworks", _PEER, "What smtpd takes the peer of a Unix socket for."),
     Option("smtpd_relay_restrictions", "permit_mynetworks, reject", "Only the socket's users can come here."),
     Option("smtpd_recipient_restrictions", "", "No gate here: a release must not be judged again."),
     Option("smtpd_data_restrictions", "", "As the site's other restrictions."),
@@ -42,14 +45,12 @@ _REINJECT_OPTIONS = (
     Option("remote_header_rewrite_domain", "", "As above."),
     Option("strict_rfc821_envelopes", "no", "Addresses were parsed by us; a space more is no reason."),
     Option("message_size_limit", "<reinject_size_limit>", "Above the outer limit, for the headers we add."),
-    Option(
-        "smtpd_authorized_xforward_hosts", "127.0.0.0/8", "XFORWARD IDENT joins the queue ids in the log."
-    ),
+    Option("smtpd_authorized_xforward_hosts", _PEER, "XFORWARD IDENT joins the queue ids in the log."),
     Option("smtpd_authorized_xclient_hosts", "", "Nobody plays another client here."),
     Option("smtpd_sasl_auth_enable", "no", "Nobody logs in here."),
     Option("smtpd_tls_security_level", "none", "A Unix socket needs no TLS."),
     Option("smtpd_upstream_proxy_protocol", "", "No proxy stands in front of this socket."),
-    Option("smtpd_client_event_limit_exceptions", "127.0.0.0/8", "Our own client is not an abuser."),
+    Option("smtpd_client_event_limit_exceptions", _PEER, "Our own client is not an abuser."),
     Option("smtpd_timeout", "300s", "A pooled connection may idle; a stressed host's 10s would cut it."),
     Option("smtpd_soft_error_limit", "100", "One refused recipient must not slow the next message down."),
     Option("smtpd_hard_error_limit", "1000", "As above."),

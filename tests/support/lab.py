@@ -175,9 +175,10 @@ class Lab:
     ) -> smtplib.SMTP:
         """An SMTP session that Postfix takes for that client's; a context manager."""
         host, _, port = self.described["smtp"].rpartition(":")
-        session = smtplib.SMTP(host, int(port), local_hostname=name, timeout=60)
+        session = smtplib.SMTP(host.strip("[]"), int(port), local_hostname=name, timeout=60)
         session.ehlo()
-        claimed = f"ADDR={address} NAME={name}" + (f" LOGIN={login}" if login else "")
+        claimed = f"ADDR={f'IPV6:{address}' if ':' in address else address} NAME={name}"
+        claimed += f" LOGIN={login}" if login else ""
         code, text = session.docmd("XCLIENT", claimed)
         assert code == 220, text
         session.ehlo()

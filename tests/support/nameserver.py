@@ -16,6 +16,7 @@ of unbound's own zones, whose SOA has one.)
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import shutil
 import subprocess
@@ -40,13 +41,14 @@ server:
     logfile: "{folder}/log"
     use-syslog: no
     do-daemonize: no
-    do-ip6: no
+    do-ip6: {ipv6}
     num-threads: 1
     msg-cache-size: 1m
     rrset-cache-size: 1m
     module-config: "iterator"
     do-not-query-localhost: no
     access-control: 127.0.0.0/8 allow
+    access-control: ::1 allow
     access-control: 198.51.100.0/24 allow
     local-zone: "." static
     local-zone: "test." nodefault
@@ -71,7 +73,8 @@ class Nameserver:
         self._folder = Path(tempfile.mkdtemp(prefix="dns-"))
         self._config = self._folder / "unbound.conf"
         self.port = port or free_port()
-        self._config.write_text(_CONFIG.format(address=host, port=self.port, folder=self._folder))
+        ipv6 = "yes" if ":" in host else "no"
+        self._config.write_text(_CONFIG.format(address=host, port=self.port, folder=self._folder, ipv6=ipv6))
         self._process = subprocess.Popen(
             ["/usr/sbin/unbound", "-d", "-c", str(self._config)],
             stdin=subprocess.DEVNULL,
@@ -93,8 +96,9 @@ class Nameserver:
 
     @property
     def text(self) -> str:
-        """ "127.0.0.1:PORT", as `lab up --nameserver` takes it."""
-        return f"{self._host}:{self.port}"
+        """ "127.0.0.1:PORT" or "[::1]:PORT", as `lab up --nameserver` takes it."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self.port}"
 
     def record(self, line: str) -> None:
         """Add one record, "NAME IN TYPE …"; a TXT value in double quotes, at most 255 octets each."""
@@ -107,9 +111,8 @@ class Nameserver:
         self.record(f"{name}. IN TXT " + " ".join(f'"{part}"' for part in parts))
 
     def pointer(self, address: str, name: str) -> None:
-        """Add the PTR record of an IPv4 address."""
-        backwards = ".".join(reversed(address.split(".")))
-        self.record(f"{backwards}.in-addr.arpa. IN PTR {name}.")
+        """Add the PTR record of an address."""
+        self.record(f"{ipaddress.ip_address(address).reverse_pointer}. IN PTR {name}.")
 
     def remove(self, name: str) -> None:
         """Take away all records of a name: NXDOMAIN (or NODATA, with records below) from now on."""

@@ -73,6 +73,10 @@ class Network:
             for host in hosts:
                 self._switch("link", "set", host, "up")
 
+    def add_address(self, host: str, network: str) -> None:
+        """One more address on the wire, with the length of its network."""
+        _ip("-n", f"{self.prefix}-{host}", "address", "add", network, "dev", "wire", "nodad")
+
     def build(self) -> None:
         """A switch in a namespace of its own, and a cable to each host."""
         _ip("netns", "add", f"{self.prefix}-switch")

@@ -17,7 +17,7 @@ from postmask.clock import Clock
 from postmask_postfix.lab import layout as layouts
 from postmask_postfix.lab.errors import LabError
 from postmask_postfix.lab.layout import Layout
-from postmask_postfix.lab.options import LabOptions, Made, endpoint
+from postmask_postfix.lab.options import LabOptions, Made
 from postmask_postfix.lab.postfix import PIPE_USER
 
 
@@ -79,7 +79,7 @@ def _node_url(owner: str) -> str:
 def configuration(layout: Layout, made: Made, owner: str, node: str) -> str:
     """The text of postmask.toml."""
     nameserver = made.options.nameserver
-    dns = {"nameservers": [":".join(map(str, endpoint("--nameserver", nameserver)))]} if nameserver else {}
+    dns = {"nameservers": [nameserver]} if nameserver else {}
     sections: dict[str, Mapping[str, object]] = {
         "node": {"name": made.node},
         "database": {"url": node, "owner_url": owner},

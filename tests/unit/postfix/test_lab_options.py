@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from postmask.config import read
-from postmask_postfix.instance import InstanceError
+from postmask_postfix.instance import Instance, InstanceError
 from postmask_postfix.lab import LabError, LabOptions, postfix
 from postmask_postfix.lab import layout as layouts
 from postmask_postfix.lab.options import Made, endpoint
@@ -176,6 +176,13 @@ def test_a_path_that_is_too_long_for_postfix_is_refused():
     with pytest.raises(LabError, match="too long by 1") as refused:
         layouts.at(Path("/" + "x" * 86))
     assert refused.value.exit_code == os.EX_USAGE
+
+
+def test_a_name_server_and_a_sink_may_be_of_ipv6():
+    chosen = made(nameserver="[::1]:5353", sink="[::1]:2526")
+    text = configuration(layouts.at(HERE), chosen, "sqlite:////x", "sqlite:////x")
+    assert read(text, HERE / "postmask.toml", {}).dns.nameservers == (("::1", 5353),)
+    assert Instance(HERE).base_parameters(chosen.relay)["relayhost"] == "[::1]:2526"
 
 
 @pytest.mark.parametrize(
