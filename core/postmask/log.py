@@ -7,7 +7,8 @@ time, UTC.
 
 DIAGNOSTICS
     A record that can't be written is lost in silence: a full disk or a closed terminal never stops
-    mail. An exception is one line too: its type, its text, and the innermost places it went through.
+    mail. An exception, caught or not, is one line too: its type and the innermost places it went through,
+    and likewise what caused it. Its text may name somebody's mailbox and is left out.
 
 STANDARDS
     sd-daemon(3) (priority prefixes), systemd.exec(5) (JOURNAL_STREAM), ISO 8601.
@@ -20,13 +21,12 @@ import logging
 import os
 import re
 import sys
-import traceback
+import threading
 from collections.abc import Mapping
-from pathlib import Path
-from types import TracebackType
 from typing import TextIO
 
 from postmask.display import printable
+from postmask.fault import fault
 
 VALUE_LIMIT = 500
 """Characters of one value; a reason or a remote server's reply fits, a header field doesn't."""
@@ -36,7 +36,6 @@ OURS = ("postmask", "postmask_milter", "postmask_transport", "postmask_postfix",
 
 _MESSAGE_LIMIT = 4000
 _TO_QUOTE = re.compile('[ "=]')
-_PLACES = 6
 _WORDS = {logging.WARNING: "warning: ", logging.ERROR: "error: ", logging.CRITICAL: "fatal: "}
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -61,17 +60,14 @@ def setup(
     root.setLevel(logging.WARNING)
     for name in OURS:
         logging.getLogger(name).setLevel(level.upper())
+    sys.excepthook = lambda kind, error, trace: _uncaught(error)  # noqa: ARG005 (libmilter's callbacks too)
+    threading.excepthook = lambda ended: _uncaught(ended.exc_value)
 
 
 def line(logger: logging.Logger, level: int, event: str, /, **fields: object) -> None:
     """Write the canonical line of one unit of work. Fields that are None are left out."""
     if logger.isEnabledFor(level):
         logger.log(level, "%s", _Line(event, fields))
-
-
-def fault(error: BaseException) -> str:
-    """What was raised and where, innermost first, without its text, which may name somebody's mailbox."""
-    return f"{type(error).__name__} at {_places(error.__traceback__)}"
 
 
 class _Line:
@@ -97,7 +93,7 @@ class _Formatter(logging.Formatter):
         if not isinstance(record.args, tuple) or not any(isinstance(arg, _Line) for arg in record.args):
             message = printable(message, _MESSAGE_LIMIT)  # a _Line has done that value by value
         if record.exc_info and record.exc_info[1]:
-            message += " " + _exception(record.exc_info[1])
+            message += f" error={_value(fault(record.exc_info[1]))}"
         return f"{self._lead(record)}{self._program}: {_WORDS.get(record.levelno, '')}{message}"
 
     def _lead(self, record: logging.LogRecord) -> str:
@@ -127,18 +123,9 @@ def _value(value: object) -> str:
     return '"' + text.replace('"', '\\"') + '"'
 
 
-def _exception(error: BaseException) -> str:
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    fields = {"error": words, "at": _places(error.__traceback__)}
-    if error.__cause__ is not None:
-        fields["cause"] = f"{type(error.__cause__).__name__}: {error.__cause__}"
-    return " ".join(f"{name}={_value(value)}" for name, value in fields.items() if value)
-
-
-def _places(trace: TracebackType | None) -> str:
-    """Innermost first: "deliver.py:40<lmtp.py:210"."""
-    frames = reversed(traceback.extract_tb(trace))
-    return "<".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in list(frames)[:_PLACES])
+def _uncaught(error: BaseException | None) -> None:
+    """In place of the interpreter's own words, which are a traceback with all texts."""
+    logging.getLogger(__name__).critical("nobody foresaw this", exc_info=error)
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:

@@ -27,8 +27,9 @@ from postmask.alias.rcpt import answer, of_alias
 from postmask.clock import Clock, Deadline, day_of
 from postmask.directory.lookup import Found, UnknownNowError
 from postmask.directory.records import AliasState, Directory
+from postmask.fault import fault
 from postmask.keys import Keyring
-from postmask.log import fault, line
+from postmask.log import line
 from postmask.spool import Entry, LedgerRow, Outcome, SpoolError
 from postmask.tokens import BounceValid, Postmaster, Reverse
 from postmask.verdict import Kind, Verdict, defer, deliver, discard, hold, unavailable

@@ -22,7 +22,8 @@ from postmask.auth.questions import REST, Questions
 from postmask.authentication import Authentication
 from postmask.breaker import Breaker
 from postmask.clock import Clock, Deadline
-from postmask.log import fault, line
+from postmask.fault import fault
+from postmask.log import line
 from postmask.message.evidence import SpamNote
 from postmask.spam.engine import Facts
 from postmask.spam.judgement import Scan

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postmask.clock import Clock, Deadline
-from postmask.log import fault, line
+from postmask.fault import fault
+from postmask.log import line
 from postmask.verdict import Verdict, unavailable
 from postmask_transport.lmtp_events import (
     Client,

@@ -18,8 +18,9 @@ from collections import deque
 from postmask.clock import Clock, Deadline, day_of
 from postmask.directory.lookup import Found
 from postmask.directory.records import Directory
+from postmask.fault import fault
 from postmask.keys import Keyring
-from postmask.log import fault, line
+from postmask.log import line
 from postmask.message.notice import build
 from postmask.reinjection.submit import Reinjector, Submitted
 from postmask.spool import NOTICE_WAIT, Notice, Spool, SpoolError

@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from postmask.agent.contacts import Reminder
 from postmask.agent.nodestate import LISTEN_EVERY, NodeState
 from postmask.clock import Clock
+from postmask.fault import fault
 from postmask.log import line
 from postmask.spool import LEDGER_KEPT, Spool, SpoolError
 from postmask.store import intake, retention
@@ -91,10 +92,7 @@ class Housekeeping:
             except (StoreError, SpoolError, OSError) as error:
                 self._put_off(duty, str(error))
             except Exception as error:  # noqa: BLE001  whatever it is: the other duties go on
-                reason = f"{type(error).__name__}: {error}"
-                if reason != duty.trouble:
-                    _log.exception("housekeeping")
-                self._put_off(duty, reason)
+                self._put_off(duty, fault(error))
 
     def _put_off(self, duty: _Duty, reason: str) -> None:
         duty.due = self._clock.monotonic() + max(duty.every, RETRY)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from postmask.agent.housekeeping import Housekeeping
 from postmask.daemon import Stop
+from postmask.fault import fault
 from postmask.log import line
 from postmask.spool import SpoolError
 from postmask.store.errors import StoreError
@@ -53,10 +54,7 @@ class Rounds:
             except (StoreError, SpoolError) as error:
                 wait = self._unwell(str(error), wait)
             except Exception as error:  # noqa: BLE001  whatever it is: the replica is followed, the house kept
-                reason = f"{type(error).__name__}: {error}"
-                if reason != self._trouble:
-                    _log.exception("outbox")
-                wait = self._unwell(reason, wait)
+                wait = self._unwell(fault(error), wait)
             self._housekeeping.do()
             if wait:
                 self._stop.wait(wait)

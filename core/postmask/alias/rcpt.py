@@ -32,6 +32,7 @@ from postmask.directory.records import (
     SenderRule,
     WhenDisabled,
 )
+from postmask.fault import fault
 from postmask.keys import Keyring
 from postmask.tokens import (
     BounceForged,
@@ -175,7 +176,7 @@ class Decider:
         try:
             return self._decide(address, sender, client, ours)
         except Exception as error:  # noqa: BLE001  an unknown exception is a deferral, in every shell
-            return unavailable(f"{type(error).__name__}: {error}") if ours or self._seen(address) else None
+            return unavailable(fault(error)) if ours or self._seen(address) else None
 
     def _decide(self, address: Address, sender: str, client: str, ours: bool) -> Verdict | None:
         today = day_of(self._clock.now())

@@ -32,6 +32,7 @@ from postmask.directory.records import (
     SenderRule,
     SpamPolicy,
 )
+from postmask.fault import fault
 from postmask.store import fitness, reading, waiting, whereabouts
 from postmask.store.engine import LOOKUP_SECONDS, explain, lacks_table
 from postmask.store.errors import StoreUnavailable
@@ -208,7 +209,7 @@ class SqlDirectory:
         if isinstance(error, SQLAlchemyError):
             said = explain(error)
         else:
-            said = str(error) if isinstance(error, StoreUnavailable) else f"{type(error).__name__}: {error}"
+            said = str(error) if isinstance(error, StoreUnavailable | sqlite3.Error) else fault(error)
         reason = f"the directory can't be asked: {said}"
         self._last_reason = reason
         self._resting_until = self._clock.monotonic() + REST_SECONDS

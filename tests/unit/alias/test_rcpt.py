@@ -274,8 +274,8 @@ def test_an_unknown_exception_is_a_deferral(
     verdict = ask(directory, "shop@alias.test", ours=True)
     assert said(verdict) == "451 4.3.0"
     assert verdict is not None
-    assert "boom" in verdict.reason
-    assert "boom" not in verdict.text
+    assert verdict.reason.startswith("RuntimeError at test_rcpt.py:"), "its text may name a mailbox"
+    assert "RuntimeError" not in verdict.text
 
 
 def test_the_hosts_own_mail_does_not_wait_for_an_error_of_ours(

@@ -8,6 +8,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from sqlalchemy import Engine
 
 from postmask.clock import Clock
 from postmask.daemon import Stop
+from postmask.fault import fault
 from postmask.log import line
+from postmask.store.errors import StoreError
 from postmask.store.replica import file
 from postmask.store.replica.feed import Feed
 from postmask.store.replica.folder import Folder
@@ -27,6 +30,11 @@ _REST_SECONDS = 10.0
 
 class GivenUpError(Exception):
     """The program is to stop; the copy with it."""
+
+
+def reason_of(error: Exception) -> str:
+    """Its own words if it was foreseen, else what was raised and where."""
+    return str(error) if isinstance(error, StoreError | OSError | sqlite3.Error) else fault(error)
 
 
 class Copying:
@@ -72,7 +80,7 @@ class Copying:
         except GivenUpError:
             return
         except Exception as error:  # noqa: BLE001  without the wait the truth would be read again and again
-            reason = str(error) or type(error).__name__
+            reason = reason_of(error)
             self.trouble = f"the directory can't be copied: {reason}"
             self._resting_until = self._clock.monotonic() + self._rest
             line(_log, logging.ERROR, "replica.copy-failed", reason=reason)

@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sqlite3
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from postmask.agent.replica.copying import Copying
+from postmask.agent.replica.copying import Copying, reason_of
 from postmask.clock import DAY, Clock
 from postmask.daemon import Stop
 from postmask.log import line
@@ -68,12 +67,7 @@ class Follower:
                     self._owner = True
                     self._open()
                     self._connected()
-            except (StoreError, OSError, sqlite3.Error) as error:
-                self._unwell(error)
-            except Exception as error:  # noqa: BLE001  logged just below
-                # Nobody foresaw it. Without this thread the replica would grow old, and nobody say so.
-                if str(error) != self._trouble:
-                    _log.exception("replica")
+            except Exception as error:  # noqa: BLE001  without this thread the replica grows old in silence
                 self._unwell(error)
             finally:
                 self._owner = False
@@ -242,7 +236,7 @@ class Follower:
             self._write_state()
 
     def _unwell(self, error: Exception) -> None:
-        reason = str(error)
+        reason = reason_of(error)
         if reason != self._trouble:
             serves = "the replica serves as it is" if self._replica is not None else "there is no replica"
             event = "replica.incompatible" if isinstance(error, IncompatibleError) else "replica.waits"
