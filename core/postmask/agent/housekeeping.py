@@ -64,6 +64,7 @@ class Housekeeping:
         self._node = node
         self._events_days = events_days
         self._clock = clock
+        self._said: float | None = None
         self._offset = clock.now() - clock.monotonic()
         self._alive = _Duty("seen", SEEN_EVERY, self._seen)
         self._forgetting = (
@@ -113,8 +114,16 @@ class Housekeeping:
             duty.due = self._clock.monotonic() + FORGET_EVERY
 
     def _seen(self) -> None:
+        """Raises StoreError where somebody else has said since that this node is alive: both would hear what
+        one is told, and each would hide how the other is."""
+        said, self._said = self._said, self._clock.now()
         with transaction(self._engine) as session:
-            intake.seen(session.connection(), self._node, self._clock.now())
+            found = intake.seen(session.connection(), self._node, self._said)
+        if said is not None and found is not None and found > said:
+            raise StoreError(
+                f"another postmask-agent says that it is {self._node}, too: give each node a name of its own "
+                "(node.name) and restart its programs"
+            )
 
     def _forget(self) -> bool:
         gone = retention.forget(self._engine, days=self._events_days, now=self._clock.now())

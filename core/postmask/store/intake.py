@@ -70,12 +70,14 @@ def apply(connection: Connection, node: str, entries: Sequence[Entry]) -> tuple[
     return tuple(left_out)
 
 
-def seen(connection: Connection, node: str, at: float) -> None:
-    """Note that a node is alive and which schema it was written for."""
+def seen(connection: Connection, node: str, at: float) -> float | None:
+    """Note that a node is alive and which schema it was written for; when it was so last, as it was noted."""
+    before = connection.execute(select(Node.last_seen).where(Node.name == node)).scalar()
     values = {"name": node, "last_seen": at, "schema": fitness.OURS}
     statement = _insert(connection, _table(Node)).values(values)
     fresh = {"last_seen": statement.excluded.last_seen, "schema": statement.excluded.schema}
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=fresh))
+    return before
 
 
 def unknown(connection: Connection, contacts: Sequence[LocalContact]) -> list[LocalContact]:

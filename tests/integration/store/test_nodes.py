@@ -216,6 +216,39 @@ def test_an_older_program_leaves_what_it_does_not_know(node: Node) -> None:
     assert (node.told().last_seen, node.told().version) == (NOW + 7, __version__)
 
 
+def test_two_agents_of_one_name_are_noticed_by_both(
+    node: Node, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.agent.do()
+    (tmp_path / "other").mkdir()
+    other = Node(node.truth, node.engine, tmp_path / "other")
+    other.clock.advance(30.0)
+    other.agent.do()
+    node.round(60.0)
+    other.round(60.0)
+    node.round(60.0)
+    other.spool.close()
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2, "each once"
+    assert all("another postmask-agent says that it is mx1, too" in one for one in told)
+
+
+def test_one_that_restarts_or_whose_truth_went_back_is_no_other(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.agent.do()
+    node.clock.advance(5.0)
+    node.restart()
+    node.agent.do()
+    node.clock.at -= 300.0  # It was ahead.
+    node.round(60.0)
+    node.round(60.0)
+    with node.engine.begin() as connection:
+        intake.seen(connection, "mx1", NOW - 1000.0)  # A restore.
+    node.round(60.0)
+    assert "another" not in caplog.text
+
+
 def test_removal(node: Node) -> None:
     node.agent.do()
     with node.truth.session() as session:
