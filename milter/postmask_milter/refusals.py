@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 
 from postmask.verdict import Verdict
 from postmask_milter.rcpt import Recorder
@@ -55,11 +56,12 @@ class RefusalQueue:
 
     def close(self, timeout: float) -> bool:
         """Record what is queued and end, within that many seconds. True if all was recorded."""
+        until = time.monotonic() + timeout
         try:
             self._queue.put(None, timeout=timeout)
         except queue.Full:
             return False
-        self._thread.join(timeout)
+        self._thread.join(max(0.0, until - time.monotonic()))
         return not self._thread.is_alive()
 
     def _run(self) -> None:

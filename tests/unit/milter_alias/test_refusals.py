@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 
 import pytest
 
@@ -67,6 +68,21 @@ def test_a_stuck_recorder_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> N
         assert refusals.close(30)
     assert [recipient for _, recipient, *_ in kept.refusals] == ["r0", "r1", "r2"]
     assert "7 refusals were not recorded" in caplog.text
+
+
+def test_a_stuck_recorder_is_waited_for_as_long_as_was_said_and_no_longer() -> None:
+    kept = Kept()
+    kept.go_on.clear()
+    refusals = RefusalQueue(kept, size=1)
+    refusals.start()
+    refusals.refused(DISABLED, "r0", "s", "Q1")
+    assert kept.begun.wait(30)
+    refusals.refused(DISABLED, "r1", "s", "Q1")
+    threading.Timer(1.5, refusals._queue.get).start()  # There is room for the end, with half a second left.
+    began = time.monotonic()
+    assert not refusals.close(2.0)
+    assert time.monotonic() - began < 3.0
+    kept.go_on.set()
 
 
 @pytest.mark.parametrize("answer", [WhenDisabled.REJECT, WhenDisabled.UNKNOWN, WhenDisabled.DEFER])
