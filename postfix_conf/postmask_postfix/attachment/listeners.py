@@ -48,16 +48,8 @@ def of(site: Site, current: Configuration) -> tuple[Listener, ...]:
         if service.command in LISTENERS
         and service.type in ("inet", "unix")
         and not plan.is_our_service(service.name)
-        and not _is_disabled(site, service)
+        and not service.is_disabled(site.values["master_service_disable"])
     )
-
-
-def _is_disabled(site: Site, service: Listed) -> bool:
-    """Of what master_service_disable lists the first that fits a service decides, "!" for on."""
-    for element in tables.elements(site.values["master_service_disable"]):
-        if element.removeprefix("!") in (service.name, service.type):
-            return not element.startswith("!")
-    return False
 
 
 def _is_gated(services: tuple[Listed, ...], service: Listed, inherited: bool) -> bool:

@@ -2,6 +2,7 @@
 
 STANDARDS
     master(5): eight fields, then the command's arguments; `-o name=value` or `-o { name = value }`.
+    postconf(5) master_service_disable.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from postmask_postfix import tables
 from postmask_postfix.attachment.entries import Entries, Entry, without_comments
 
 _FIELDS = 8
@@ -47,6 +49,13 @@ class Listed:
     def override(self, name: str) -> str | None:
         """The value that the service has of its own; None where it has main.cf's."""
         return next((override.value for override in reversed(self.overrides) if override.name == name), None)
+
+    def is_disabled(self, by: str) -> bool:
+        """Of what master_service_disable lists the first that fits decides, "!" for on."""
+        for element in tables.elements(by):
+            if element.removeprefix("!") in (self.name, self.type):
+                return not element.startswith("!")
+        return False
 
 
 def listed(entries: Entries) -> tuple[Listed, ...]:

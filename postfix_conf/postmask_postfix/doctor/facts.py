@@ -44,9 +44,11 @@ class Facts:
         return self.values.get(name, "") if own is None else own
 
     def site(self, *commands: str) -> Iterator[Listed]:
-        """The site's own services that run one of these commands."""
+        """The site's own services that run one of these commands, and are switched on."""
+        disabled = self.values["master_service_disable"]
         for service in self.services:
-            if service.command in commands and not plan.is_our_service(service.name):
+            ours = plan.is_our_service(service.name)
+            if service.command in commands and not ours and not service.is_disabled(disabled):
                 yield service
 
     def front_doors(self) -> Iterator[Listed]:

@@ -28,6 +28,7 @@ OURS_MILTERS = "{ unix:postmask/alias.sock, command_timeout=2s, content_timeout=
 VALUES = {
     "mail_version": "3.7.11",
     "mynetworks": "127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128 192.168.7.0/24",
+    "master_service_disable": "",
     "mydestination": "host.test, localhost",
     "local_recipient_maps": "proxy:unix:passwd.byname",
     "virtual_mailbox_domains": "",
@@ -254,6 +255,7 @@ SILENT: list[Facts | Attachment] = [
     facts(),
     facts({"smtpd_forbid_bare_newline": "normalize", "mail_version": "3.10.1"}, hosts={"mysql:/t.cf": 1}),
     facts(hosts={"mysql:/t.cf": 2}),
+    facts({"master_service_disable": "2525/inet"}, master=local("permit")),
     facts(master=local("strict")),
     facts(master="587 inet n - n - - smtpd -o smtpd_client_restrictions=permit_sasl_authenticated,reject\n"),
     facts(
