@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from postmask_postfix import processes
 
@@ -133,7 +134,7 @@ def _take(folder: int, config_dir: Path) -> None:
             if time.monotonic() > until:
                 raise PostfixError(
                     f"another process has locked {config_dir} for {_LOCK_SECONDS:.0f} s, perhaps for a "
-                    f"change that goes on; see who it is (fuser -v {config_dir}), then try again"
+                    f"change that goes on; see who it is (fuser -v {quote(str(config_dir))}), then try again"
                 ) from None
             time.sleep(_LOCK_PAUSE)
         else:

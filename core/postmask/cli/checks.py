@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from postmask.cli import postfix_facts
@@ -101,7 +102,7 @@ def _database(runtime: Runtime) -> Iterator[Check]:
     for box in boxes:
         if box.state == "paused":
             why = box.pause_reason or "no reason given"
-            what = f"{box.address} is paused: {why}; undo that: postmask mailbox resume {box.address}"
+            what = f"{box.address} is paused: {why}; undo that: postmask mailbox resume {quote(box.address)}"
             yield Check("mailbox", False, what, codes.MAILBOX_PAUSED, box.address)
     now = runtime.clock.now() if found.clock is None else found.clock
     ahead = runtime.clock.now() - now
@@ -123,7 +124,7 @@ def _node(node: NodeStatus, now: float) -> Check:
     if now - node.last_seen > _SILENT:
         advice = (
             "; is its postmask-agent running, and its clock right? "
-            f"If it is gone for good: postmask node remove {node.name}"
+            f"If it is gone for good: postmask node remove {quote(node.name)}"
         )
     elif node.last_seen - now > _CLOCK_SLACK:
         advice = ", which is in the future: its clock is wrong, or was"

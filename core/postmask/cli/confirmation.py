@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from postmask.cli.failure import CommandError
@@ -31,7 +32,7 @@ If that is right, confirm it with this code, which is good for 24 hours:
 
     {code}
 
-    postmask mailbox verify {address} {code}
+    postmask mailbox verify {argument} {code}
 
 If it isn't, do nothing: nothing else will be sent here.
 """
@@ -46,7 +47,7 @@ def queue(runtime: Runtime, session: Session, address: str, code: str) -> None:
             raise CommandError(
                 f"{address} has had {MOST_AN_HOUR} codes within the hour; try again later", os.EX_TEMPFAIL
             )
-        text = _TEXT.format(address=address, code=code)
+        text = _TEXT.format(address=address, argument=quote(address), code=code)
         spool.put([Notice(sender, address, KIND, _SUBJECT, text)])
 
 

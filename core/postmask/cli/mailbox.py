@@ -273,9 +273,8 @@ def _show(runtime: Runtime, unproven: Unproven) -> None:
     runtime.output.record(unproven.mailbox)
     if unproven.code is not None:
         address = unproven.mailbox.written
-        runtime.output.say(
-            f"a code is on its way to {address}; confirm it: postmask mailbox verify {address} CODE"
-        )
+        verify = f"postmask mailbox verify {shlex.quote(address)} CODE"
+        runtime.output.say(f"a code is on its way to {address}; confirm it: {verify}")
 
 
 def _say_what_is_held(runtime: Runtime, address: str) -> None:

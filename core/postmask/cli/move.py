@@ -13,6 +13,7 @@ import secrets
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -164,7 +165,7 @@ def _say_moved(runtime: Runtime, destination: Destination, outcome: Outcome | No
             f"{', '.join(others)}: until its configuration names it too, such a node serves from its "
             "replica. Say there, with the same URL (and --nodes-to, if its role is another):"
         )
-        runtime.output.copy(f"    postmask db move --to {masked(destination.owner_url)}")
+        runtime.output.copy(f"    postmask db move --to {quote(masked(destination.owner_url))}")
     return None
 
 

@@ -20,6 +20,7 @@ import re
 import secrets
 import stat
 from pathlib import Path
+from shlex import quote
 
 from postmask.clock import Clock
 from postmask.disk import sync_folder
@@ -132,11 +133,14 @@ def _check_access(path: Path, status: os.stat_result) -> None:
         raise KeyFileError(f"{path}: is not a plain file; name the file of secrets (keys.file)")
     if status.st_uid not in {0, os.geteuid()}:
         raise KeyFileError(
-            f"{path}: belongs to {_user_name(status.st_uid)}, who could change the secrets; chown root {path}"
+            f"{path}: belongs to {_user_name(status.st_uid)}, who could change the secrets; "
+            f"chown root {quote(str(path))}"
         )
     if status.st_mode & _TOO_OPEN:
         mode = stat.S_IMODE(status.st_mode)
-        raise KeyFileError(f"{path}: mode {mode:04o} lets others at the secrets; chmod 0640 {path}")
+        raise KeyFileError(
+            f"{path}: mode {mode:04o} lets others at the secrets; chmod 0640 {quote(str(path))}"
+        )
 
 
 def _secrets(path: Path, text: str) -> list[Secret]:

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import IO
 
 SYSLOG = Path("/var/log/mail.log")
@@ -75,7 +76,9 @@ def _rotated(path: Path, since: float) -> list[Path]:
 def _readable(paths: Sequence[Path]) -> Sequence[Path]:
     for path in paths:
         if unpacker := _UNPACKED_BY.get(path.suffix):
-            raise LogError(f"{path} can't be read as it is packed; unpack it first: {unpacker} {path}")
+            raise LogError(
+                f"{path} can't be read as it is packed; unpack it first: {unpacker} {quote(str(path))}"
+            )
         try:
             path.open("rb").close()
         except OSError as error:

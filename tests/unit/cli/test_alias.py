@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 
@@ -214,3 +215,25 @@ def test_blocks(site: Site) -> None:
     site.refusal(os.EX_DATAERR, "block", "add", "b.test")
     site.refusal(os.EX_DATAERR, "block", "add", "x@y.test", "--domain", "alias.test", "--account", "default")
     site.refusal(os.EX_NOUSER, "block", "add", "x@y.test", "--domain", "other.test")
+
+
+ODD = """"o'n $(id)"@alias.test"""
+
+
+@pytest.mark.parametrize(
+    ("given", "advised"),
+    [
+        (("alias", "show", ODD), ("alias", "add", ODD, "--to", "MAILBOX")),
+        (("mailbox", "show", "a&b@real.test"), ("mailbox", "add", "a&b@real.test")),
+        (
+            ("contact", "show", "shop@alias.test", "`id`@real.test"),
+            ("contact", "add", "shop@alias.test", "`id`@real.test"),
+        ),
+    ],
+)
+def test_a_command_that_is_advised_can_be_copied_into_a_shell(
+    site: Site, given: tuple[str, ...], advised: tuple[str, ...]
+) -> None:
+    """An address may hold what a shell takes for a command of its own."""
+    told = site.refusal(os.EX_NOUSER, *given)
+    assert tuple(shlex.split(told.partition("add it: ")[2])) == ("postmask", *advised)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from shlex import quote
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
@@ -194,7 +195,7 @@ def restore(session: Session, address: str, *, to: Sequence[str] | None = None) 
     if not alias.mailboxes:
         raise Refused(
             f"the mailboxes of {alias.address} are gone; "
-            f"name one: postmask alias restore {alias.address} --to MAILBOX"
+            f"name one: postmask alias restore {quote(alias.address)} --to MAILBOX"
         )
     alias.state, alias.removed_at = AliasRowState.ACTIVE.value, None
     session.flush()
@@ -209,9 +210,11 @@ def find(session: Session, address: str, *, removed: bool = False) -> Alias:
     parsed = addresses.parse_loose(address)
     alias = session.scalars(select(Alias).where(Alias.address == parsed.key)).one_or_none()
     if alias is None:
-        raise NotFound(f"there is no alias {parsed}; add it: postmask alias add {parsed} --to MAILBOX")
+        add = f"postmask alias add {quote(str(parsed))} --to MAILBOX"
+        raise NotFound(f"there is no alias {parsed}; add it: {add}")
     if alias.state == AliasRowState.REMOVED and not removed:
-        raise NotFound(f"the alias {parsed} was removed; bring it back: postmask alias restore {parsed}")
+        restore = f"postmask alias restore {quote(str(parsed))}"
+        raise NotFound(f"the alias {parsed} was removed; bring it back: {restore}")
     return alias
 
 

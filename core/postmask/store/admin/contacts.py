@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import join
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, contains_eager
 
@@ -29,7 +31,7 @@ def add(
     if _by_key(session, owner, parsed.key) is not None:
         raise Duplicate(
             f"{parsed} is a contact of {owner.address} already; "
-            f"see: postmask contact show {owner.address} {parsed}"
+            f"see: {join(['postmask', 'contact', 'show', owner.address, str(parsed)])}"
         )
     contact = Contact(
         id=tokens.random_id(),
@@ -117,7 +119,7 @@ def _find(session: Session, alias: str, address: str) -> Contact:
     if contact is None:
         raise NotFound(
             f"{parsed} is no contact of {owner.address}; "
-            f"add it: postmask contact add {owner.address} {parsed}"
+            f"add it: {join(['postmask', 'contact', 'add', owner.address, str(parsed)])}"
         )
     return contact
 

@@ -10,6 +10,7 @@ import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -61,7 +62,7 @@ def add(
     parsed = _outside(session, address)
     owner = accounts.choose(session, account)
     if _by_key(session, parsed.key, owner) is not None:
-        raise Duplicate(f"{parsed} is a mailbox already; see: postmask mailbox show {parsed}")
+        raise Duplicate(f"{parsed} is a mailbox already; see: postmask mailbox show {quote(str(parsed))}")
     mailbox = Mailbox(
         id=tokens.random_id(),
         account=owner,
@@ -156,7 +157,7 @@ def verify(
     mailbox = find(session, address, account)
     if mailbox.confirmed_at is not None:
         return _view(session, mailbox)
-    again = f"have a new one sent: postmask mailbox verify {mailbox.written} --resend"
+    again = f"have a new one sent: postmask mailbox verify {quote(mailbox.written)} --resend"
     if mailbox.code_mac is None or mailbox.code_expires is None or mailbox.code_expires <= now:
         raise Refused(f"the code for {mailbox.written} has expired; {again}")
     if mailbox.code_attempts >= CODE_ATTEMPTS:
@@ -236,7 +237,7 @@ def find(session: Session, address: str, account: str | None = None) -> Mailbox:
         query = query.where(Mailbox.account_id == owner.id)
     found = session.scalars(query).all()
     if not found:
-        raise NotFound(f"there is no mailbox {parsed}; add it: postmask mailbox add {parsed}")
+        raise NotFound(f"there is no mailbox {parsed}; add it: postmask mailbox add {quote(str(parsed))}")
     if len(found) > 1:
         names = ", ".join(sorted(mailbox.account.name for mailbox in found))
         raise Refused(f"{parsed} is a mailbox of several accounts, say which one with --account: {names}")

@@ -7,6 +7,7 @@ database and a re-made alias agree on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -94,12 +95,12 @@ class Namer:
 
 def _taken(address: str, state: str, same_account: bool) -> StoreError:
     if state != AliasRowState.REMOVED:
-        return Duplicate(f"{address} is an alias already; see: postmask alias show {address}")
+        return Duplicate(f"{address} is an alias already; see: postmask alias show {quote(address)}")
     if same_account:
         return Refused(
-            f"{address} was removed, not forgotten; bring it back: postmask alias restore {address}"
+            f"{address} was removed, not forgotten; bring it back: postmask alias restore {quote(address)}"
         )
     return Refused(
         f"{address} belongs to another account, which removed it; it is not given out again, "
-        f"that account alone can have it back: postmask alias restore {address}"
+        f"that account alone can have it back: postmask alias restore {quote(address)}"
     )
