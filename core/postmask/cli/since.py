@@ -18,17 +18,20 @@ def seconds_of(
     parameter: click.Parameter,  # noqa: ARG001 - click's signature
     value: str | None,
 ) -> float | None:
-    """An option's value as seconds since the epoch; what says no time zone is UTC. Raises BadParameter."""
+    """An option's value as seconds since the epoch, 0 for all before; what says no time zone is UTC.
+
+    Raises BadParameter.
+    """
     if value is None:
         return None
     ago = _SPAN.fullmatch(value)
     if ago:
-        return runtime(ctx).clock.now() - int(ago[1]) * _SECONDS[ago[2]]
+        return max(0.0, runtime(ctx).clock.now() - int(ago[1]) * _SECONDS[ago[2]])
     try:
         at = datetime.datetime.fromisoformat(value)
     except ValueError:
         raise click.BadParameter(f"{value!r} is no time; write 30m, 12h, 7d, or 2026-01-31") from None
-    return (at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).timestamp()
+    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).timestamp())
 
 
 def duration_of(
