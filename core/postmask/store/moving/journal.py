@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postmask.config import toml
+from postmask.disk import sync_folder
 from postmask.store.errors import StoreError
 
 _HEAD = "# An unfinished move of the database: `postmask db status` finishes or undoes it.\n"
@@ -57,6 +58,7 @@ class Journal:
             writing.write(_HEAD + urls)
             writing.flush()
             os.fsync(file)
+        sync_folder(self.path.parent)
 
     def remove(self) -> None:
         """The move is finished, or undone."""
