@@ -7,24 +7,27 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
+import itertools
 import lzma
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import IO
+from typing import IO, Any
 
 SYSLOG = Path("/var/log/mail.log")
 
 _PROGRAMS = ("postmask-milter", "postmask-forwarder", "postmask-agent")
 _OURS = ("forwarder.log", "milter-alias.log", "milter-scan.log", "agent.log")
 _JOURNAL = "journalctl"
+_OPENED_BY: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 _UNPACKED_BY = {".zst": "zstd -d", ".lz4": "lz4 -d"}
 """What we can't read; it is passed over once the unpacked file lies beside it."""
-_COMPRESSED = frozenset({".gz", ".xz", ".bz2", *_UNPACKED_BY})
+_COMPRESSED = frozenset({*_OPENED_BY, *_UNPACKED_BY})
 
 
 class LogError(Exception):
@@ -37,14 +40,14 @@ def read(named: Sequence[Path], maillog_file: str, since: float, *, ours: bool =
     """The lines of the log that may be younger than `since` (seconds since the epoch), oldest first.
 
     named: files to read, and no others. maillog_file: where Postfix writes by itself, or "". ours: with
-    what our programs said, where that is kept apart. Raises LogError, at once.
+    what our programs said, where that is kept apart. Raises LogError.
     """
     if named:
-        return _files(_readable(named))
+        return _files(named)
     own = Path(maillog_file) if maillog_file else SYSLOG
     if own.exists():
-        lines = _files(_readable([*_rotated(own, since), own]))
-        return _chained(lines, _apart(own, since)) if ours else lines
+        lines = _files([*_rotated(own, since), own])
+        return itertools.chain(lines, _apart(own, since)) if ours else lines
     if shutil.which(_JOURNAL):
         return _journal(since, ["SYSLOG_FACILITY=2", *(_said_by(_PROGRAMS, lead="+") if ours else ())])
     raise LogError(f"{own} isn't there, nor a journal; name the log of Postfix: --log FILE")
@@ -54,7 +57,7 @@ def _apart(own: Path, since: float) -> Iterator[str]:
     """What our programs said: beside Postfix's log, as in a lab, or in the journal."""
     beside = [own.with_name(name) for name in _OURS if own.with_name(name).exists()]
     if beside:
-        return _files(_readable(beside))
+        return _files(beside)
     return _journal(since, list(_said_by(_PROGRAMS))) if shutil.which(_JOURNAL) else iter(())
 
 
@@ -73,22 +76,10 @@ def _rotated(path: Path, since: float) -> list[Path]:
     return sorted(whole, key=lambda p: p.stat().st_mtime)
 
 
-def _readable(paths: Sequence[Path]) -> Sequence[Path]:
-    for path in paths:
-        if unpacker := _UNPACKED_BY.get(path.suffix):
-            raise LogError(
-                f"{path} can't be read as it is packed; unpack it first: {unpacker} {quote(str(path))}"
-            )
-        try:
-            path.open("rb").close()
-        except OSError as error:
-            raise LogError(f"{path} can't be read: {error.strerror}") from error
-    return paths
-
-
 def _files(paths: Iterable[Path]) -> Iterator[str]:
-    for path in paths:
-        with _opened(path) as file:
+    """All are open before the first is read: meanwhile logrotate may give its name to another."""
+    with contextlib.ExitStack() as stack:
+        for path, file in [(path, stack.enter_context(_opened(path))) for path in paths]:
             try:
                 yield from file
             except (OSError, EOFError, lzma.LZMAError) as error:
@@ -96,13 +87,15 @@ def _files(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
-    if path.suffix == ".bz2":
-        return bz2.open(path, "rt", encoding="utf-8", errors="replace")
-    if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8", errors="replace")
-    return path.open(encoding="utf-8", errors="replace")
+    if unpacker := _UNPACKED_BY.get(path.suffix):
+        raise LogError(
+            f"{path} can't be read as it is packed; unpack it first: {unpacker} {quote(str(path))}"
+        )
+    try:
+        file: IO[str] = _OPENED_BY.get(path.suffix, open)(path, "rt", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise LogError(f"{path} can't be read: {error.strerror}") from error
+    return file
 
 
 def _journal(since: float, matches: Sequence[str]) -> Iterator[str]:
@@ -120,8 +113,3 @@ def _journal(since: float, matches: Sequence[str]) -> Iterator[str]:
         said = journal.stderr.read().strip()
     if journal.returncode:
         raise LogError(f"the journal can't be read: {said}")
-
-
-def _chained(*parts: Iterator[str]) -> Iterator[str]:
-    for part in parts:
-        yield from part

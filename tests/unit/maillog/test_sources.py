@@ -35,6 +35,18 @@ def test_what_cannot_be_unpacked_is_not_passed_over_in_silence(tmp_path: Path) -
     packed = log.with_name("mail.log.1.zst")
     packed.write_bytes(b"\x28\xb5\x2f\xfd")
     with pytest.raises(sources.LogError, match=rf"unpack it first: zstd -d {packed}"):
-        sources.read([], str(log), 0.0)
+        list(sources.read([], str(log), 0.0))
     packed.with_suffix("").write_text("one\n")
     assert sorted(sources.read([], str(log), 0.0)) == ["now\n", "one\n"]
+
+
+def test_what_is_rotated_while_it_is_read_is_read_once_and_whole(tmp_path: Path) -> None:
+    """Else today's deliveries are missing, and yesterday's there twice."""
+    log, older = tmp_path / "mail.log", tmp_path / "mail.log.1"
+    log.write_text("today\n")
+    older.write_text("yesterday\n")
+    lines = sources.read([], str(log), 0.0)
+    read = [next(lines)]
+    older.rename(tmp_path / "mail.log.2")
+    log.rename(older)
+    assert [*read, *lines] == ["yesterday\n", "today\n"]
