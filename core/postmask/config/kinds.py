@@ -54,9 +54,7 @@ def seconds(least: float, most: float) -> Kind:
     """A duration, seconds as a number with or without a fraction."""
 
     def read(value: object) -> float:
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise Unfit
-        if not math.isfinite(value) or not least <= value <= most:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
             raise Unfit
         return float(value)
 
@@ -66,7 +64,10 @@ def seconds(least: float, most: float) -> Kind:
 def _read_ratio(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
         raise Unfit
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise Unfit from None
 
 
 def whole_or_never(least: int) -> Kind:
