@@ -68,10 +68,9 @@ def open_log(runtime: Runtime, named: Sequence[Path]) -> PostfixLog:
     return PostfixLog(runtime, config_dir, named)
 
 
-def ledger(runtime: Runtime) -> list[LedgerRow]:
-    """The node's ledger; empty where there is no spool yet. Raises SpoolError."""
+def ledger(runtime: Runtime) -> Iterator[LedgerRow]:
+    """The node's ledger, row by row; none where there is no spool yet. Raises SpoolError."""
     path = runtime.settings.spool.path
-    if not path.exists():
-        return []
-    with closing(Spool(path, runtime.clock)) as spool:
-        return spool.ledger()
+    if path.exists():
+        with closing(Spool(path, runtime.clock)) as spool:
+            yield from spool.ledger()

@@ -92,8 +92,8 @@ def _reckon(runtime: Runtime, log: PostfixLog, since: float) -> tuple[Tracker, R
     for line in log.lines(since):
         if line.service:
             tracker.add(line.at, parse(line))
-    rows = ledger(runtime)
-    return tracker, Reckoner(tracker, rows, queue, Period(since, until, looked), is_ours).run()
+    period = Period(since, until, looked)
+    return tracker, Reckoner(tracker, ledger(runtime), queue, period, is_ours).run()
 
 
 def _in(pattern: re.Pattern[str]) -> Callable[[str], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import click
@@ -50,9 +51,7 @@ def trace(runtime: Runtime, message: str, since: float | None, named: tuple[Path
     """
     since = runtime.clock.now() - LEDGER_KEPT if since is None else since
     log = open_log(runtime, named)
-    story = Story(Wanted(message), ledger(runtime))
-    story.look(log.lines(since))
-    steps = story.tell(log.lines(since, ours=True))
+    steps = Story(Wanted(message), partial(ledger, runtime), partial(log.lines, since, ours=True)).tell()
     if not steps:
         raise CommandError(
             f"nothing is known of {message} since {moment(since)} on this node; "

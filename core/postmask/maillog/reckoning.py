@@ -115,7 +115,8 @@ _BEHIND = 60.0
 class Reckoner:
     """Holds a log against the ledger and the queue.
 
-    is_ours: whether an address is in a domain of ours.
+    rows: the whole ledger, which may be huge; kept is what the log's messages of the period need. is_ours:
+    whether an address is in a domain of ours.
     """
 
     def __init__(
@@ -131,11 +132,22 @@ class Reckoner:
         self._period = period
         self._is_ours = is_ours
         self._rows: dict[str, list[LedgerRow]] = {}
-        self._keys: set[str] = set()
-        for row in rows:
-            self._rows.setdefault(row.queue_id, []).append(row)
-            self._keys.add(row.key.hex())
+        self._unknown = {key for key in tracker.copies if len(key) == _KEY_LENGTH}
+        self._unlogged: list[LedgerRow] = []
+        self._logged = {message.queue_id for message in tracker.messages}
         self._result = Reckoning()
+        for row in rows:
+            self._sort(row)
+
+    def _sort(self, row: LedgerRow) -> None:
+        """Keep a row of the ledger, if anything is to be found out by it."""
+        self._unknown.discard(row.key.hex())
+        if row.at >= self._period.since - _SLACK and row.queue_id in self._logged:
+            self._rows.setdefault(row.queue_id, []).append(row)
+        # A log daemon that stopped, or another's log.
+        ends = max(self._tracker.ends or 0.0, self._period.since)
+        if ends + _BEHIND < row.at < self._period.until:
+            self._unlogged.append(row)
 
     def run(self) -> Reckoning:
         """The sum."""
@@ -143,17 +155,11 @@ class Reckoner:
             if not message.key and not message.previous and self._is_in(message):
                 self._message(message)
         for key, copies in self._tracker.copies.items():
-            if len(key) == _KEY_LENGTH and key not in self._keys and self._is_in(copies[0]):
+            if key in self._unknown and self._is_in(copies[0]):
                 self._lost(copies[0].queue_id, "", "a copy of ours that the ledger doesn't know")
-        for row in self._unlogged():
+        for row in self._unlogged:
             self._lost(row.queue_id, row.recipient, "the ledger knows it, but the log ends before")
         return self._result
-
-    def _unlogged(self) -> Iterator[LedgerRow]:
-        """What came into the ledger when the log had ended: a log daemon that stopped, or another's log."""
-        ends = max(self._tracker.ends or 0.0, self._period.since)
-        rows = (row for rows in self._rows.values() for row in rows)
-        return (row for row in rows if ends + _BEHIND < row.at < self._period.until)
 
     def _is_in(self, message: Message) -> bool:
         return message.began is not None and self._period.since <= message.began < self._period.until

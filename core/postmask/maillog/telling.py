@@ -12,8 +12,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from postmask.address import key_of
@@ -68,67 +67,80 @@ class Wanted:
 
 
 class Story:
-    """Is shown the whole log twice: look() finds out what belongs to it, tell() picks that out."""
+    """The story of what was asked for; of the rest of log and ledger, which may be huge, nothing is kept.
 
-    def __init__(self, wanted: Wanted, rows: Sequence[LedgerRow]) -> None:
+    ledger, log: all of it from its beginning, at each call.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        ledger: Callable[[], Iterable[LedgerRow]],
+        log: Callable[[], Iterable[Line]],
+    ) -> None:
         self._wanted = wanted
-        self._rows = rows
-        self._ids = {wanted.text}
-        self._keys: set[str] = set()
-        self._joined: defaultdict[str, set[str]] = defaultdict(set)
+        self._ledger = ledger
+        self._log = log
+        self._names = {wanted.text} - {""}  # queue ids and ledger keys: can't be mistaken for each other
         self._began: dict[str, float] = {}
-        for row in rows:
-            key = row.key.hex()
-            self._join(row.queue_id, key)
-            self._join(row.new_queue_id, key)
-            if row.recipient == wanted.address:
-                self._keys.add(key)
+        self._rows: dict[str, LedgerRow] = {}
+        self._queue_ids: dict[str, str] = {}
 
-    def look(self, lines: Iterable[Line]) -> None:
-        """Read the log for the first time."""
-        for line in lines:
-            record = parse(line) if line.service else None
-            match record:
-                case None:
-                    continue
-                case Received(queue_id=queue_id, key=key, previous=previous):
-                    self._join(queue_id, key)
-                    self._join(queue_id, previous)
-                    self._began[queue_id] = line.at
-                case Notified(queue_id=queue_id, notice=notice):
-                    self._join(queue_id, notice)
-            if self._wanted.begins(record) and queue_id_of(record):
-                self._ids.add(queue_id_of(record))
-        self._follow()
+    def tell(self) -> list[Step]:
+        """In the order of time; empty if nothing is known.
 
-    def tell(self, lines: Iterable[Line]) -> list[Step]:
-        """Read it again: the story in the order of time; empty if nothing is known."""
-        steps = [step for line in lines for step in self._steps(line)]
-        steps += [_ledger_step(row) for row in self._rows if row.key.hex() in self._keys]
+        Both are read until they name nothing new: a line may belong to what only a later one tells of.
+        """
+        while True:
+            known = len(self._names) + len(self._began)
+            self._ask_ledger()
+            steps = [step for line in self._log() for step in self._steps(line)]
+            if len(self._names) + len(self._began) == known:
+                break
+        steps += map(_ledger_step, self._rows.values())
         return sorted(steps, key=lambda step: int(step.at))
 
-    def _join(self, one: str, other: str) -> None:
-        if one and other:
-            self._joined[one].add(other)
-            self._joined[other].add(one)
+    def _ask_ledger(self) -> None:
+        """All its rows that hang together with what was found."""
+        found = -1
+        while len(self._rows) > found:
+            found = len(self._rows)
+            for row in self._ledger():
+                named = {row.key.hex(), row.queue_id, row.new_queue_id} - {""}
+                if row.recipient == self._wanted.address or not self._names.isdisjoint(named):
+                    self._rows[row.key.hex()] = row
+                    self._names |= named
+        self._queue_ids = {row.recipient: row.queue_id for row in self._rows.values()}
 
-    def _follow(self) -> None:
-        """All that hangs together with what was found. Ids and keys can't be mistaken for each other."""
-        reached: set[str] = set()
-        ahead = self._ids | self._keys
-        while ahead:
-            reached |= ahead
-            ahead = {neighbour for name in ahead for neighbour in self._joined[name]} - reached
-        self._ids = {name for name in reached if len(name) < _KEY_LENGTH}
-        self._keys = reached - self._ids
+    def _learn(self, at: float, record: Record) -> None:
+        """What it names that hangs together with what was found."""
+        match record:
+            case Received(queue_id=queue_id, key=key, previous=previous):
+                self._join(queue_id, key)
+                self._join(queue_id, previous)
+                if queue_id in self._names:
+                    self._began[queue_id] = at
+            case Notified(queue_id=queue_id, notice=notice):
+                self._join(queue_id, notice)
+            case _:
+                pass
+        if self._wanted.begins(record) and queue_id_of(record):
+            self._names.add(queue_id_of(record))
+
+    def _join(self, one: str, other: str) -> None:
+        if one and other and not self._names.isdisjoint((one, other)):
+            self._names |= {one, other}
 
     def _steps(self, line: Line) -> Iterator[Step]:
         if not line.service:
             yield from self._of_ours(line)
             return
         record = parse(line)
-        queue_id = queue_id_of(record) if record else ""
-        if queue_id and queue_id in self._ids:
+        if record is None:
+            return
+        self._learn(line.at, record)
+        queue_id = queue_id_of(record)
+        if queue_id in self._names:
             by = f"{line.service}/{line.daemon}".removeprefix("postfix/")
             yield Step(line.at, by, queue_id, line.text.partition(": ")[2])
         elif isinstance(record, Rejected) and not queue_id and self._wanted.begins(record):
@@ -141,22 +153,18 @@ class Story:
         if event == "rcpt":
             belongs = self._is_its_rcpt(line.at, queue_id, fields.get("recipient", ""))
         else:
-            belongs = (queue_id and queue_id in self._ids) or fields.get("key") in self._keys
+            belongs = queue_id in self._names or fields.get("key") in self._names
         if belongs:
             yield Step(line.at, line.daemon, queue_id, line.text)
 
     def _is_its_rcpt(self, at: float, queue_id: str, recipient: str) -> bool:
         """Before the first recipient there is no queue id: then the time and the recipient decide."""
         if queue_id:
-            return queue_id in self._ids
+            return queue_id in self._names
         if key_of(recipient, "") == self._wanted.address:
             return True
-        named = {row.recipient: row.queue_id for row in self._rows if row.key.hex() in self._keys}
-        began = self._began.get(named.get(key_of(recipient, ""), ""))
+        began = self._began.get(self._queue_ids.get(key_of(recipient, ""), ""))
         return began is not None and began - _RCPT_SECONDS <= at <= began + 1
-
-
-_KEY_LENGTH = 64
 
 
 def _ledger_step(row: LedgerRow) -> Step:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -281,9 +281,9 @@ class Spool:
         # By +at, for an order that an index has would be read from there, with all that is sent.
         return self._rows("WHERE outcome = 'pending' ORDER BY +at DESC")
 
-    def ledger(self) -> list[LedgerRow]:
-        """All of it."""
-        return self._rows("")
+    def ledger(self) -> Iterator[LedgerRow]:
+        """All of it, row by row: a busy node has millions. Raises SpoolError on the way, too."""
+        return map(_ledger_row, self._readers.stream(_LEDGER))
 
     def _rows(self, condition: str, *values: object) -> list[LedgerRow]:
         """Those for which the condition holds, and in its order."""

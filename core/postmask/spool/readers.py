@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 from postmask.spool.entries import SpoolError
@@ -45,6 +46,14 @@ class Readers:
                 return rows
         connection.close()
         return rows
+
+    def stream(self, statement: str) -> Iterator[tuple[Any, ...]]:
+        """The same row by row, of a state that stays as it was; for what may be too much for memory."""
+        try:
+            with closing(self._connect()) as connection:
+                yield from connection.execute(statement)
+        except sqlite3.Error as error:
+            raise SpoolError(f"spool: {error}") from error
 
     def drop(self) -> None:
         """Close all, those that are lent out when they come back."""

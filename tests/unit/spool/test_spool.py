@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
@@ -123,7 +124,7 @@ def test_what_is_held_is_remembered_longer(spool: Spool, clock: ManualClock) -> 
     assert [one.outcome for one in spool.ledger()] == [Outcome.HELD]
     clock.advance(24 * 86_400)
     spool.purge(ledger_kept=6 * 86_400.0)
-    assert spool.ledger() == []
+    assert not list(spool.ledger())
 
 
 def test_it_forgets_a_piece_at_a_time(spool: Spool, clock: ManualClock) -> None:
@@ -133,9 +134,27 @@ def test_it_forgets_a_piece_at_a_time(spool: Spool, clock: ManualClock) -> None:
         spool.finish([row(key, outcome=Outcome.DELIVERED) for key in keys])
     clock.advance(LEDGER_KEPT + 1)
     assert spool.purge(LEDGER_KEPT)
-    assert len(spool.ledger()) == 300
+    assert len(list(spool.ledger())) == 300
     assert not spool.purge(LEDGER_KEPT)
-    assert spool.ledger() == []
+    assert not list(spool.ledger())
+
+
+def test_the_ledger_is_read_row_by_row(spool: Spool) -> None:
+    rows = [row(number.to_bytes(32), outcome=Outcome.DELIVERED) for number in range(5_000)]
+    spool.finish(rows)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in spool.ledger()) == len(rows)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_ledger_that_breaks_while_it_is_read(spool: Spool) -> None:
+    spool.finish([row()])
+    rows = spool._readers.stream("SELECT json(recipient) FROM ledger")
+    with pytest.raises(SpoolError):
+        next(rows)
 
 
 def test_what_has_happened_meanwhile_is_not_forgotten(
@@ -334,13 +353,13 @@ def test_everything_is_forgotten_in_its_time(spool: Spool, clock: ManualClock) -
     spool.put([Notice("postmask@alias.test", "me@real.test", "code", "Your code", "123456")])
     clock.advance(LEDGER_KEPT - 1)
     spool.purge(LEDGER_KEPT)
-    assert len(spool.ledger()) == 2
+    assert len(list(spool.ledger())) == 2
     assert spool.replay_mark("mark") == b"m" * 32
     assert len(spool.due_notices(10)) == 1
     assert spool.outbox_state() == (3, 1)
     clock.advance(2)
     spool.purge(LEDGER_KEPT)
-    assert spool.ledger() == []
+    assert not list(spool.ledger())
     assert spool.replay_mark("mark") is None
     assert spool.due_notices(10) == []
     assert spool.notices_since("me@real.test", "code", 0.0) == 0
