@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import idna
 
@@ -74,3 +74,10 @@ def parameters(parts: tuple[str, ...]) -> dict[str, str]:
         return {DOMAINS: parts[0]}
     named = {f"{DOMAINS}_{number}": part for number, part in enumerate(parts, 1)}
     return {**named, DOMAINS: "|".join(f"${{{name}}}" for name in named)}
+
+
+def names(settings: Mapping[str, str]) -> frozenset[str]:
+    """The domains, in A-labels, that stand in these parameters; others are passed over."""
+    parts = [value for name, value in settings.items() if name.startswith(f"{DOMAINS}_")]
+    forms = "|".join(parts or [settings.get(DOMAINS, NOTHING)]).replace(r"\.", ".").split("|")
+    return frozenset(filter(is_name, forms))

@@ -19,7 +19,7 @@ from postmask.cli.output import counted, moment
 from postmask.cli.programs import listening, silence
 from postmask.cli.runtime import Runtime
 from postmask.doctor import node as codes
-from postmask.doctor.finding import Code
+from postmask.doctor.finding import Code, Finding, Severity
 
 if TYPE_CHECKING:
     from postmask.store.schema import NodeStatus
@@ -53,7 +53,7 @@ def all_checks(runtime: Runtime) -> Iterator[Check]:
     """Every check, in the order in which things depend on each other. Raises ConfigError."""
     file = runtime.settings.file
     yield Check("configuration", True, f"{file} is in order")
-    for part in PARTS:
+    for part in (*PARTS, ATTACHMENT):
         yield from part.checks(runtime)
 
 
@@ -99,6 +99,9 @@ def _database(runtime: Runtime) -> Iterator[Check]:
     all_boxes = counted(len(boxes), "mailbox", "mailboxes")
     what = found.trouble or f"{found.database}, {all_domains}, {all_boxes}"
     yield Check("database", not found.trouble, what, codes.NOT_IN_USE)
+    if found.read_only:
+        what = f"{found.database} takes no writes: is it a standby, or is default_transaction_read_only set?"
+        yield Check("database", False, what, codes.READ_ONLY)
     for box in boxes:
         if box.state == "paused":
             why = box.pause_reason or "no reason given"
@@ -191,9 +194,15 @@ def _spool(runtime: Runtime) -> Iterator[Check]:
         return
     with closing(Spool(path, runtime.clock)) as spool:
         waiting, aside = spool.outbox_state()
+        oldest = spool.outbox_since()
         copies = unsent(runtime, spool)
     entries = counted(waiting, "entry waits", "entries wait")
-    yield Check("spool", True, f"{entries} to be taken to the database")
+    what = f"{entries} to be taken to the database"
+    if oldest is None or oldest > runtime.clock.now() - _STUCK:
+        yield Check("spool", True, what)
+    else:
+        what += f", the oldest since {moment(oldest)}; see the log of postmask-agent"
+        yield Check("spool", False, what, codes.OUTBOX_WAITS)
     if aside:
         entries = counted(aside, "entry", "entries")
         what = f"the database refuses {entries}; see the log of postmask-agent"
@@ -293,6 +302,35 @@ def _queue(runtime: Runtime) -> Iterator[Check]:
     )
 
 
+def _attachment(runtime: Runtime) -> Iterator[Check]:
+    """Only what is amiss with it. Of the database, which knows our domains, another part tells."""
+    from postmask.cli.postfix import attach_request
+    from postmask.store.errors import StoreError
+    from postmask_postfix import commands, sync
+    from postmask_postfix.doctor import attachment, reading
+    from postmask_postfix.doctor.codes import NOT_RUNNING
+
+    directory = runtime.settings.postfix.config_dir
+    if not postfix_facts.installed(directory) or not sync.attached(directory):
+        return
+    # postfix(1) speaks to root alone.
+    if os.geteuid() == 0 and not commands.is_running(directory):
+        yield _finding(NOT_RUNNING.at("postfix"))
+        return
+    try:
+        request = attach_request(runtime)
+    except StoreError:
+        return
+    for finding in attachment.lint(reading.attachment(request)):
+        if finding.code.severity is not Severity.NOTICE:
+            yield _finding(finding)
+
+
+def _finding(finding: Finding) -> Check:
+    what = f"{finding.what.removesuffix('.')}. {finding.advice}"
+    return Check("postfix", False, what, finding.code, finding.where)
+
+
 def _spam(runtime: Runtime) -> Iterator[Check]:
     from postmask.spam.bypass import Bypass
     from postmask.spam.opening import installed, probe
@@ -323,4 +361,7 @@ PARTS = (
     Part("postfix", _postfix, codes.POSTFIX),
     Part("spam", _spam, codes.SPAM_ENGINE),
 )
-"""All of them, in the order in which things depend on each other."""
+"""All that the doctor's group `node` looks at too, in the order in which things depend on each other."""
+
+ATTACHMENT = Part("postfix", _attachment, codes.POSTFIX)
+"""What the doctor looks at in its group `postfix`."""

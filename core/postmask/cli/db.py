@@ -72,8 +72,8 @@ def upgrade(runtime: Runtime) -> None:
 def status(ctx: click.Context, runtime: Runtime) -> None:
     """Show the schema's state, whether this database is the one in use, and the nodes.
 
-    A move that was interrupted is finished, or undone. Exit status 69 unless the schema is current and the
-    database in use.
+    A move that was interrupted is finished, or undone. Exit status 69 unless the schema is current, and the
+    database in use and one that takes writes.
     """
     from postmask.cli.move import settle
     from postmask.store import schema
@@ -85,7 +85,8 @@ def status(ctx: click.Context, runtime: Runtime) -> None:
         runtime.output.record(found)
     else:
         runtime.output.record(_plain(found))
-    if not settled or found.state is not schema.SchemaState.CURRENT or found.phase is not Phase.CURRENT:
+    in_use = found.state is schema.SchemaState.CURRENT and found.phase is Phase.CURRENT
+    if not settled or not in_use or found.read_only:
         ctx.exit(os.EX_UNAVAILABLE)
 
 

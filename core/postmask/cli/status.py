@@ -23,8 +23,9 @@ _COLUMNS = (Column("ok", "OK"), Column("part", "PART"), Column("what", "WHAT"))
 def status(ctx: click.Context, runtime: Runtime) -> None:
     """Look at the configuration, keys, database, spool, programs and Postfix of this node.
 
-    Exit status 69 if anything is amiss. What is "no" comes with what to do about it. postmask doctor looks
-    at this and a great deal more.
+    As root also whether Postfix runs, knows exactly our domains, and is attached as it should be. Exit status
+    69 if anything is amiss. What is "no" comes with what to do about it. postmask doctor looks at this and a
+    great deal more.
     """
     from postmask.cli.checks import all_checks
 

@@ -188,4 +188,18 @@ SECRETS_WAITING = warning(
     "comes postmask keys rotate --sign.",
 )
 
+READ_ONLY = error(
+    "PM131",
+    "The database takes no writes.",
+    "Known aliases go on; what the nodes learn waits in their spools, and nothing can be changed.",
+    "Let database.url and database.owner_url name the primary; is it that one, see its "
+    "default_transaction_read_only, and whether its disk is full.",
+)
+OUTBOX_WAITS = error(
+    "PM132",
+    "What this node has learned doesn't reach the database.",
+    "Other nodes don't know its new contacts, and refuse replies to them.",
+    "The log of postmask-agent says what keeps it (outbox.waits).",
+)
+
 CODES = declared(globals())

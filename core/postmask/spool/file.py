@@ -233,6 +233,15 @@ class Spool:
         waiting, aside = rows[0]
         return waiting, aside
 
+    def outbox_since(self) -> float | None:
+        """The time that is told by the oldest entry that waits; None: there is none, or it tells none."""
+        rows = self._readers.fetch(
+            "SELECT CAST(json_extract(payload, '$.at') AS REAL) FROM outbox WHERE error IS NULL"
+            " ORDER BY seq LIMIT 1",
+            (),
+        )
+        return rows[0][0] if rows else None
+
     # ---- notices --------------------------------------------------------------------------------
 
     def due_notices(self, limit: int) -> list[Notice]:

@@ -64,6 +64,7 @@ class Status:
     phase: whether it is the one in use; frozen: it is being moved now. elsewhere: where it was moved to or
     comes from, moved_at: when.
     clock: the database's own, seconds, UTC; None with SQLite, which has ours.
+    read_only: a Postgres that takes no writes, from anybody.
     """
 
     database: str
@@ -77,6 +78,7 @@ class Status:
     moved_at: float | None
     nodes: tuple[NodeStatus, ...]
     clock: float | None
+    read_only: bool
 
     @property
     def trouble(self) -> str:
@@ -143,6 +145,7 @@ def status(url: str) -> Status:
             moved_at=found.moved_at,
             nodes=_nodes(connection) if readable else (),
             clock=clock(connection),
+            read_only=_is_read_only(connection),
         )
 
 
@@ -211,6 +214,14 @@ def clock(connection: Connection) -> float | None:
     if connection.dialect.name == "sqlite":
         return None
     return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+
+def _is_read_only(connection: Connection) -> bool:
+    """As a standby is, or a server of which somebody said so."""
+    if connection.dialect.name == "sqlite":
+        return False
+    question = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean"
+    return bool(connection.execute(text(question)).scalar_one())
 
 
 def migrate(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from postmask_postfix.attachment.detach import Standing, Status
 from postmask_postfix.attachment.drift import OURS
 from postmask_postfix.attachment.plan import Configuration
 from postmask_postfix.doctor import codes
+from postmask_postfix.domains import names
 
 _OBSTACLES: Mapping[Kind, Code] = {
     Kind.VERSION: codes.VERSION,
@@ -21,6 +22,7 @@ _OBSTACLES: Mapping[Kind, Code] = {
     Kind.OWN_DOMAIN: codes.OWN_DOMAIN,
     Kind.REWRITTEN: codes.REWRITTEN,
 }
+_SHOWN = 5
 _RENAME = "Rename or remove it; postmask postfix attach is refused until then."
 
 
@@ -65,14 +67,31 @@ def lint(found: Attachment) -> Iterator[Finding]:
     elif not found.in_force:
         yield codes.NOT_IN_FORCE.at("postfix")
     if found.domains != found.wanted_domains:
-        yield codes.DOMAINS.at("postmask_domains")
+        yield codes.DOMAINS.at("postmask_domains", _domains(found))
     drifted = found.status is not None and found.status.standing is Standing.DRIFTED
     if found.wanted is not None and not drifted and _settled(found.now) != _settled(found.wanted):
         yield codes.OUTDATED.at("main.cf and master.cf")
     for address, route in found.routes.items():
-        if route != found.nexthop:
-            domain = address.rpartition("@")[2]
+        domain = address.rpartition("@")[2]
+        if route != found.nexthop and domain in names(found.domains):
             yield codes.ROUTE.at(domain, f"mail to {domain} goes to {route or 'no transport of ours'}")
+
+
+def _domains(found: Attachment) -> str:
+    """Which ones Postfix doesn't know, or knows though they aren't ours."""
+    known, ours = names(found.domains), names(found.wanted_domains)
+    parts = []
+    if lacking := ours - known:
+        parts.append(f"doesn't answer for {_listed(lacking)}")
+    if added := known - ours:
+        parts.append(f"answers for {_listed(added)}, not ours by the database")
+    return f"Postfix {'; it '.join(parts)}" if parts else ""
+
+
+def _listed(domains: frozenset[str]) -> str:
+    shown = sorted(domains)[:_SHOWN]
+    more = len(domains) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _standing(status: Status) -> Iterator[Finding]:

@@ -130,3 +130,28 @@ def test_a_code_arrives_and_confirms() -> None:
         assert answer(running, "shop@alias.test")[0] == 250
         status = running.postmask("status")
         assert status["ok"], status
+
+
+def test_status_says_what_is_amiss_with_postfix() -> None:
+    """Stopped, without one of our services, or with other domains than ours."""
+    with lab(programs=IDLE) as running:
+        running.postmask("domain", "add", "alias.test", "--postmaster", "chief@real.test")
+
+        def amiss() -> list[tuple[str, str]]:
+            told = json.loads(running.postmask("status", check=False).stdout)["checks"]
+            wrong = [one for one in told if one["part"] == "postfix" and not one["ok"]]
+            return [(one["code"], one["what"].partition(". ")[0]) for one in wrong]
+
+        assert amiss() == []
+        sync.sync_domains(running.postfix, [])
+        assert amiss() == [("PM229", "Postfix doesn't answer for alias.test")]
+        sync.sync_domains(running.postfix, ["alias.test", "old.test"])
+        assert amiss() == [("PM229", "Postfix answers for old.test, not ours by the database")]
+        sync.sync_domains(running.postfix, ["alias.test"])
+        master = running.postfix / "master.cf"
+        text = master.read_text()
+        master.write_text(re.sub(r"(?m)^postmask unix.*\n(?:[ \t].*\n)*", "", text))
+        assert amiss() == [("PM236", "Postmask would set something otherwise now")]
+        master.write_text(text)
+        subprocess.run(["postfix", "-c", running.postfix, "stop"], check=True, capture_output=True)
+        assert amiss() == [("PM227", "Postfix isn't running")]

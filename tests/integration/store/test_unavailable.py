@@ -196,6 +196,7 @@ def test_a_read_only_server_still_answers_and_takes_no_outbox(remote: Truth) -> 
         connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
     try:
         assert answers(remote.directory())
+        assert schema.status(remote.url).read_only
         engine = make_engine(remote.url, Use.INTAKE)
         entry = Entry.new("replay", mark="m", reverse_token="t", ledger_key="k", at=1.0)
         with pytest.raises(StoreUnavailable, match="read-only"), transaction(engine) as session:
@@ -206,6 +207,7 @@ def test_a_read_only_server_still_answers_and_takes_no_outbox(remote: Truth) -> 
             connection.commit()
             connection.execute(text(f'ALTER DATABASE "{name}" RESET default_transaction_read_only'))
             connection.commit()
+    assert not schema.status(remote.url).read_only
 
 
 def test_operations_on_a_stopped_server_say_so(server: Cluster, remote: Truth) -> None:

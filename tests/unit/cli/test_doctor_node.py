@@ -142,6 +142,11 @@ def refused_entry(node: Node) -> None:
         spool.set_aside(1, "no such alias")
 
 
+def waiting_entry(node: Node) -> None:
+    with node.spool() as spool:
+        spool.put([Entry.new("event", at=NOW - 301)])
+
+
 def stuck_copy(node: Node) -> None:
     with node.spool() as spool:
         spool.begin([LedgerRow(b"key", "shop@alias.test", "4ABCDEF")])
@@ -186,6 +191,8 @@ CASES: list[tuple[Code, str, Callable[[Node], object]]] = [
     (codes.REPLICA, "replica", no_replica),
     (codes.SPOOL, "spool", lambda node: node.site.spool.unlink()),
     (codes.OUTBOX_REFUSED, "spool", refused_entry),
+    (codes.READ_ONLY, "database", lambda node: node.patch.setattr(schema, "_is_read_only", lambda _: True)),
+    (codes.OUTBOX_WAITS, "spool", waiting_entry),
     (codes.COPIES_STUCK, "spool", stuck_copy),
     (codes.COPY_TROUBLED, "4ABCDEF", troubled_copy),
     (codes.PROGRAM, "postmask-forwarder", lambda node: node.programs("nobody listens")),

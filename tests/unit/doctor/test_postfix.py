@@ -322,3 +322,25 @@ def test_what_several_of_postfixs_tools_warn_of_is_told_once(
     monkeypatch.setattr(commands, "finished", finished)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert reading.read(tmp_path, ()).warnings == (warning,)
+
+
+@pytest.mark.parametrize(
+    ("known", "what"),
+    [
+        ("", "Postfix doesn't answer for alias.test"),
+        ("alias\\.test|old\\.test", "Postfix answers for old.test, not ours by the database"),
+        (
+            "old\\.test",
+            "Postfix doesn't answer for alias.test; it answers for old.test, not ours by the database",
+        ),
+        (
+            "alias\\.test|" + "|".join(f"{letter}\\.test" for letter in "abcdefg"),
+            "Postfix answers for a.test, b.test, c.test, d.test, e.test and 2 more, not ours by the database",
+        ),
+    ],
+)
+def test_which_domains_postfix_lacks_or_has_too_many(known: str, what: str) -> None:
+    """Nor is it said that mail for those that it lacks goes elsewhere, since nothing outranks us there."""
+    routes = {} if "alias" in known else {"routes": {"postmask-probe@alias.test": ""}}
+    (finding,) = attachment.lint(attached(domains={"postmask_domains": known}, **routes))
+    assert (finding.code, finding.what) == (codes.DOMAINS, what)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmask_postfix.domains import NOTHING, alternations, parameters, pattern
+from postmask_postfix.domains import NOTHING, alternations, names, parameters, pattern
 from postmask_postfix.settings import DOMAINS
 
 label = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True).filter(
@@ -56,12 +56,21 @@ def test_order_and_repetition_do_not_matter():
 
 
 @given(st.sets(domain, min_size=1, max_size=40), st.integers(40, 300))
-def test_the_parts_together_match_exactly_the_domains(names, limit):
-    parts = alternations(names, limit)
+def test_the_parts_together_match_exactly_the_domains(ours, limit):
+    parts = alternations(ours, limit)
     assert all(len(part) <= limit or "|" not in part for part in parts)
-    for name in names:
+    for name in ours:
         assert sum(bool(re.fullmatch(part, name)) for part in parts) == 1
-        assert not any(re.fullmatch(part, f"x{name}x") for part in parts if f"x{name}x" not in names)
+        assert not any(re.fullmatch(part, f"x{name}x") for part in parts if f"x{name}x" not in ours)
+    assert names(parameters(parts)) == ours
+
+
+def test_the_names_in_the_parameters_are_in_one_form():
+    assert names(parameters(alternations(["xn--bcher-kva.test"]))) == {"xn--bcher-kva.test"}
+
+
+def test_no_parameters_hold_no_names():
+    assert names({}) == names({DOMAINS: NOTHING}) == frozenset()
 
 
 def test_one_part_is_the_parameter_itself():
