@@ -55,7 +55,6 @@ class Site:
             "postmask_mx_venv": str(self.folder / "venv"),
             "postmask_mx_config": str(self.config),
             "postmask_mx_keys_file": str(self.folder / "keys"),
-            "postmask_mx_askable": True,
         } | variables
         inventory = self.folder / "inventory.yml"
         hosts = {FIRST: self.first, SECOND: {}}
@@ -82,7 +81,7 @@ class Site:
         ]
         playbook = self.folder / "playbook.yml"
         playbook.write_text(json.dumps([{"hosts": host, "gather_facts": False, "tasks": included}]))
-        return self.play(playbook, *words, **variables)
+        return self.play(playbook, *words, **{"postmask_mx_askable": True} | variables)
 
 
 @pytest.fixture
@@ -156,3 +155,24 @@ def test_why_the_database_could_not_be_moved(site: Site) -> None:
     assert site.called() == ["db move --to - --nodes-to - --json"]
     assert "there is no room" in done.stdout
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_a_variable_that_no_role_reads(site: Site) -> None:
+    """Of the inventory's, of one host's, and of the command line's; nobody is played then."""
+    site.first |= {"postmask_db_conections": 7}
+    words = ("-e", "postmask_backup_recipient=age1")
+    done = site.play(ROOT / "ansible/names.yml", *words, postmask_mx_databse_url="{{ vault }}")
+    assert done.returncode != 0
+    wrong = "postmask_backup_recipient, postmask_db_conections, postmask_mx_databse_url"
+    assert f"No role reads {wrong}. " in done.stdout
+    site.first.clear()
+    mine = {"my_postmask_mx_url": URL, "postmask_mx_database": URL, "postmask_mx_database_url": "{{ vault }}"}
+    done = site.play(ROOT / "ansible/names.yml", "-e", "postmask_backup_fetch=copies", **mine)
+    assert done.returncode == 0, done.stdout
+
+
+def test_one_more_that_the_inventory_has_not(site: Site) -> None:
+    for wrong in ("mx3.host.test", "localhost"):
+        done = site.play(ROOT / "ansible/add_mx.yml", "--check", "-e", f"mx={wrong}")
+        assert done.returncode != 0
+        assert f"The inventory has no {wrong} among its mail exchangers" in done.stdout

@@ -65,3 +65,10 @@ def test_what_an_interrupted_play_left_is_made_good() -> None:
     steps = [step for task in others for step in task.get("block", [task])]
     (flushed,) = (number for number, step in enumerate(steps) if "ansible.builtin.meta" in step)
     assert steps[flushed + 1]["ansible.builtin.file"] == {"path": mark["dest"], "state": "absent"}
+
+
+def test_each_playbook_begins_with_the_names_of_variables() -> None:
+    for playbook in ANSIBLE.glob("*.yml"):
+        read = yaml.safe_load(playbook.read_text())
+        if isinstance(read, list) and playbook.name != "names.yml":
+            assert read[0].get("ansible.builtin.import_playbook") == "names.yml", playbook.name
