@@ -64,6 +64,7 @@ class Site:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_HOME": str(self.folder),
             "ANSIBLE_ROLES_PATH": str(ROOT / "ansible/roles"),
+            "PATH": f"{self.folder}:{os.environ['PATH']}",
         }
         return subprocess.run(
             [str(program), "-i", str(inventory), str(playbook), *words],
@@ -176,3 +177,16 @@ def test_one_more_that_the_inventory_has_not(site: Site) -> None:
         done = site.play(ROOT / "ansible/add_mx.yml", "--check", "-e", f"mx={wrong}")
         assert done.returncode != 0
         assert f"The inventory has no {wrong} among its mail exchangers" in done.stdout
+
+
+def test_no_other_mail_server_is_replaced(site: Site) -> None:
+    there = "postfix installed mail-transport-agent\nexim4 config-files mail-transport-agent\n"
+    (site.folder / "mark").write_text("")
+    words = ("--check", "-e", f"postmask_mx_setting_up={site.folder}/mark")
+    for other, refused in ("", False), ("msmtp-mta installed mail-transport-agent, sendmail\n", True):
+        program = site.folder / "dpkg-query"
+        program.write_text(f"#!/bin/sh\ncat <<end\n{there}{other}end\n")
+        program.chmod(0o755)
+        done = site.tasks(FIRST, "postfix.yml", *words)
+        assert ("It is ours to set up" in done.stdout) is not refused, done.stdout
+        assert ("msmtp-mta takes this host's mail" in done.stdout) is refused, done.stdout

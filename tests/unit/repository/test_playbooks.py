@@ -72,3 +72,16 @@ def test_each_playbook_begins_with_the_names_of_variables() -> None:
         read = yaml.safe_load(playbook.read_text())
         if isinstance(read, list) and playbook.name != "names.yml":
             assert read[0].get("ansible.builtin.import_playbook") == "names.yml", playbook.name
+
+
+def test_a_postfix_that_was_installed_is_set_up_also_by_the_next_play() -> None:
+    """Its package brings a main.cf: a mark says that it isn't the site's until it has a certificate."""
+    look, block, _ = yaml.safe_load((ANSIBLE / "roles/postmask_mx/tasks/postfix.yml").read_text())
+    main, mark = look["loop"]
+    assert main == "/etc/postfix/main.cf"
+    found = [f"{look['register']}.results[{number}].stat.exists" for number in (0, 1)]
+    assert block["when"] == f"not {found[0]} or {found[1]}"
+    steps = [next(key for key in task if key.startswith("ansible.")) for task in block["block"]]
+    marks = [task.get("ansible.builtin.copy", {}).get("dest") == mark for task in block["block"]]
+    assert marks.index(True) < steps.index("ansible.builtin.debconf") < steps.index("ansible.builtin.apt")
+    assert block["block"][-1]["ansible.builtin.file"] == {"path": mark, "state": "absent"}
