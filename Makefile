@@ -17,7 +17,7 @@
 #   make bench-directory    a directory of 1,000,000 aliases beside one of 1,000
 #   make bench-nodes        what ten nodes cost one Postgres, and each program in memory
 #   make wheel              the wheel, into dist/
-#   make lock               requirements.lock anew (needs uv)
+#   make lock               requirements.lock anew, and what the play installs of it (needs uv)
 
 SHELL := /bin/sh
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -83,9 +83,13 @@ wheel:
 	@rm -rf dist
 	$(BIN)/python -m build --no-isolation --wheel .
 
+LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --no-header --no-annotate --quiet
+ROLE_LOCK = ansible/roles/postmask_mx/files/requirements.lock
+
 lock:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet -o requirements.lock
+	$(LOCK) pyproject.toml --extra dev -o requirements.lock
+	echo setuptools | $(LOCK) pyproject.toml - -c requirements.lock -o $(ROLE_LOCK)
 
 clean:
 	rm -rf dist build .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .venv-wheel

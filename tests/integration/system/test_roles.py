@@ -90,6 +90,38 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
+def test_what_it_needs_comes_by_its_hash(site: Site) -> None:
+    """First what builds; a wheelhouse, or no list, has no hashes."""
+    pip = site.folder / "venv/bin/pip"
+    pip.write_text(
+        f'#!/bin/sh\necho "$*" >> {site.folder}/pip\ncase $* in *stdin) grep == >> {site.folder}/pip; esac\n'
+    )
+    pip.chmod(0o755)
+    (site.folder / "venv/wheels").mkdir()
+    (site.folder / "lock").write_text(
+        "cffi==2.1 \\\n    --hash=a \\\n    --hash=b\nsetuptools==84 \\\n    --hash=c\n"
+    )
+    told = {
+        "postmask_mx_said": {"rc": 0},
+        "postmask_mx_installed": False,
+        "postmask_mx_checksum": "",
+        "postmask_mx_lock": str(site.folder / "lock"),
+        "postmask_mx_upgrade": True,
+    }
+    pinned = "install --quiet --require-hashes --no-build-isolation --requirement /dev/stdin"
+    builds, needs = "setuptools==84 \\", "cffi==2.1 \\"
+    newest = "install --quiet --upgrade --upgrade-strategy eager postmask"
+    for more, wanted in (
+        ({}, [pinned, builds, pinned, needs, builds, "install --quiet --upgrade postmask"]),
+        ({"postmask_mx_wheelhouse": str(site.folder)}, [newest]),
+        ({"postmask_mx_lock": ""}, [newest]),
+    ):
+        done = site.tasks(FIRST, "install.yml", **told | more)
+        assert done.returncode == 0, done.stdout
+        assert (site.folder / "pip").read_text().splitlines() == wanted
+        (site.folder / "pip").unlink()
+
+
 def test_an_upgrade(site: Site) -> None:
     """An older schema is brought up to date, SQLite's too; a program that doesn't answer yet is waited for,
     and a paused mailbox is no reason to stay drained."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-ANSIBLE = Path(__file__).parents[3] / "ansible"
+ROOT = Path(__file__).parents[3]
+ANSIBLE = ROOT / "ansible"
 
 
 def plays() -> list[Any]:
@@ -85,3 +87,20 @@ def test_a_postfix_that_was_installed_is_set_up_also_by_the_next_play() -> None:
     marks = [task.get("ansible.builtin.copy", {}).get("dest") == mark for task in block["block"]]
     assert marks.index(True) < steps.index("ansible.builtin.debconf") < steps.index("ansible.builtin.apt")
     assert block["block"][-1]["ansible.builtin.file"] == {"path": mark, "state": "absent"}
+
+
+def _locked(path: Path) -> dict[str, tuple[str, str]]:
+    """Version and hashes by name."""
+    found = re.findall(r"(?m)^([a-z0-9-]+)==(\S+)[^\n]*\n((?: .*\n)*)", path.read_text())
+    return {name: (version, hashes) for name, version, hashes in found}
+
+
+def test_what_the_play_installs_is_what_was_tested() -> None:
+    tested, installed = (
+        _locked(ROOT / "requirements.lock"),
+        _locked(ANSIBLE / "roles/postmask_mx/files/requirements.lock"),
+    )
+    assert installed.items() <= tested.items()
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.split(r"[^\w-]", needs)[0].lower() for needs in needed} | {"setuptools"}
+    assert names <= installed.keys()
