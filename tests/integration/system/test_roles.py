@@ -122,6 +122,20 @@ def test_what_it_needs_comes_by_its_hash(site: Site) -> None:
         (site.folder / "pip").unlink()
 
 
+def test_no_host_is_drained_for_a_wheel_that_is_not_there(site: Site) -> None:
+    wheel = site.folder / "postmask-2.whl"
+    done = site.tasks(FIRST, "drain.yml", postmask_mx_wheel=str(wheel))
+    assert done.returncode == 2
+    assert f"{wheel} isn't on the control machine" in done.stdout
+    assert not (site.folder / "called").exists()
+    wheel.write_text("")
+    done = site.tasks(
+        FIRST, "drain.yml", postmask_mx_wheel=str(wheel), postmask_mx_wheelhouse=str(site.folder)
+    )
+    assert done.returncode == 0, done.stdout
+    assert site.called() == ["node drain --wait --timeout 5m"]
+
+
 def test_an_upgrade(site: Site) -> None:
     """An older schema is brought up to date, SQLite's too; a program that doesn't answer yet is waited for,
     and a paused mailbox is no reason to stay drained."""
