@@ -14,6 +14,7 @@ import lzma
 import os
 import shutil
 import subprocess
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
@@ -82,7 +83,7 @@ def _files(paths: Iterable[Path]) -> Iterator[str]:
         for path, file in [(path, stack.enter_context(_opened(path))) for path in paths]:
             try:
                 yield from file
-            except (OSError, EOFError, lzma.LZMAError) as error:
+            except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
                 raise LogError(f"{path} can't be read: {error}") from error
 
 

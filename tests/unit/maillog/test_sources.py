@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,20 @@ def test_what_is_rotated_while_it_is_read_is_read_once_and_whole(tmp_path: Path)
     older.rename(tmp_path / "mail.log.2")
     log.rename(older)
     assert [*read, *lines] == ["yesterday\n", "today\n"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)]
+)
+def test_what_is_damaged_is_named(suffix: str, pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """Wherever in the file: its head, its middle or its end."""
+    whole = pack(b"".join(b"%d\n" % number**9 for number in range(2_000)))
+    packed = tmp_path / f"mail.log.1{suffix}"
+    for damaged in (
+        b"0" + whole[1:],
+        bytes(octet ^ 0x5A if 2_000 < at < 2_040 else octet for at, octet in enumerate(whole)),
+        whole[:-9],
+    ):
+        packed.write_bytes(damaged)
+        with pytest.raises(sources.LogError, match=rf"^{packed} can't be read: "):
+            list(sources.read([packed], "", 0.0))
