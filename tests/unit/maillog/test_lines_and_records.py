@@ -72,10 +72,11 @@ def test_what_is_not_this_postfix_s(text: str) -> None:
     assert read(text) is None
 
 
-def test_another_instance_has_its_own_name() -> None:
-    line = read("Jan  2 11:00:00 mx postfix-out/submission/smtpd[3]: connect", "postfix-out")
+@pytest.mark.parametrize("name", ["postfix-out", "mta"])
+def test_another_instance_has_its_own_name(name: str) -> None:
+    line = read(f"Jan  2 11:00:00 mx {name}/submission/smtpd[3]: connect", name)
     assert line is not None
-    assert (line.service, line.daemon) == ("postfix-out/submission", "smtpd")
+    assert (line.service, line.daemon) == (f"{name}/submission", "smtpd")
 
 
 @pytest.mark.parametrize(

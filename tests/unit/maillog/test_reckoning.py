@@ -176,3 +176,16 @@ def test_a_copy_that_postfix_delivered_twice() -> None:
     (told,) = reckon([*LOG[:7], LOG[6], LOG[7]]).duplicates
     assert (told.queue_id, told.recipient, told.copies) == ("ABC123", "shop@alias.test", ("DEF456",))
     assert told.cause.startswith("Postfix delivered the same copy again")
+
+
+def test_a_queue_id_that_is_used_again_is_another_message() -> None:
+    """Short ones are, within hours. The second is for others alone, or ours as well."""
+    foreign = [
+        LOG[0],
+        LOG[1],
+        LOG[2].replace("alias.test", "real.test").replace("relay=postmask", "relay=x"),
+        LOG[3],
+    ]
+    assert reckon([*LOG, *foreign]).messages == 1
+    again = reckon([*LOG, *LOG[:4]])
+    assert (again.messages, [one.queue_id for one in again.unaccounted]) == (2, ["ABC123"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,11 +24,23 @@ def test_what_is_being_compressed_is_read_once(tmp_path: Path) -> None:
 
 
 def test_what_logrotate_compresses_is_unpacked(tmp_path: Path) -> None:
+    """Whatever octets are in it."""
+    log = tmp_path / "mail.log"
+    log.write_bytes(b"\xff now\n")
+    for suffix, pack in ((".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)):
+        log.with_name(f"mail.log.1{suffix}").write_bytes(pack(b"\xff %s\n" % suffix.encode()))
+    told = sorted(sources.read([], str(log), 0.0))
+    assert told == [f"\N{REPLACEMENT CHARACTER} {name}\n" for name in (".bz2", ".gz", ".xz", "now")]
+
+
+def test_what_is_too_old_or_no_file_is_not_opened(tmp_path: Path) -> None:
     log = tmp_path / "mail.log"
     log.write_text("now\n")
-    for suffix, pack in ((".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)):
-        log.with_name(f"mail.log.1{suffix}").write_bytes(pack(f"{suffix}\n".encode()))
-    assert sorted(sources.read([], str(log), 0.0)) == [".bz2\n", ".gz\n", ".xz\n", "now\n"]
+    log.with_name("mail.log.d").mkdir()
+    old = log.with_name("mail.log.9.zst")
+    old.touch()
+    os.utime(old, (1_000.0, 1_000.0))
+    assert list(sources.read([], str(log), 1_001.0)) == ["now\n"]
 
 
 def test_what_cannot_be_unpacked_is_not_passed_over_in_silence(tmp_path: Path) -> None:

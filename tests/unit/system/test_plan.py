@@ -61,8 +61,8 @@ def install(host: Host, wanted: Wanted = WANTED) -> list[str]:
     return [action.text for action in plan.install(wanted, host, "")]
 
 
-def remove(host: Host, *, purge: bool = False) -> list[str]:
-    return [action.text for action in plan.remove(WANTED, host, purge=purge)]
+def remove(host: Host, wanted: Wanted = WANTED, *, purge: bool = False) -> list[str]:
+    return [action.text for action in plan.remove(wanted, host, purge=purge)]
 
 
 def without(host: Host, *paths: Path) -> Host:
@@ -167,6 +167,20 @@ def test_purged_goes_all_but_what_is_shared() -> None:
     assert "remove /var/lib/postmask" in steps
     assert not [step for step in steps if step.startswith(("folder", "restrict"))]
     assert plan.left(WANTED, installed(), purge=True) == []
+
+
+def test_what_is_not_purged_from_a_shared_folder_is_for_root_alone() -> None:
+    """The number of the group may become somebody else's."""
+    settings = read('[keys]\nfile = "/etc/mail/keys"\n', Path("/etc/mail/postmask.toml"), {})
+    shared = wanted(settings, None, Path("/opt/postmask/bin"), POSTFIX)
+    host = installed(shared)
+    host = dataclasses.replace(host, found={**host.found, shared.keys: Found("root", "postmask", 0o640)})
+    steps = remove(host, shared, purge=True)
+    kept = [shared.config, shared.keys]
+    assert [step for step in steps if "/etc/mail" in step] == [
+        f"restrict {path} (root:root 0600)" for path in kept
+    ]
+    assert plan.left(shared, host, purge=True) == [Path("/etc/mail")]
 
 
 def test_a_user_who_was_there_before_stays() -> None:
