@@ -169,6 +169,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, use: Use) -> None:
         return
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    if use is Use.ADMIN:
+        # SQLite's own knows ASCII alone: no search would find what has a capital outside it.
+        connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(text: str | None) -> str | None:
+    return text and text.lower()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -416,6 +416,9 @@ def test_finding_aliases(furnished: Truth) -> None:
     assert found(search="0%@") == ["50%@second.test"]
     assert found(search="f_p") == ["50%@second.test"]
     assert found(search="s%p") == []
+    furnished.do(aliases.edit, "50%@second.test", note="Für ÄRZTE")
+    for text in ("Ärzte", "ärzte", "ÄRZTE"):
+        assert found(search=text) == ["50%@second.test"]
     with pytest.raises(Refused, match="no state"):
         found(state="odd")
 
