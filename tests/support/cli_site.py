@@ -55,8 +55,8 @@ class Site:
         return told.stdout
 
     def json(self, *words: str) -> Any:
-        """What a program sees of a call that goes well."""
-        return json.loads(self.text(*words, "--json"))
+        """What a program sees of a call that goes well, if it takes JSON alone (RFC 8259), unlike Python."""
+        return json.loads(self.text(*words, "--json"), parse_constant=_refuse)
 
     def refusal(self, status: int, *words: str, stdin: str | None = None) -> str:
         """The message of a call that ends with this exit status, and says nothing on standard output."""
@@ -65,3 +65,7 @@ class Site:
         assert told.stdout == ""
         assert "Traceback" not in told.stderr
         return told.stderr
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from postmask.cli.command import Noun
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
 from postmask.display import printable
+
+if TYPE_CHECKING:
+    from postmask.config import Shown
 
 _COLUMNS = (Column("key", "KEY"), Column("value", "VALUE"), Column("origin", "FROM"))
 
@@ -34,7 +39,10 @@ def check(runtime: Runtime) -> None:
 @click.argument("key", required=False)
 @click.pass_obj
 def show(runtime: Runtime, key: str | None) -> None:
-    """Show every setting, or one, with its value and where that comes from. Passwords are masked."""
+    """Show every setting, or one, with its value and where that comes from. Passwords are masked.
+
+    With --json `inf`, which JSON doesn't have, is the text "inf".
+    """
     from postmask.config import shown
 
     settings = list(shown(runtime.settings))
@@ -42,11 +50,15 @@ def show(runtime: Runtime, key: str | None) -> None:
     if not found:
         raise click.UsageError(_no_setting(str(key), [setting.name for setting in settings]))
     if runtime.output.json:
-        records = [{"key": item.name, "value": item.value, "origin": item.origin} for item in found]
+        records = [{"key": item.name, "value": _for_json(item), "origin": item.origin} for item in found]
         return runtime.output.record(records[0]) if key else runtime.output.table(records, _COLUMNS, empty="")
     rows = [{"key": item.name, "value": item.text, "origin": item.origin} for item in found]
     runtime.output.table(rows, _COLUMNS, empty="")
     return None
+
+
+def _for_json(item: Shown) -> object:
+    return item.text if item.value == math.inf else item.value
 
 
 def _no_setting(name: str, names: Sequence[str]) -> str:

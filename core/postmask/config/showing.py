@@ -26,7 +26,7 @@ _QUERY_PASSWORD = re.compile(r"([?&][a-z]*password=)[^&]*")
 class Shown:
     """One setting.
 
-    value:  as TOML and JSON have it, None if unset, with secrets masked.
+    value:  as TOML has it, None if unset, with secrets masked.
     origin: default, file or credential.
     """
 

@@ -79,6 +79,7 @@ def test_config_check_and_show(bare: Site) -> None:
     shown = {item["key"]: item for item in bare.json("config", "show")}
     assert shown["node.name"] == {"key": "node.name", "value": "mx.host.test", "origin": "file"}
     assert shown["postfix.door"]["origin"] == "default"
+    assert shown["rates.alias"]["value"] == "inf"
     assert bare.json("config", "show", "node.name") == shown["node.name"]
     assert "node.name" in bare.text("config", "show")
 
