@@ -87,21 +87,22 @@ def sign(path: Path) -> Keyring:
 
 
 def _replace(path: Path, text: str, status: os.stat_result) -> None:
-    """Put the text in place of the file, whose owner, group and mode stay.
+    """Put the text in place of the file, whose owner, group and mode stay; a link to it stays one.
 
     At once and whole: whoever reads meanwhile sees the old or the new one. Raises KeyFileError.
     """
-    draft = _write_draft(path, text)
+    file = Path(os.path.realpath(path))
+    draft = _write_draft(file, text)
     try:
         os.chown(draft, status.st_uid, status.st_gid)
         draft.chmod(stat.S_IMODE(status.st_mode))
-        draft.replace(path)
+        draft.replace(file)
     except OSError as error:
         draft.unlink()
         raise KeyFileError(
             f"{path}: can't be replaced: {error.strerror}; run it as the file's owner"
         ) from None
-    sync_folder(path.parent)
+    sync_folder(file.parent)
 
 
 def _read(path: Path) -> tuple[str, os.stat_result]:

@@ -57,6 +57,18 @@ def test_init_touches_nothing_that_exists(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["keys"]
 
 
+def test_a_link_stays_one(file: Path) -> None:
+    """Else the new secret lies where the old one wasn't to lie, and isn't backed up with it."""
+    elsewhere = file.parent / "vault/keys"
+    elsewhere.parent.mkdir()
+    keys.init(elsewhere, CLOCK)
+    file.symlink_to(elsewhere)
+    keys.rotate(file, CLOCK)
+    assert keys.sign(file).signing.id == keys.load(elsewhere).signing.id == 2
+    assert file.is_symlink()
+    assert sorted(path.name for path in file.parent.rglob("*")) == ["keys", "keys", "vault"]
+
+
 def test_init_without_folder(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="can't be written: No such file or directory"):
         keys.init(tmp_path / "none" / "keys", CLOCK)
