@@ -59,12 +59,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file or folder. content: of a unit, to be compared."""
+    """A file or folder. content: of a unit, to be compared. link: symbolic; its target is the site's."""
 
     owner: str
     group: str
     mode: int
     content: str | None = None
+    link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,7 @@ def _found(path: Path, names: Mapping[str, Mapping[int, str]], read: bool = Fals
         names["groups"].get(status.st_gid, str(status.st_gid)),
         stat.S_IMODE(status.st_mode),
         path.read_text("utf-8", "replace") if read and stat.S_ISREG(status.st_mode) else None,
+        stat.S_ISLNK(status.st_mode),
     )
 
 

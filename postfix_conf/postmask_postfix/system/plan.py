@@ -89,7 +89,7 @@ def _files(wanted: Wanted, host: Host, configuration: str) -> Iterator[Action]:
     config = host.found.get(wanted.config)
     if config is None:
         yield Write(wanted.config, configuration, USER, 0o640)
-    elif (config.owner, config.group) == ("root", "root"):
+    elif (config.owner, config.group) == ("root", "root") and not config.link:
         yield Restrict(wanted.config, USER, 0o640)
     # systemd hands the secrets to the programs that need them; without it the group reads the file.
     access = (USER, 0o640) if host.systemd is Systemd.NONE else ("root", 0o600)

@@ -179,6 +179,19 @@ def test_another_queue_directory_and_user(tree: Tree) -> None:
     assert tree.install() == []
 
 
+def test_a_configuration_that_is_a_link_is_the_sites(tree: Tree) -> None:
+    kept = tree.root / "srv/postmask.toml"
+    kept.parent.mkdir()
+    kept.write_text('[node]\nname = "mx.host.test"\n')
+    kept.chmod(0o644)
+    config = tree.root / "etc/postmask/postmask.toml"
+    config.parent.mkdir()
+    config.symlink_to("../../srv/postmask.toml")
+    assert not [step for step in tree.install() if "postmask.toml" in step]
+    assert tree.install() == []
+    assert (config.is_symlink(), tree.access("srv/postmask.toml")) == (True, "root:root 0644")
+
+
 def test_a_link_where_a_folder_of_ours_ought_to_be_is_not_followed(tree: Tree) -> None:
     """A program that was taken over could put one there."""
     tree.install()
