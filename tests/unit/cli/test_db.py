@@ -140,3 +140,15 @@ def test_what_root_makes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
     make_like_folder(file)
     assert file.read_text() == "kept"
     make_like_folder(tmp_path / "no" / "folder")
+
+
+def test_the_commands_that_root_begins_with_leave_the_programs_their_files(bare: Site) -> None:
+    """Database and spool; else the programs couldn't write them, and every message would wait."""
+    (bare.folder / "postmask.db").unlink()
+    os.chown(bare.folder, 65_534, 65_534)
+    bare.text("db", "init")
+    bare.text("domain", "add", "alias.test", "--postmaster", "chief@real.test")
+    bare.text("mailbox", "add", "me@real.test")
+    for file in (bare.folder / "postmask.db", bare.spool):
+        made = file.stat()
+        assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (65_534, 65_534, 0o660)
