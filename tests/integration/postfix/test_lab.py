@@ -35,7 +35,7 @@ class TestUp:
         for key in ("config", "postfix", "queue", "sink", "log"):
             assert Path(told[key]).exists(), key
         assert set(told["pids"]) == {"postfix", "sink", "milter-alias", "milter-scan", "forwarder", "agent"}
-        assert all(processes.alive(pid) for pids in told["pids"].values() for pid in pids)
+        assert all(pids and all(map(processes.alive, pids)) for pids in told["pids"].values())
         assert all(Path(path).is_socket() for path in told["sockets"].values())
 
     def test_it_answers(self, whole):
