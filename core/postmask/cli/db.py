@@ -43,7 +43,7 @@ def init(runtime: Runtime) -> None:
     role = _grant(runtime)
     status = schema.status(settings.owner_url)
     if runtime.output.json:
-        return runtime.output.record({**_plain(status), "made": made, "node_role": role})
+        return runtime.output.record(status, made=made, node_role=role)
     runtime.output.say(
         "the database is made" if made else "the database was there already, nothing is changed"
     )
@@ -176,6 +176,8 @@ def restore(runtime: Runtime, file: Path, yes: bool) -> None:
     if runtime.output.json:
         return runtime.output.record({"file": str(file), "generation": generation})
     runtime.output.say(f"the database is that of {file} now; {then}")
+    if sqlite_path(url) is not None:
+        runtime.output.say("its domains may be others; as root: postmask postfix sync")
     return None
 
 

@@ -239,6 +239,9 @@ def dns(runtime: Runtime, name: str, zone: bool, exchangers: tuple[str, ...]) ->
     return None
 
 
+_REMARKS = {dnsrecords.Published.DIFFERENT: "is", dnsrecords.Published.UNKNOWN: "can't be told"}
+
+
 @domain.command("verify", examples=("postmask domain verify alias.example.com",))
 @click.argument("name", metavar="DOMAIN")
 @_mx_option
@@ -254,16 +257,18 @@ def verify(ctx: click.Context, runtime: Runtime, name: str, exchangers: tuple[st
 
     settings = runtime.settings.dns
     resolver = Resolver(settings.nameservers, settings.timeout)
-    rows = []
+    rows, remarks, states = [], [], set()
     for record in _records(runtime, _get(runtime, name), exchangers):
         state, there = published(resolver, record, runtime.clock)
         rows.append({"published": state, **_plain(record), "there": there})
+        states.add(state)
+        if state in _REMARKS:
+            remarks.append(f"{record.name} {record.type.value} {_REMARKS[state]}: {', '.join(there)}")
     runtime.output.table(rows, _RECORD_COLUMNS, empty="")
-    states = {row["published"] for row in rows}
-    for row in rows:
-        if row["published"] is dnsrecords.Published.DIFFERENT:
-            runtime.output.say(f"{row['name']} {row['type']} is: {row['there']}")
+    for remark in remarks:
+        runtime.output.say(remark)
     if dnsrecords.Published.UNKNOWN in states:
+        runtime.output.say("try again later, or name another server: dns.nameservers in postmask.toml(5)")
         ctx.exit(os.EX_TEMPFAIL)
     if states != {dnsrecords.Published.FOUND}:
         runtime.output.say(f"publish what is missing: postmask domain dns {name}")

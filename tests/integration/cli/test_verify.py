@@ -55,12 +55,14 @@ def test_missing_found_different(site: Site, nameserver: Nameserver) -> None:
     assert status == os.EX_DATAERR
     assert found["alias.test TXT"] == "different"
     assert found["alias.test MX"] == found["_dmarc.alias.test TXT"] == "missing"
-    assert "v=spf1 a -all" in site.run("domain", "verify", "alias.test").stdout
+    assert "alias.test TXT is: v=spf1 a -all\n" in site.run("domain", "verify", "alias.test").stdout
 
 
 def test_dns_that_cant_be_asked_is_75(site: Site, nameserver: Nameserver) -> None:
     with nameserver.failing("alias.test"):
         status, found = verified(site)
+        told = site.run("domain", "verify", "alias.test").stdout
     assert (status, set(found.values())) == (os.EX_TEMPFAIL, {"unknown"})
+    assert "alias.test MX can't be told: " in told
     shown = site.run("domain", "verify", "alias.test", "--mx", "mx.other.test")
     assert shown.exit_code == os.EX_DATAERR

@@ -18,6 +18,7 @@ def test_init_twice(bare: Site) -> None:
     assert "already" in bare.text("db", "init")
     again = bare.json("db", "init")
     assert (again["made"], again["state"], again["node_role"]) == (False, "current", None)
+    assert bare.json("db", "status").items() <= again.items()
     assert bare.json("db", "upgrade")["before"] == again["revision"]
     assert "current" in bare.text("db", "upgrade")
 

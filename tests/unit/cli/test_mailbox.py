@@ -119,6 +119,12 @@ def test_a_new_address_takes_the_aliases_along_and_is_confirmed_anew(site: Site)
     assert moved["state"] == "active"
 
 
+def test_moved_to_where_another_is(site: Site) -> None:
+    site.text("mailbox", "add", "you@real.test", "--verified")
+    told = site.refusal(os.EX_DATAERR, "mailbox", "edit", "me@real.test", "--address", "you@real.test")
+    assert "postmask alias edit ALIAS --to you@real.test\n" in told
+
+
 def test_pause_and_resume(site: Site) -> None:
     paused = site.json("mailbox", "pause", "me@real.test", "--reason", "moving house")
     assert (paused["state"], paused["pause_reason"]) == ("paused", "moving house")

@@ -276,9 +276,8 @@ def _move(
     parsed = _outside(session, new_address)
     if parsed.key != mailbox.address:
         if _by_key(session, parsed.key, mailbox.account) is not None:
-            raise Duplicate(
-                f"{parsed} is a mailbox already; give the aliases to it: postmask alias edit --to"
-            )
+            give = f"postmask alias edit ALIAS --to {quote(str(parsed))}"
+            raise Duplicate(f"{parsed} is a mailbox already; give the aliases to it: {give}")
         mailbox.address = parsed.key
         mailbox.confirmed_at = None
         mailbox.paused_at = mailbox.pause_reason = None
