@@ -155,7 +155,7 @@ def keep_seconds(setting: float | None, lifetime: float) -> float:
         return lifetime * _SHARE_OF_LIFETIME
     if setting >= lifetime / 2:
         raise ValueError(
-            f"hold.keep ({setting:g} s) must be shorter than half of this Postfix's "
+            f"hold.keep ({setting:.10g} s) must be shorter than half of this Postfix's "
             f"maximal_queue_lifetime ({lifetime:g} s)"
         )
     return setting

@@ -268,6 +268,7 @@ def _postfix(runtime: Runtime) -> Iterator[Check]:
     yield Check("postfix", attached, f"{what} to the Postfix in {directory}", codes.NOT_ATTACHED)
     if attached:
         yield from Part("queue", _queue, codes.QUEUE).checks(runtime)
+        yield from Part("held", _held, codes.HOLD_KEEP).checks(runtime)
 
 
 def _queue(runtime: Runtime) -> Iterator[Check]:
@@ -329,6 +330,21 @@ def _attachment(runtime: Runtime) -> Iterator[Check]:
 def _finding(finding: Finding) -> Check:
     what = f"{finding.what.removesuffix('.')}. {finding.advice}"
     return Check("postfix", False, what, finding.code, finding.where)
+
+
+def _held(runtime: Runtime) -> Iterator[Check]:
+    """Whether what is on hold can expire, where that is set."""
+    from postmask.holding import keep_seconds
+    from postmask_postfix import commands, lifetime
+
+    setting = runtime.settings.hold.keep
+    if setting is None:
+        return
+    times = commands.values(runtime.settings.postfix.config_dir, *lifetime.PARAMETERS)
+    try:
+        keep_seconds(setting, lifetime.Lifetime.of(times).message)
+    except ValueError as error:
+        yield Check("held", False, f"nothing expires: {error}", codes.HOLD_KEEP)
 
 
 def _spam(runtime: Runtime) -> Iterator[Check]:

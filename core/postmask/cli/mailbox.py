@@ -221,7 +221,7 @@ def pause(runtime: Runtime, address: str, reason: str, account: str | None) -> N
 @account_option
 @click.pass_obj
 def resume(runtime: Runtime, address: str, account: str | None) -> None:
-    """Undo pause, also where bounces have paused it."""
+    """Undo pause: mail goes there again."""
     from postmask.store.admin import mailboxes
 
     with runtime.changing() as session:

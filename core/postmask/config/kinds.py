@@ -58,7 +58,7 @@ def seconds(least: float, most: float) -> Kind:
             raise Unfit
         return float(value)
 
-    return Kind("seconds", f"a number of seconds from {least:g} to {most:g}", read)
+    return Kind("seconds", f"a number of seconds from {least:.10g} to {most:.10g}", read)
 
 
 def _read_ratio(value: object) -> float:

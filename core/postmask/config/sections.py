@@ -257,7 +257,7 @@ class Milter:
     """The gate and the milters."""
 
     command_deadline: float = setting(
-        seconds(0.1, 20), 1.5, "How long one answer may take; less than Postfix's command_timeout of 2 s."
+        seconds(0.1, 1.9), 1.5, "How long one answer may take; less than Postfix's command_timeout of 2 s."
     )
     max_connections: int = setting(
         whole(1, 10_000), 500, "How many connections the gate takes at once; Postfix opens one per smtpd."

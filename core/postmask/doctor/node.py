@@ -201,5 +201,11 @@ OUTBOX_WAITS = error(
     "Other nodes don't know its new contacts, and refuse replies to them.",
     "The log of postmask-agent says what keeps it (outbox.waits).",
 )
+HOLD_KEEP = warning(
+    "PM133",
+    "What is on hold never expires: hold.keep doesn't fit this Postfix.",
+    "postmask held expire fails each time: held mail stays for good, and nobody is told of it.",
+    "Leave hold.keep out of postmask.toml, or set it below half of maximal_queue_lifetime.",
+)
 
 CODES = declared(globals())

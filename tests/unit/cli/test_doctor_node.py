@@ -212,6 +212,7 @@ CASES: list[tuple[Code, str, Callable[[Node], object]]] = [
     (codes.SOCKET_RIGHTS, "gate.sock, postfix", lambda node: node.rights(access._CONNECT)),
     (codes.PROC, "/proc", lambda node: node.rights(access._PARENT)),
     (codes.PIPE_CLIENT, "rights", lambda node: node.rights(access._CLIENT)),
+    (codes.HOLD_KEEP, "held", lambda node: node.site.configure("[hold]\nkeep = 216000\n")),
     (codes.PIPE_CLIENT, "version", lambda node: node.patch.setattr(client, "is_current", lambda _: False)),
 ]
 
