@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pwd
 from collections.abc import Callable
@@ -60,6 +61,7 @@ def list_(ctx: click.Context, runtime: Runtime) -> None:
     database. If that can't be asked, this node is shown alone, and the exit status is 69.
     """
     from postmask.store.admin import nodes
+    from postmask.store.admin.views import NodeView
     from postmask.store.errors import StoreUnavailable
 
     views, asked = [], True
@@ -71,7 +73,8 @@ def list_(ctx: click.Context, runtime: Runtime) -> None:
         asked = False
     rows = {view.name: {**fields(view), "order": _order(view.ordered, view.order_drain)} for view in views}
     name = runtime.settings.node.name
-    rows[name] = {**rows.get(name, dict.fromkeys(_ABSENT)), "name": name, **_own(_switch(runtime).state())}
+    unheard_of = dict.fromkeys([*(each.name for each in dataclasses.fields(NodeView)), "order"])
+    rows[name] = {**rows.get(name, unheard_of), "name": name, **_own(_switch(runtime).state())}
     listed = [{**row, "here": row["name"] == name} for _, row in sorted(rows.items())]
     runtime.output.table(listed, _COLUMNS, empty="")
     if not asked:
@@ -144,9 +147,6 @@ def remove(runtime: Runtime, name: str, force: bool) -> None:
     for what in _ELSE:
         runtime.output.say(f"    {what}")
     return None
-
-
-_ABSENT = tuple(column.key for column in _COLUMNS)
 
 
 def _switch(runtime: Runtime) -> DrainSwitch:

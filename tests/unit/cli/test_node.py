@@ -68,10 +68,12 @@ def test_waiting_needs_a_postfix(site: Site) -> None:
 
 
 def test_list(site: Site) -> None:
-    assert [row["name"] for row in site.json("node", "list")] == ["mx.host.test"]
+    (unheard,) = site.json("node", "list")
+    assert unheard["name"] == "mx.host.test"
     heard_of(site, "mx.host.test", "mx2.host.test")
     site.run("node", "drain")
     own, other = site.json("node", "list")
+    assert unheard.keys() == own.keys() == other.keys()
     assert (own["here"], own["drained_at"], own["last_seen"]) == (True, NOW, NOW)
     assert (other["here"], other["drained_at"], other["order"]) == (False, None, None)
     shown = site.text("node", "list").splitlines()
