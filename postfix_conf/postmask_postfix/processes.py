@@ -58,6 +58,15 @@ def master(queue: Path) -> int | None:
     return pid if alive(pid) and name(pid) == "master" else None
 
 
+def environment(pid: int) -> dict[str, str] | None:
+    """What a process was started with; None where there is none, or who asks may not know."""
+    try:
+        octets = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    return dict(word.split("=", 1) for word in os.fsdecode(octets).split("\0") if "=" in word)
+
+
 def await_seen(pid: int, number: signal.Signals, seconds: float = 5.0) -> None:
     """Until a process that lives by events has seen to a signal: it is pending no longer, and the process
     sleeps again. Returns after that many seconds at the latest, or when there is no such process.

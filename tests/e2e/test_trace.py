@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from typing import Any
 
 from faults import message, taken_as
@@ -70,6 +72,18 @@ def test_what_a_stranger_writes_brings_nothing_into_anothers_story(service: Serv
     service.await_done(stranger)
     assert told(service, taken) == before
     assert stranger not in str(told(service, owned.alias))
+
+
+def test_an_operator_s_time_zone_is_not_the_log_s(service: Service) -> None:
+    owned = service.alias()
+    taken = service.send("bob@example.com", [owned.alias], message(owned.alias)).queue_id
+    arrived(service, owned.mailbox, taken)
+    config = str(service.lab.config)
+    done = service.lab.run(
+        *("env", "TZ=ABC-5", sys.executable, "-m", "postmask.cli"),
+        *("trace", taken, "--json", "--config", config),
+    )
+    assert json.loads(done.stdout) == told(service, taken)
 
 
 def test_nothing_known(service: Service) -> None:

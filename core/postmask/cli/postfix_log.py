@@ -8,6 +8,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from postmask.cli.runtime import Runtime
 from postmask.maillog import sources
 from postmask.maillog.lines import Line, LineReader
 from postmask.spool import LedgerRow, Spool
-from postmask_postfix import commands
+from postmask_postfix import commands, processes
 
 log_option = click.option(
     "--log",
@@ -65,7 +66,18 @@ def open_log(runtime: Runtime, named: Sequence[Path]) -> PostfixLog:
     """The log of this node's Postfix. Raises CommandError if there is none here."""
     config_dir = runtime.settings.postfix.config_dir
     postfix_facts.demand(config_dir)
+    _take_zone(config_dir)
     return PostfixLog(runtime, config_dir, named)
+
+
+def _take_zone(config_dir: Path) -> None:
+    """Local time is from now on that of the running Postfix, as its log's is; the operator may have a TZ."""
+    master = processes.master(commands.queue_directory(config_dir))
+    known = processes.environment(master) if master else None
+    if known is not None:
+        os.environ.pop("TZ", None)
+        os.environ.update({name: value for name, value in known.items() if name == "TZ"})
+        time.tzset()
 
 
 def ledger(runtime: Runtime) -> Iterator[LedgerRow]:

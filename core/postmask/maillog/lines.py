@@ -23,6 +23,8 @@ _CLASSIC = re.compile(r"([A-Z][a-z]{2}) ([ 0-3]\d) (\d\d):(\d\d):(\d\d) ")
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d) ")
 _TAGGED = re.compile(r"\S+ ([!-9;-~]+)\[\d+\]: ")
 _OURS = re.compile(r"(?:\S+ [!-~]+: )?(postmask-[a-z]+): ")
+_OUT_OF_ORDER = 120.0
+"""Seconds by which a line may be behind the one before it: several programs write into one log."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -50,6 +52,7 @@ class LineReader:
         self._mine = (f"{name}/", "postfix/postmask-")
         self._now = now
         self._minute = ("", 0.0)
+        self._last = 0.0
 
     def read(self, text: str) -> Line | None:
         """The line, or None for one that isn't this Postfix's nor ours."""
@@ -73,14 +76,18 @@ class LineReader:
         return None if at is None else Line(at, service, daemon, said)
 
     def _classic(self, text: str, stamp: re.Match[str]) -> float | None:
-        """Seconds since the epoch; the year is the latest that doesn't put the line ahead of now."""
+        """Seconds since the epoch; the year is the latest that doesn't put the line ahead of now.
+
+        Of an hour that comes twice, when summer time ends, it is the second if the log has had the first.
+        """
         minute, second = text[:12], int(stamp[5])
         if self._minute[0] != minute:
             found = self._minute_of(stamp)
             if found is None:
                 return None
             self._minute = (minute, found)
-        return self._minute[1] + second
+        self._last = self._minute[1] + second
+        return self._last
 
     def _minute_of(self, stamp: re.Match[str]) -> float | None:
         if stamp[1] not in _MONTHS:
@@ -89,12 +96,13 @@ class LineReader:
         this_year = time.localtime(self._now).tm_year
         for year in (this_year + 1, this_year, this_year - 1):
             try:
-                datetime.date(year, month, int(stamp[2]))
+                day, hour, minute = (int(stamp[place]) for place in (2, 3, 4))
+                local = datetime.datetime(year, month, day, hour, minute)  # noqa: DTZ001 - it is local time
             except ValueError:  # 29 February
                 continue
-            at = time.mktime((year, month, int(stamp[2]), int(stamp[3]), int(stamp[4]), 0, 0, 0, -1))
+            at = local.timestamp()
             if at <= self._now + DAY:
-                return at
+                return local.replace(fold=1).timestamp() if at < self._last - _OUT_OF_ORDER else at
         return None
 
 

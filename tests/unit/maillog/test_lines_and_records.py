@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,29 @@ def test_times(stamp: str, at: float) -> None:
     """A line without a year is of the latest year that has been."""
     line = read(f"{stamp} mx postfix/qmgr[12]: ABC123: removed\n")
     assert line == Line(at, "postfix", "qmgr", "ABC123: removed")
+
+
+@pytest.fixture
+def european(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is Central European, with summer time."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("european")
+def test_the_hour_that_comes_twice_is_told_by_the_order_of_the_lines() -> None:
+    """Summer time ends on 25 October 2026 at 01:00 UTC."""
+    ends = 1792890000
+    reader = LineReader("postfix", ends + 7200)
+    for minutes in (-70, -50, -1, 0, 1, 30, 59, 61):
+        at = ends + 60 * minutes
+        stamp = time.strftime("%b %d %H:%M:%S", time.localtime(at))
+        line = reader.read(f"{stamp} mx postfix/qmgr[1]: ABC123: removed")
+        assert line is not None
+        assert line.at == at, minutes
 
 
 def test_the_29th_of_february_is_in_a_leap_year() -> None:
