@@ -17,6 +17,7 @@ STANDARDS
 from __future__ import annotations
 
 import datetime
+import io
 import logging
 import os
 import re
@@ -53,6 +54,8 @@ def setup(
     are heard from warning on.
     """
     out = stream or sys.stderr
+    if isinstance(out, io.TextIOWrapper):  # else in the locale's charset, which the journal takes for no text
+        out.reconfigure(encoding="utf-8", errors="backslashreplace")
     handler = _Handler(out)
     handler.setFormatter(_Formatter(program, journal=_is_journal(out, environ)))
     root = logging.getLogger()

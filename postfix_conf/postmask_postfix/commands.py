@@ -39,17 +39,22 @@ def finished(
     command: list[str], stdin: str = "", folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command, in a folder if need be, whatever its exit status."""
-    done = _completed(command, os.fsencode(stdin), folder)
+    done = _completed(command, stdin.encode("utf-8", "surrogateescape"), folder)
     words = (done.stdout, done.stderr)
-    return subprocess.CompletedProcess(command, done.returncode, *map(os.fsdecode, words))
+    return subprocess.CompletedProcess(command, done.returncode, *map(_text, words))
 
 
 def octets(*command: str) -> bytes:
     """Run a command that must succeed; its output as it is, line ends and all."""
     done = _completed(list(command), b"", None)
     if done.returncode:
-        raise _failure(command, os.fsdecode(done.stderr), done.returncode)
+        raise _failure(command, _text(done.stderr), done.returncode)
     return done.stdout
+
+
+def _text(octets: bytes) -> str:
+    """Addresses are UTF-8 (RFC 6531), whatever the locale."""
+    return octets.decode("utf-8", "surrogateescape")
 
 
 def _failure(command: tuple[str, ...], said: str, status: int) -> PostfixError:

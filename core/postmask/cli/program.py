@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import select
 import sys
@@ -78,6 +79,9 @@ class Program(Noun):
         options["standalone_mode"] = False
         if sys.stdin is None:  # whoever called has closed it
             sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - as long as the program lives
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # what the locale's charset lacks is escaped
+                stream.reconfigure(errors="backslashreplace")
         try:
             status = super().main(*args, **options)
         except SystemExit as end:

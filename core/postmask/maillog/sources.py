@@ -105,7 +105,7 @@ def _journal(since: float, matches: Sequence[str]) -> Iterator[str]:
         [_JOURNAL, *how, *matches],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         errors="replace",
     ) as journal:
         assert journal.stdout is not None

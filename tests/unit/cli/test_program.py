@@ -57,6 +57,17 @@ def test_every_command_has_help_and_an_example(path: tuple[str, ...]) -> None:
     assert "--json" in told.output
 
 
+def test_what_the_locale_s_charset_lacks_is_escaped(tmp_path: Path) -> None:
+    config = tmp_path / "postmask.toml"
+    config.write_text('[spam]\nsubject_prefix = "„Spam“:"\n', encoding="utf-8")
+    command = [sys.executable, "-m", "postmask.cli", "config", "show", "--config", str(config)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONIOENCODING": "iso-8859-1"}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"\u201eSpam\u201c:" in done.stdout
+
+
 @pytest.mark.parametrize("path", [path for path in TREE if path], ids=" ".join)
 def test_examples_parse(path: tuple[str, ...]) -> None:
     """Each example is a command line that the parser takes."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from postmask import log
 
+ASCII = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 LOGGER = logging.getLogger("postmask.test")
 
 
@@ -46,6 +47,13 @@ def written(stream: io.StringIO) -> str:
     time, rest = line.split(" ", 1)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time)
     return rest
+
+
+def test_a_line_is_utf_8_whatever_the_locale() -> None:
+    """journalctl shows what isn't as "blob data", and trace looks for addresses in it."""
+    script = "import logging; from postmask import log; log.setup('x', 'info'); logging.warning('caf\\xe9')"
+    done = subprocess.run([sys.executable, "-c", script], env=ASCII, capture_output=True, check=True)
+    assert done.stderr.decode().endswith("café\n")
 
 
 def test_a_canonical_line() -> None:
