@@ -209,6 +209,33 @@ class TestPort25:
         (finding,), _ = self.tried(port25.exchangers(["far.test"], inquiry), inquiry, error)
         assert (finding.code, finding.what) == (codes.NO_WAY_OUT, says)
 
+    @pytest.mark.parametrize(
+        ("versions", "tried"),
+        [
+            ((4, 6), ["198.51.100.1", "198.51.100.2", "2001:db8::1"]),
+            ((4,), ["198.51.100.1", "198.51.100.2"]),
+            ((6,), ["2001:db8::1"]),
+        ],
+    )
+    def test_each_version_of_ip_in_which_mail_is_sent(
+        self, versions: tuple[int, ...], tried: list[str]
+    ) -> None:
+        dns = right()
+        dns.hosts["mx.far.test"] = ["198.51.100.1", "198.51.100.2", "198.51.100.3", "2001:db8::1"]
+        places: list[str] = []
+
+        def connect(address: str, _port: int, _seconds: float) -> None:
+            places.append(address)
+            if ":" not in address:
+                raise OSError(101, "Network is unreachable")
+
+        inquiry = asking(dns)
+        found = list(
+            port25.look(port25.exchangers(["far.test"], inquiry), (), inquiry, connect, versions=versions)
+        )
+        assert places == tried
+        assert bool(found) is (6 not in versions)
+
     def test_this_host_itself_shows_nothing(self) -> None:
         inquiry = asking(right())
         assert self.tried([(NAME, 25)], inquiry, OSError(), own=(V4, V6)) == ([], [])

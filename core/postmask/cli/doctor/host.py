@@ -32,11 +32,12 @@ def _port25(around: Surroundings) -> Iterator[Finding]:
         return  # Told already, once.
     asked = around.inquiry(_SECONDS)
     way = around.way(asked)
+    versions = outside.versions(around.parameters()["inet_protocols"])
     if way.relay:
-        yield from port25.look(port25.relays(way.relay, asked), (), asked)
+        yield from port25.look(port25.relays(way.relay, asked), (), asked, versions=versions)
     else:
         domains = around.runtime.settings.doctor.probes or _mailbox_domains(around.runtime)
-        yield from port25.look(port25.exchangers(domains, asked), way.senders, asked)
+        yield from port25.look(port25.exchangers(domains, asked), way.senders, asked, versions=versions)
 
 
 def _mailbox_domains(runtime: Runtime) -> list[str]:

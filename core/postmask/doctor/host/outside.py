@@ -75,7 +75,7 @@ def way(
         return Way(tuple(configured), (), relay)
     senders: list[str] = []
     hidden: list[str] = []
-    for version in _versions(values["inet_protocols"]):
+    for version in versions(values["inet_protocols"]):
         own = _own(version, values) or source(version)
         if own is None:
             continue
@@ -91,7 +91,8 @@ def _relay(values: Mapping[str, str]) -> str:
     return ((told or values["relayhost"]).replace(",", " ").split() or [""])[0]
 
 
-def _versions(protocols: str) -> list[int]:
+def versions(protocols: str) -> list[int]:
+    """Of IP, in which Postfix speaks. protocols: inet_protocols."""
     words = protocols.replace(",", " ").split()
     return [version for version in (4, 6) if "all" in words or f"ipv{version}" in words]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from postmask.doctor.finding import Finding
 from postmask.doctor.host import codes
@@ -22,6 +22,7 @@ _SMTP = 25
 _SECONDS = 5.0
 _MOST_HOSTS = 2
 _MOST_ADDRESSES = 2
+"""Of each version: a host without a way for one has it perhaps for the other."""
 
 Connect = Callable[[str, int, float], None]
 """Address, port, seconds. Raises OSError."""
@@ -49,11 +50,19 @@ def relays(relay: str, inquiry: Inquiry) -> Iterator[tuple[str, int]]:
 
 
 def look(
-    hosts: Iterable[tuple[str, int]], own: Iterable[str], inquiry: Inquiry, connects: Connect = connect
+    hosts: Iterable[tuple[str, int]],
+    own: Iterable[str],
+    inquiry: Inquiry,
+    connects: Connect = connect,
+    *,
+    versions: Collection[int] = (4, 6),
 ) -> Iterator[Finding]:
-    """Whether any of these hosts and ports can be reached. own: this host's addresses, which show nothing."""
+    """Whether any of these hosts and ports can be reached.
+
+    own: this host's addresses, which show nothing. versions: of IP, in which mail is sent.
+    """
     faults: list[str] = []
-    for address, port in _places(hosts, frozenset(own), inquiry):
+    for address, port in _places(hosts, frozenset(own), versions, inquiry):
         seconds = inquiry.deadline.at_most(_SECONDS)
         if seconds <= 0:
             break
@@ -77,12 +86,13 @@ def _exchangers(domain: str, inquiry: Inquiry) -> list[str]:
 
 
 def _places(
-    hosts: Iterable[tuple[str, int]], own: frozenset[str], inquiry: Inquiry
+    hosts: Iterable[tuple[str, int]], own: frozenset[str], versions: Collection[int], inquiry: Inquiry
 ) -> Iterator[tuple[str, int]]:
     for host, port in hosts:
-        for address in _addresses(host, inquiry)[:_MOST_ADDRESSES]:
-            if address not in own:
-                yield address, port
+        addresses = _addresses(host, inquiry)
+        for version in versions:
+            of_it = [one for one in addresses if ipaddress.ip_address(one).version == version]
+            yield from ((one, port) for one in of_it[:_MOST_ADDRESSES] if one not in own)
 
 
 def _addresses(host: str, inquiry: Inquiry) -> Sequence[str]:
