@@ -6,6 +6,7 @@ What can't be looked at counts as amiss, with the reason.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -53,7 +54,7 @@ def all_checks(runtime: Runtime) -> Iterator[Check]:
     """Every check, in the order in which things depend on each other. Raises ConfigError."""
     file = runtime.settings.file
     yield Check("configuration", True, f"{file} is in order")
-    for part in (*PARTS, ATTACHMENT):
+    for part in (*PARTS, *FINDINGS):
         yield from part.checks(runtime)
 
 
@@ -303,10 +304,15 @@ def _queue(runtime: Runtime) -> Iterator[Check]:
     )
 
 
-def _attachment(runtime: Runtime) -> Iterator[Check]:
-    """Only what is amiss with it. Of the database, which knows our domains, another part tells."""
+def _secrets(runtime: Runtime) -> Iterator[Finding]:
+    from postmask.cli.doctor import secrets
+
+    yield from secrets.made(runtime)
+    yield from secrets.fingerprints(runtime)
+
+
+def _attachment(runtime: Runtime) -> Iterator[Finding]:
     from postmask.cli.postfix import attach_request
-    from postmask.store.errors import StoreError
     from postmask_postfix import commands, sync
     from postmask_postfix.doctor import attachment, reading
     from postmask_postfix.doctor.codes import NOT_RUNNING
@@ -316,20 +322,27 @@ def _attachment(runtime: Runtime) -> Iterator[Check]:
         return
     # postfix(1) speaks to root alone.
     if os.geteuid() == 0 and not commands.is_running(directory):
-        yield _finding(NOT_RUNNING.at("postfix"))
-        return
-    try:
-        request = attach_request(runtime)
-    except StoreError:
-        return
-    for finding in attachment.lint(reading.attachment(request)):
-        if finding.code.severity is not Severity.NOTICE:
-            yield _finding(finding)
+        yield NOT_RUNNING.at("postfix")
+    else:
+        yield from attachment.lint(reading.attachment(attach_request(runtime)))
 
 
-def _finding(finding: Finding) -> Check:
-    what = f"{finding.what.removesuffix('.')}. {finding.advice}"
-    return Check("postfix", False, what, finding.code, finding.where)
+def _amiss(
+    part: str, look: Callable[[Runtime], Iterator[Finding]]
+) -> Callable[[Runtime], Iterator[Check]]:
+    """Only what is amiss. Of secrets and database that can't be read their own parts tell."""
+
+    def checks(runtime: Runtime) -> Iterator[Check]:
+        from postmask.keys import KeyFileError
+        from postmask.store.errors import StoreError
+
+        with contextlib.suppress(KeyFileError, StoreError):
+            for finding in look(runtime):
+                if finding.code.severity is not Severity.NOTICE:
+                    what = f"{finding.what.removesuffix('.')}. {finding.advice}"
+                    yield Check(part, False, what, finding.code, finding.where)
+
+    return checks
 
 
 def _held(runtime: Runtime) -> Iterator[Check]:
@@ -379,5 +392,8 @@ PARTS = (
 )
 """All that the doctor's group `node` looks at too, in the order in which things depend on each other."""
 
-ATTACHMENT = Part("postfix", _attachment, codes.POSTFIX)
-"""What the doctor looks at in its group `postfix`."""
+FINDINGS = (
+    Part("keys", _amiss("keys", _secrets), codes.SECRETS),
+    Part("postfix", _amiss("postfix", _attachment), codes.POSTFIX),
+)
+"""What are checks of the doctor's own."""

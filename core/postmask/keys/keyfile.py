@@ -110,7 +110,10 @@ def _read(path: Path) -> tuple[str, os.stat_result]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise KeyFileError(f"{path}: no such file; make it with: postmask keys init") from None
+        raise KeyFileError(
+            f"{path}: no such file; put it back from its backup, or another node's; only if there never was "
+            "one: postmask keys init"
+        ) from None
     except PermissionError:
         raise KeyFileError(
             f"{path}: {_user_name(os.geteuid())} may not read it; add that user to the file's group, "

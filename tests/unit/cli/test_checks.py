@@ -10,6 +10,8 @@ import pytest
 
 from cli_site import Site
 from postmask.cli.checks import _LEAST_FREE, _disk_trouble, _node
+from postmask.cli.runtime import Runtime
+from postmask.store import intake, nodes
 from postmask.store.schema import NodeStatus
 
 
@@ -64,3 +66,28 @@ def test_what_is_in_the_database_and_what_to_do_about_a_paused_mailbox(site: Sit
     assert told["mailbox"] == (
         "me@real.test is paused: by hand; undo that: postmask mailbox resume me@real.test"
     )
+
+
+def amiss(site: Site, part: str) -> list[str]:
+    checks = json.loads(site.run("status", "--json").stdout)["checks"]
+    return [check["code"] for check in checks if check["part"] == part and not check["ok"]]
+
+
+def test_master_secrets_that_are_gone_or_others(site: Site) -> None:
+    """What they say of the database's content, and nothing while they can't be read."""
+    keys = site.folder / "keys"
+    assert amiss(site, "keys") == []
+    keys.unlink()
+    assert amiss(site, "keys") == ["PM102"]
+    site.text("keys", "init")
+    assert set(amiss(site, "keys")) == {"PM124"}
+
+
+def test_a_node_that_works_with_other_secrets(site: Site) -> None:
+    runtime = Runtime(site.clock)
+    runtime.config_file = site.config
+    with runtime, runtime.engine.begin() as connection:
+        intake.seen(connection, "mx2.host.test", site.clock.now())
+        said = nodes.Report("0.1", "1:0123456789abcdef", None, None, None, None, None, None)
+        nodes.report(connection, "mx2.host.test", said)
+    assert amiss(site, "keys") == ["PM128"]
