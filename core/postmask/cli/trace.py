@@ -33,7 +33,7 @@ _COLUMNS = (
         "postmask trace '<20260131.1234@shop.example>' --json",
     ),
 )
-@click.argument("message", metavar="QUEUE-ID|ALIAS|MESSAGE-ID")
+@click.argument("message", metavar="QUEUE-ID|ADDRESS|MESSAGE-ID")
 @click.option(
     "--since",
     callback=seconds_of,
@@ -47,7 +47,8 @@ def trace(runtime: Runtime, message: str, since: float | None, named: tuple[Path
 
     The answers at RCPT, the queue ids that it had, what was decided, its copies, and what the servers
     answered that they were sent to. A queue id may be that of the message or of a copy; a Message-ID the
-    sender's or ours. What our programs said is told too, where their log is found.
+    sender's or ours; an address an alias, or in the envelope the sender's or a mailbox's. What our programs
+    said is told too, where their log is found.
     """
     since = runtime.clock.now() - LEDGER_KEPT if since is None else since
     log = open_log(runtime, named)
@@ -55,7 +56,8 @@ def trace(runtime: Runtime, message: str, since: float | None, named: tuple[Path
     if not steps:
         raise CommandError(
             f"nothing is known of {message} since {moment(since)} on this node; "
-            "give its queue id, the alias, or the Message-ID as in the header",
+            "give its queue id, the alias, or the Message-ID as in the header; what is known on all nodes of "
+            "who wrote: postmask event list --contact ADDRESS",
             os.EX_NOUSER,
         )
     runtime.output.table(steps, _COLUMNS, empty="")

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from postmask.address import key_of
 from postmask.maillog.lines import Line
 from postmask.maillog.records import (
+    Active,
     Delivery,
     MessageId,
     Notified,
@@ -46,7 +47,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Where a story begins: a queue id, an alias or a Message-ID, as somebody typed it."""
+    """Where a story begins: a queue id, a Message-ID, or a recipient's or sender's address, as typed."""
 
     text: str
 
@@ -60,8 +61,10 @@ class Wanted:
         match record:
             case MessageId(value=value):
                 return value.strip("<> ") == self.text.strip("<> ")
-            case Delivery(recipient=recipient) | Rejected(recipient=recipient) if recipient:
-                return bool(self.address) and key_of(recipient, "") == self.address
+            case (
+                Delivery(recipient=address) | Rejected(recipient=address) | Active(sender=address)
+            ) if address:
+                return bool(self.address) and key_of(address, "") == self.address
             case _:
                 return False
 
