@@ -18,6 +18,8 @@ from postmask.cli.spampolicy import spam_edit_options, spam_options
 from postmask_postfix import commands
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from postmask.store.admin.policies import Values
     from postmask.store.admin.views import DomainView
 
@@ -204,12 +206,17 @@ def remove(runtime: Runtime, name: str, with_aliases: bool) -> None:
     """Take a domain out of our hands. Refused while it has aliases.
 
     Let the queue run empty first: mail for the domain that still lies there isn't ours any more then, and
-    Postfix bounces it, or sends it on to wherever the DNS says.
+    Postfix bounces it, or sends it on to wherever the DNS says. More than 5,000 aliases are removed piece by
+    piece, so that others can change something meanwhile: interrupted, it is to be given again.
     """
     from postmask.store.admin import domains
 
-    with postfix_sync.made_good(runtime), runtime.changing() as session:
-        gone = domains.remove(session, runtime.keys, name, with_aliases=with_aliases, now=runtime.clock.now())
+    with postfix_sync.made_good(runtime):
+        gone = list(_purged(runtime, name)) if with_aliases else []
+        with runtime.changing() as session:
+            gone += domains.remove(
+                session, runtime.keys, name, with_aliases=with_aliases, now=runtime.clock.now()
+            )
     told = postfix_sync.tell(runtime)
     if runtime.output.json:
         return runtime.output.record({"name": name, "removed_aliases": gone, "postfix": told})
@@ -273,6 +280,18 @@ def verify(ctx: click.Context, runtime: Runtime, name: str, exchangers: tuple[st
     if states != {dnsrecords.Published.FOUND}:
         runtime.output.say(f"publish what is missing: postmask domain dns {name}")
         ctx.exit(os.EX_DATAERR)
+
+
+def _purged(runtime: Runtime, name: str) -> Iterator[str]:
+    """The aliases that had to go before the domain can, for there are so many."""
+    from postmask.store.admin import domains
+
+    while True:
+        with runtime.changing() as session:
+            piece = domains.purge_piece(session, runtime.keys, name, now=runtime.clock.now())
+        if piece is None:
+            return
+        yield from piece
 
 
 def _get(runtime: Runtime, name: str) -> DomainView:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from cli_site import Site
 from postmask.auth.dkim import open_key
+from postmask.cli.runtime import Runtime
 from postmask.directory.records import DkimKey
 from postmask.keys import load
+from postmask.store.admin import purge
+from postmask.store.models import Alias
 
 POSTMASTER = ("--postmaster", "chief@real.test")
 
@@ -120,6 +127,30 @@ def test_remove(site: Site) -> None:
     assert gone["removed_aliases"] == ["shop@alias.test"]
     assert site.json("domain", "list") == []
     assert site.json("alias", "list") == []
+
+
+def test_a_large_domain_is_removed_in_several_transactions(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two of them others have their turn; what was removed before by hand is told of by neither."""
+    monkeypatch.setattr(purge, "AT_ONCE", 2)
+    for number in range(5):
+        site.text("alias", "add", f"a{number}@alias.test", "--to", "me@real.test")
+    site.text("alias", "remove", "a1@alias.test")
+    left = []
+    changing = Runtime.changing
+
+    @contextlib.contextmanager
+    def watched(runtime: Runtime) -> Iterator[Session]:
+        with changing(runtime) as session:
+            yield session
+        with runtime.reading() as session:
+            left.append(len(session.scalars(select(Alias.id)).all()))
+
+    monkeypatch.setattr(Runtime, "changing", watched)
+    gone = site.json("domain", "remove", "alias.test", "--with-aliases")
+    assert gone["removed_aliases"] == [f"{name}@alias.test" for name in ("a0", "a2", "a3", "a4", "shop")]
+    assert left == [4, 2, 2, 0]
 
 
 @pytest.mark.parametrize("host", ["", "bad host", "mx\x1b[31m.test", "[192.0.2.1]"])

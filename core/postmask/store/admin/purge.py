@@ -1,4 +1,7 @@
-"""Forgetting aliases for good: rows and contacts go, a keyed hash of the address stays."""
+"""Forgetting aliases for good: rows and contacts go, a keyed hash of the address stays.
+
+Whoever changes anything else waits for the end of the transaction, so a large domain is emptied in several.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,23 @@ from postmask import tokens
 from postmask.keys import Keyring
 from postmask.store.batches import batched
 from postmask.store.models import Alias, Counter, Tombstone
+from postmask.store.vocabulary import AliasRowState
+
+AT_ONCE = 5_000
+"""Aliases to a transaction, where there are more: a few seconds."""
 
 _PIECE = 500
 
 
-def domain_aliases(session: Session, keys: Keyring, domain: str, *, now: float) -> int:
-    """Purge every alias of the domain, removed ones too; how many there were."""
+def domain_aliases(
+    session: Session, keys: Keyring, domain: str, *, limit: int | None = None, now: float
+) -> list[str]:
+    """Purge the aliases of the domain, or so many of them; those that there were, removed ones left out."""
     rows = session.execute(
-        select(Alias.id, Alias.account_id, Alias.address).where(Alias.domain == domain)
+        select(Alias.id, Alias.account_id, Alias.address, Alias.state)
+        .where(Alias.domain == domain)
+        .order_by(Alias.address)
+        .limit(limit)
     ).all()
     buried = buried_for(session, keys, [row.address for row in rows])
     fresh = [
@@ -32,7 +44,7 @@ def domain_aliases(session: Session, keys: Keyring, domain: str, *, now: float) 
     for some in batched((row.id for row in rows), _PIECE):
         session.execute(delete(Counter).where(Counter.alias_id.in_(some)))
         session.execute(delete(Alias).where(Alias.id.in_(some)))
-    return len(rows)
+    return [row.address for row in rows if row.state != AliasRowState.REMOVED]
 
 
 def buried_for(session: Session, keys: Keyring, address_keys: Sequence[str]) -> dict[str, int]:
