@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import quopri
+import time
 import zlib
 
 import pytest
@@ -228,6 +229,18 @@ def test_compressed_content_is_not_looked_into() -> None:
     """What a search can't see is the sender's to know: an archive goes out as it is."""
     data = _part(base64.encodebytes(zlib.compress(b"owner@mailbox.test" * 10)), "application/zip", "base64")
     assert _check(data).unreplaceable == ()
+
+
+def test_an_account_of_ten_thousand_mailboxes() -> None:
+    """A reply waits for this, and so does, within one process, all other mail."""
+    secrets = {f"user{number}@company.test": "shop@alias.test" for number in range(10_000)}
+    lines = b"".join(b"From: user%d@company.test\r\n" % number for number in range(20))
+    headers, body = split(lines + b"\r\nas user77@company.test wrote:\r\n" + b"> nothing to find\r\n" * 100)
+    start = time.process_time()
+    result = check(headers, body, secrets)
+    assert time.process_time() - start < 3
+    assert result.replaced == 21
+    assert b"as shop@alias.test wrote" in result.body
 
 
 def test_finder_without_secrets() -> None:
