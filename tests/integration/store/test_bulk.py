@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from postmask.directory.lookup import ABSENT, Found
 from postmask.directory.records import WhenDisabled
 from postmask.store.admin import accounts, aliases, bulk, mailboxes
 from postmask.store.admin.bulk import BadRows
 from postmask.store.errors import Duplicate, Refused, StoreError
+from postmask.store.models import Alias
 from postmask.tokens import alias_id
 from truth import KEYS, Truth
 
@@ -108,6 +111,28 @@ def test_the_accounts_own_mailboxes_only(furnished: Truth) -> None:
         furnished.do(bulk.add, KEYS, ["a1@alias.test,bob@real.test"], account="eve", now=1.0)
     assert "no mailbox bob" in caught.value.details[0]
     assert furnished.do(bulk.add, KEYS, ["a1@alias.test,eve@real.test"], account="eve", now=1.0) == 1
+
+
+def test_a_long_file_is_written_while_it_is_read(furnished: Truth) -> None:
+    """Postgres ends a transaction that is idle for a minute, and a file may have a million lines."""
+    seen: list[int | None] = []
+    with furnished.session() as session:
+
+        def lines() -> Iterator[str]:
+            yield from (f"u{number}@alias.test,bob@real.test" for number in range(12_000))
+            seen.append(session.scalar(select(func.count()).select_from(Alias)))
+            yield "x@alias.test,bob@real.test"
+
+        assert bulk.add(session, KEYS, lines(), now=1.0) == 12_001
+    assert seen == [1 + 10_000]
+
+
+def test_a_fault_behind_what_was_written_spoils_that_too(furnished: Truth) -> None:
+    lines = [*(f"u{number}@alias.test,bob@real.test" for number in range(6_000)), "x@alias.test,no@real.test"]
+    with pytest.raises(BadRows) as caught:
+        furnished.do(bulk.add, KEYS, lines, now=1.0)
+    assert "line 6001: " in caught.value.details[0]
+    assert furnished.directory().alias("u1@alias.test") == ABSENT
 
 
 def test_a_hundred_thousand_within_a_minute(furnished: Truth) -> None:

@@ -15,7 +15,8 @@ STANDARDS
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -63,30 +64,45 @@ def add(
     """
     owner = accounts.choose(session, account)
     rows = _Rows(session, owner, " ".join(to), now)
-    rows.read(lines)
+    namer = Namer(session, keys)
+    # A piece at a time: for a million lines all at once took a GB, and on a busy machine so long that
+    # Postgres ended the transaction as an idle one.
+    for piece in batched(rows.read(lines), _PIECE):
+        if not rows.faults:
+            _insert(session, namer, owner, piece)
     if rows.faults:
         raise BadRows(rows.faults)
-    ids = Namer(session, keys).free_ids(list(rows.aliases), owner.id)
+    return len(rows.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One alias to be. values: its columns but for the id. boxes: its mailboxes' ids."""
+
+    key: str
+    values: Mapping[str, object]
+    boxes: tuple[int, ...]
+
+
+def _insert(session: Session, namer: Namer, owner: Account, rows: Sequence[_Row]) -> None:
+    ids = namer.free_ids([row.key for row in rows], owner.id)
     # Plain tables: the mapped classes would cost as much again for each row.
     connection = session.connection()
-    for some in batched(rows.aliases.items(), _PIECE):
-        connection.execute(insert(_ALIASES), [{**row, "id": ids[key]} for key, row in some])
+    connection.execute(insert(_ALIASES), [{**row.values, "id": ids[row.key]} for row in rows])
     links = (
-        {"alias_id": ids[key], "mailbox_id": box, "account_id": owner.id}
-        for key, boxes in rows.targets.items()
-        for box in boxes
+        {"alias_id": ids[row.key], "mailbox_id": box, "account_id": owner.id}
+        for row in rows
+        for box in row.boxes
     )
     for piece in batched(links, _PIECE):
         connection.execute(insert(_LINKS), piece)
-    return len(ids)
 
 
 class _Rows:
-    """The file's lines, checked: aliases and their mailboxes' ids by address, and the faults."""
+    """The file's lines, checked. keys: the addresses so far. faults: the lines' that can't be taken."""
 
     def __init__(self, session: Session, owner: Account, to: str, now: float) -> None:
-        self.aliases: dict[str, dict[str, object]] = {}
-        self.targets: dict[str, tuple[int, ...]] = {}
+        self.keys: set[str] = set()
         self.faults: list[str] = []
         self._session = session
         self._owner = owner
@@ -95,8 +111,8 @@ class _Rows:
         self._domains = set(session.scalars(select(Domain.name)))
         self._boxes: dict[str, tuple[int, ...]] = {}
 
-    def read(self, lines: Iterable[str]) -> None:
-        """Take all lines, or as many as it needs to find twenty faults."""
+    def read(self, lines: Iterable[str]) -> Iterator[_Row]:
+        """What can be taken of all lines, or of as many as it needs to find twenty faults."""
         reader = csv.reader(lines, strict=True)
         columns: Sequence[str] = COLUMNS
         try:
@@ -104,7 +120,7 @@ class _Rows:
                 if number == 0 and cells and cells[0].strip().lower() in COLUMNS:
                     columns = _header(cells)
                 elif any(cell.strip() for cell in cells):
-                    self._take(reader.line_num, columns, cells)
+                    yield from self._taken(reader.line_num, columns, cells)
                 if len(self.faults) >= _FAULTS_SHOWN:
                     break
         except csv.Error as error:
@@ -112,7 +128,7 @@ class _Rows:
         except UnicodeDecodeError:
             self.faults.append("the file is not UTF-8; convert it")
 
-    def _take(self, line: int, columns: Sequence[str], cells: Sequence[str]) -> None:
+    def _taken(self, line: int, columns: Sequence[str], cells: Sequence[str]) -> Iterator[_Row]:
         try:
             if len(cells) > len(columns):
                 raise Refused("more cells than columns; put what has commas in it into quotes")
@@ -120,11 +136,13 @@ class _Rows:
                 raise Refused("has the character U+0000, which Postgres can't keep; remove it")
             row = {name: cell.strip() for name, cell in zip(columns, cells, strict=False)}
             parsed = self._address(row.get("address", ""))
-            targets = self._mailboxes(row.get("to") or self._to)
-            self.aliases[parsed.key] = self._values(parsed, row)
-            self.targets[parsed.key] = targets
+            boxes = self._mailboxes(row.get("to") or self._to)
+            taken = _Row(parsed.key, self._values(parsed, row), boxes)
         except (AddressError, StoreError) as error:
             self.faults.append(f"line {line}: {error}")
+        else:
+            self.keys.add(parsed.key)
+            yield taken
 
     def _address(self, text: str) -> Address:
         parsed = addresses.parse(text)
@@ -133,7 +151,7 @@ class _Rows:
                 f"{parsed.domain} is not one of our domains; add it: postmask domain add {parsed.domain}"
             )
         check_local_part(parsed)
-        if parsed.key in self.aliases:
+        if parsed.key in self.keys:
             raise Refused(f"{parsed} stands in the file twice")
         return parsed
 
