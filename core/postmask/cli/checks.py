@@ -95,19 +95,18 @@ def _database(runtime: Runtime) -> Iterator[Check]:
         return
     with runtime.reading() as session:
         names = domains.names(session)
-        boxes = mailboxes.listing(session)
+        count, paused = mailboxes.number(session), mailboxes.paused(session)
     all_domains = counted(len(names), "domain", "domains")
-    all_boxes = counted(len(boxes), "mailbox", "mailboxes")
+    all_boxes = counted(count, "mailbox", "mailboxes")
     what = found.trouble or f"{found.database}, {all_domains}, {all_boxes}"
     yield Check("database", not found.trouble, what, codes.NOT_IN_USE)
     if found.read_only:
         what = f"{found.database} takes no writes: is it a standby, or is default_transaction_read_only set?"
         yield Check("database", False, what, codes.READ_ONLY)
-    for box in boxes:
-        if box.state == "paused":
-            why = box.pause_reason or "no reason given"
-            what = f"{box.address} is paused: {why}; undo that: postmask mailbox resume {quote(box.address)}"
-            yield Check("mailbox", False, what, codes.MAILBOX_PAUSED, box.address)
+    for box in paused:
+        why = box.pause_reason or "no reason given"
+        what = f"{box.address} is paused: {why}; undo that: postmask mailbox resume {quote(box.address)}"
+        yield Check("mailbox", False, what, codes.MAILBOX_PAUSED, box.address)
     now = runtime.clock.now() if found.clock is None else found.clock
     ahead = runtime.clock.now() - now
     if abs(ahead) > _CLOCK_SLACK:

@@ -306,6 +306,24 @@ def test_removing_a_mailbox_takes_no_statement_for_each_alias(furnished: Truth) 
     assert len(statements) < 20
 
 
+def test_showing_mailboxes_takes_no_statement_for_each(furnished: Truth) -> None:
+    """`postmask status` looks at them, and the database may be far away."""
+    for number in range(30):
+        box = f"user{number}@real.test"
+        furnished.do(mailboxes.add, KEYS, box, verified=True, senders=[f"s{number}@real.test"], now=1.0)
+    furnished.do(mailboxes.pause, "user7@real.test", reason="moved", now=2.0)
+    statements: list[str] = []
+    with furnished.session() as session:
+        event.listen(session.connection(), "before_cursor_execute", lambda *told: statements.append(told[2]))
+        shown = {box.address: box for box in mailboxes.listing(session)}
+        paused = mailboxes.paused(session)
+        assert mailboxes.number(session) == len(shown) == 32
+    assert len(statements) < 10
+    assert (shown["bob@real.test"].aliases, shown["bob@real.test"].senders) == (1, ())
+    assert (shown["user7@real.test"].aliases, shown["user7@real.test"].senders) == (0, ("s7@real.test",))
+    assert paused == [shown["user7@real.test"]]
+
+
 def test_making_an_alias(furnished: Truth) -> None:
     shown: Any = furnished.do(
         aliases.add, KEYS, "Ünï@alias.test", ["bob@real.test", "ann@real.test", "BOB@real.test"],

@@ -20,6 +20,7 @@ from postmask import tokens
 from postmask.address import Address
 from postmask.keys import Keyring, Purpose
 from postmask.store.admin import accounts, domains
+from postmask.store.admin.mailboxviews import view, views
 from postmask.store.admin.views import MailboxView
 from postmask.store.errors import Duplicate, InUse, NotFound, Refused, WrongCode
 from postmask.store.models import Account, Alias, AliasMailbox, Mailbox, MailboxSender
@@ -76,12 +77,12 @@ def add(
     session.add(mailbox)
     code = _confirm_or_code(keys, mailbox, verified, now)
     session.flush()
-    return Unproven(_view(session, mailbox), code)
+    return Unproven(view(session, mailbox), code)
 
 
 def get(session: Session, address: str, *, account: str | None = None) -> MailboxView:
     """One mailbox. Raises AddressError, NotFound, Refused (several accounts have it)."""
-    return _view(session, find(session, address, account))
+    return view(session, find(session, address, account))
 
 
 def listing(session: Session, *, account: str | None = None) -> list[MailboxView]:
@@ -89,7 +90,18 @@ def listing(session: Session, *, account: str | None = None) -> list[MailboxView
     query = select(Mailbox).order_by(Mailbox.address)
     if account is not None:
         query = query.where(Mailbox.account_id == accounts.find(session, account).id)
-    return [_view(session, mailbox) for mailbox in session.scalars(query)]
+    return views(session, session.scalars(query).all())
+
+
+def paused(session: Session) -> list[MailboxView]:
+    """Those whose mail waits, by address."""
+    query = select(Mailbox).where(Mailbox.confirmed_at.is_not(None), Mailbox.paused_at.is_not(None))
+    return views(session, session.scalars(query.order_by(Mailbox.address)).all())
+
+
+def number(session: Session) -> int:
+    """How many there are."""
+    return session.scalar(select(func.count(Mailbox.id))) or 0
 
 
 def edit(
@@ -123,7 +135,7 @@ def edit(
     if allow_spf is not None:
         mailbox.allow_spf = allow_spf
     session.flush()
-    return Unproven(_view(session, mailbox), code)
+    return Unproven(view(session, mailbox), code)
 
 
 def new_code(
@@ -144,7 +156,7 @@ def new_code(
         )
     code = _give_code(keys, mailbox, now)
     session.flush()
-    return Unproven(_view(session, mailbox), code)
+    return Unproven(view(session, mailbox), code)
 
 
 def verify(
@@ -156,7 +168,7 @@ def verify(
     """
     mailbox = find(session, address, account)
     if mailbox.confirmed_at is not None:
-        return _view(session, mailbox)
+        return view(session, mailbox)
     again = f"have a new one sent: postmask mailbox verify {quote(mailbox.written)} --resend"
     if mailbox.code_mac is None or mailbox.code_expires is None or mailbox.code_expires <= now:
         raise Refused(f"the code for {mailbox.written} has expired; {again}")
@@ -171,7 +183,7 @@ def verify(
         )
     _confirm(mailbox, now)
     session.flush()
-    return _view(session, mailbox)
+    return view(session, mailbox)
 
 
 def pause(
@@ -182,7 +194,7 @@ def pause(
     if mailbox.paused_at is None:
         mailbox.paused_at, mailbox.pause_reason = now, reason
         session.flush()
-    return _view(session, mailbox)
+    return view(session, mailbox)
 
 
 def resume(session: Session, address: str, *, account: str | None = None) -> MailboxView:
@@ -190,7 +202,7 @@ def resume(session: Session, address: str, *, account: str | None = None) -> Mai
     mailbox = find(session, address, account)
     mailbox.paused_at = mailbox.pause_reason = None
     session.flush()
-    return _view(session, mailbox)
+    return view(session, mailbox)
 
 
 def remove(
@@ -324,27 +336,3 @@ def _delivering_to(mailbox: Mailbox) -> ColumnElement[bool]:
 
 def _addresses(session: Session, condition: ColumnElement[bool]) -> list[str]:
     return list(session.scalars(select(Alias.address).where(condition).order_by(Alias.address)))
-
-
-def _view(session: Session, mailbox: Mailbox) -> MailboxView:
-    count = session.scalar(
-        select(func.count())
-        .select_from(AliasMailbox)
-        .join(Alias, Alias.id == AliasMailbox.alias_id)
-        .where(AliasMailbox.mailbox_id == mailbox.id, Alias.state != AliasRowState.REMOVED)
-    )
-    return MailboxView(
-        id=mailbox.id,
-        account=mailbox.account.name,
-        address=mailbox.address,
-        written=mailbox.written,
-        state=mailbox.state,
-        login=mailbox.login,
-        allow_spf=mailbox.allow_spf,
-        senders=tuple(sorted(sender.address for sender in mailbox.senders)),
-        created=mailbox.created,
-        confirmed_at=mailbox.confirmed_at,
-        paused_at=mailbox.paused_at,
-        pause_reason=mailbox.pause_reason,
-        aliases=count or 0,
-    )
