@@ -131,7 +131,9 @@ class Reinjector:
                 connection = (None if fresh else self._take()) or self._open(deadline)
                 return self._attempt(connection, job, deadline)
             except LostError as error:
-                lost = error
+                # Not the error itself: its traceback leads back to here, and the message would lie in
+                # memory until Python looks for such circles.
+                lost = LostError(error.reason, error.reply)
         if lost.reply is not None:
             return _refused(lost.reply)
         return Refused(451, "4.4.2" if deadline.passed else "4.4.1", lost.reason)

@@ -58,7 +58,11 @@ class _Job(Generic[T]):
         if not self._settled.acquire(timeout=timeout):
             raise SpoolError(f"the spool did not take a change within {timeout:g} s")
         if self._error is not None:
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                # Else error and job held each other, and the message that the callers have in hand.
+                self._error = None
         return self._result[0]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sqlite3
 import subprocess
 import sys
 import threading
 import tracemalloc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE
@@ -365,3 +367,28 @@ def test_everything_is_forgotten_in_its_time(spool: Spool, clock: ManualClock) -
     assert spool.notices_since("me@real.test", "code", 0.0) == 0
     assert spool.outbox_state() == (3, 0)
     assert spool.contact_by_token("t" * 24) is not None
+
+
+def test_what_failed_keeps_nothing_of_its_callers_alive(tmp_path: Path) -> None:
+    """A message that was in hand when the disk was full stayed in memory."""
+
+    class Message:
+        """Stands for what a caller has in hand."""
+
+    def deliver(message: Message) -> None:
+        assert message
+        spool.put([Entry("x", "event", {"of": object()})])  # type: ignore[dict-item]
+
+    spool = Spool(tmp_path / "spool.db", ManualClock())
+    message = Message()
+    kept = weakref.ref(message)
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(TypeError):
+            deliver(message)
+        del message
+        assert kept() is None
+    finally:
+        gc.enable()
+        spool.close()
