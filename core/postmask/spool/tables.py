@@ -10,6 +10,8 @@ import sqlite3
 import time
 from pathlib import Path
 
+from postmask import wal
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS ledger (
     key BLOB PRIMARY KEY, outcome TEXT NOT NULL, recipient TEXT NOT NULL, queue_id TEXT NOT NULL,
@@ -64,6 +66,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(wal.LIMIT)
         connection.executescript(_SCHEMA)
     except sqlite3.Error:
         connection.close()

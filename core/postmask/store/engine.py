@@ -32,6 +32,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from postmask import wal
 from postmask.store import servers, waiting
 from postmask.store.errors import Moved, StoreError, StoreUnavailable
 
@@ -169,6 +170,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, use: Use) -> None:
         return
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(wal.LIMIT)
     if use is Use.ADMIN:
         # SQLite's own knows ASCII alone: no search would find what has a capital outside it.
         connection.create_function("lower", 1, _lower, deterministic=True)

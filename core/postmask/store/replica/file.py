@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from postmask import wal
 from postmask.store.errors import StoreError, StoreUnavailable
 from postmask.store.replica.feed import Identity, Snapshot
 from postmask.store.replica.tables import COPIED
@@ -70,6 +71,7 @@ class ReplicaFile:
                 self._connection = _open(path, "rw")
                 try:
                     self._connection.execute("PRAGMA synchronous = NORMAL")
+                    self._connection.execute(wal.LIMIT)
                     self.standing = _standing(self._connection)
                 except BaseException:
                     self._connection.close()
