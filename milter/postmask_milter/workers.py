@@ -101,5 +101,7 @@ class Workers:
                 except Exception:  # the next question is another matter
                     LOGGER.exception("%s: a question could not be answered", self._name)
                 question.answered.release()
+            # Else the thread kept it, and the message in it, until it has another one.
+            del question
             with self._lock:
                 self._idle += 1

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -97,3 +98,23 @@ def test_no_thread_more_costs_neither_the_question_nor_the_one_who_took_it(
         assert workers.ask(lambda: "again", 30.0) == "again"
     assert "can't start new thread" in caplog.text
     assert workers.ask(lambda: "after", 30.0) == "after"
+
+
+def test_what_was_answered_is_not_kept_by_the_thread_that_waits_for_more() -> None:
+    """Each of forty threads kept the last message that it had examined, of 50 MB maybe."""
+
+    class Message:
+        """Stands for what a question is about."""
+
+    def ask(message: Message) -> None:
+        assert workers.ask(lambda: bool(message), 30.0)
+
+    workers = started(1)
+    message = Message()
+    kept = weakref.ref(message)
+    ask(message)
+    del message
+    until = time.monotonic() + 30.0
+    while kept() is not None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert kept() is None
