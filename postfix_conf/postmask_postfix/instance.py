@@ -182,7 +182,7 @@ class Instance:
             command.communicate()
             raise InstanceError(f"{_shown(command)} did not end within 60 seconds") from None
         if command.returncode:
-            told = f"{output.strip()}\n{self.log_tail()}".strip()
+            told = f"{output.strip()}\n{processes.tail(self.log)}".strip()
             raise InstanceError(f"{_shown(command)} failed:\n{told}")
 
     def run(self, verb: str) -> None:
@@ -194,10 +194,6 @@ class Instance:
     def master_pid(self) -> int | None:
         """The pid of the running master, None when it isn't running."""
         return processes.master(self.queue)
-
-    def log_tail(self, lines: int = 15) -> str:
-        """The last lines of the log."""
-        return processes.tail(self.log, lines)
 
 
 def _replace(path: Path, text: str) -> None:

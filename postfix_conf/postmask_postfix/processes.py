@@ -133,12 +133,12 @@ def end(running: list[Process], patience: float) -> None:
         time.sleep(0.02)
 
 
-def tail(path: Path, lines: int = 15) -> str:
-    """The last lines of a text file, or a word about its absence."""
+def tail(path: Path) -> str:
+    """The last 15 lines of a text file, or a word about its absence."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 16_384))
             text = file.read().decode(errors="replace")
     except OSError as error:
         return f"({path}: {error.strerror})"
-    return "\n".join(text.splitlines()[-lines:]) or f"({path} is empty)"
+    return "\n".join(text.splitlines()[-15:]) or f"({path} is empty)"

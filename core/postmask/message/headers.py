@@ -160,16 +160,15 @@ def _short(line: bytes) -> Iterable[bytes]:
     yield line
 
 
-def make_field(name: str, text: str, *, smtputf8: bool = False) -> Field:
-    """A new unstructured field, folded at 78 octets. What isn't printable ASCII is RFC 2047-encoded,
-    or left as UTF-8 where the message travels with SMTPUTF8 (line ends become blanks in any case).
+def make_field(name: str, text: str) -> Field:
+    """A new unstructured field, folded at 78 octets. What isn't printable ASCII is RFC 2047-encoded; line
+    ends become blanks.
     """
     line = " ".join(text.split())
     long = any(len(word) > MAX_LINE - 2 - len(name) for word in line.split(" "))
-    readable = line.isprintable() if smtputf8 else _PRINTABLE.fullmatch(line)
-    plain = readable and not long and "=?" not in line
+    plain = _PRINTABLE.fullmatch(line) and not long and "=?" not in line
     parts = line.split(" ") if plain else words.encode(line)
-    return fold(name, [part.encode("utf-8", "replace") for part in parts])
+    return fold(name, [part.encode("ascii") for part in parts])
 
 
 def fold(name: str, parts: Iterable[bytes]) -> Field:

@@ -24,10 +24,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from socket import socket
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -91,12 +90,10 @@ class Reinjector:
         timeout: float = 10.0,
         pool_size: int = 20,
         name: str = "localhost",
-        connect: Callable[[Path, float], socket] = connect_unix,
     ) -> None:
         """timeout: seconds of a single wait; pool_size: connections kept when idle; name: for EHLO."""
         self._socket_path = socket_path
         self._clock = clock
-        self._connect = connect
         self._timeout = timeout
         self._pool_size = pool_size
         self._name = name
@@ -112,16 +109,15 @@ class Reinjector:
         ident: str,
         client: Mapping[str, str] = _WE,
         smtputf8: bool = False,
-        eight_bit: bool = True,
         deadline: Deadline,
     ) -> Outcome:
         """Hand over one message to all recipients or to none.
 
         sender: "" is the null sender. data: headers and body, lines ending in CRLF. ident: goes into
         Postfix's log as orig_queue_id. client: XFORWARD's attributes of whom Postfix is to name as the
-        message's client, where that isn't us. smtputf8, eight_bit: asked for where the listener offers them.
+        message's client, where that isn't us. smtputf8: asked for where the listener offers it.
         """
-        job = _Job(sender, tuple(recipients), data, ident, client, smtputf8, eight_bit)
+        job = _Job(sender, tuple(recipients), data, ident, client, smtputf8)
         job.check()
         lost = LostError("no time was left")
         for fresh in (False, True):
@@ -149,7 +145,7 @@ class Reinjector:
 
     def _open(self, deadline: Deadline) -> SmtpConnection:
         try:
-            sock = self._connect(self._socket_path, deadline.at_most(self._timeout))
+            sock = connect_unix(self._socket_path, deadline.at_most(self._timeout))
         except OSError as error:
             raise LostError(f"cannot connect: {error.strerror or type(error).__name__}") from error
         connection = SmtpConnection(sock, self._timeout)
@@ -216,7 +212,6 @@ class _Job:
     ident: str
     client: Mapping[str, str]
     smtputf8: bool
-    eight_bit: bool
 
     def check(self) -> None:
         """Nothing in it may end a command or grow a parameter."""
@@ -231,7 +226,7 @@ class _Job:
         mail = f"MAIL FROM:<{self.sender}>"
         if "SIZE" in extensions:
             mail += f" SIZE={len(self.data)}"
-        if self.eight_bit and "8BITMIME" in extensions:
+        if "8BITMIME" in extensions:
             mail += " BODY=8BITMIME"
         if self.smtputf8 and "SMTPUTF8" in extensions:
             mail += " SMTPUTF8"

@@ -81,8 +81,8 @@ def _one_of(column: str, values: type[enum.StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def _id_range(column: str = "id") -> CheckConstraint:
-    return CheckConstraint(f"{column} BETWEEN 1 AND {MAX_ID}", name=f"{column}_range")
+def _id_range() -> CheckConstraint:
+    return CheckConstraint(f"id BETWEEN 1 AND {MAX_ID}", name="id_range")
 
 
 def _address(column: str) -> CheckConstraint:

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from postmask.cli.doctor.groups import ALL, all_codes
+from postmask.cli.doctor.groups import ALL
 from postmask.cli.doctor.manual import page
+from postmask.doctor import examination
 from postmask.doctor.finding import Code
 
 COMMITTED = Path(__file__).parents[3] / "docs/man/postmask-doctor.7"
+CODES = (*examination.CODES, *(code for group in ALL for code in group.codes))
 HUNDREDS = {"node": 1, "postfix": 2, "host": 3, "dns": 4, "blocklists": 5, "send": 6}
 
 
 def test_no_code_is_given_twice() -> None:
-    ids = [code.id for code in all_codes()]
+    ids = [code.id for code in CODES]
     assert len(ids) == len(set(ids))
 
 
@@ -26,7 +28,7 @@ def test_every_group_has_a_hundred_of_its_own() -> None:
         assert {code.id[:3] for code in group.codes} == {f"PM{HUNDREDS[group.name]}"}
 
 
-@pytest.mark.parametrize("code", all_codes(), ids=lambda code: code.id)
+@pytest.mark.parametrize("code", CODES, ids=lambda code: code.id)
 def test_a_code_has_a_number_and_whole_sentences(code: Code) -> None:
     assert re.fullmatch(r"PM\d{3}", code.id)
     for words in (code.sentence, code.why, code.advice):

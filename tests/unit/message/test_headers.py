@@ -123,10 +123,6 @@ def test_make_field_is_one_field_of_ascii(text: str) -> None:
     assert field.text == " ".join(text.split())
 
 
-def test_make_field_with_smtputf8_leaves_utf8() -> None:
-    assert make_field("Subject", "Grüße", smtputf8=True).raw == "Subject: Grüße\r\n".encode()
-
-
 def test_fold_never_breaks_a_part() -> None:
     part = b"<" + b"x" * 200 + b">"
     assert fold("References", [b"<a@b>", part]).raw == b"References: <a@b>\r\n " + part + b"\r\n"

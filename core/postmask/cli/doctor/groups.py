@@ -22,17 +22,10 @@ from __future__ import annotations
 
 from postmask.cli.doctor import blocklists, dns, host, node, postfix, send
 from postmask.cli.doctor.surroundings import Surroundings
-from postmask.doctor import examination
 from postmask.doctor.examination import Group
-from postmask.doctor.finding import Code
 
 GROUPS: tuple[Group[Surroundings], ...] = (node.GROUP, postfix.GROUP, host.GROUP, dns.GROUP, blocklists.GROUP)
 """Those that are always looked at, in the order in which they are told."""
 
 ALL = (*GROUPS, send.GROUP)
 """With what is done on request alone."""
-
-
-def all_codes() -> tuple[Code, ...]:
-    """Every code that the doctor can tell."""
-    return (*examination.CODES, *(code for group in ALL for code in group.codes))
