@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -114,13 +115,13 @@ def changing(service: Service, owned: Owned) -> Iterator[Changes]:
             changes.made += [address] * made
             changes.later += not made
 
-    thread = threading.Thread(target=change)
-    thread.start()
-    try:
-        yield changes
-    finally:
-        stop.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as hand:
+        changed = hand.submit(change)
+        try:
+            yield changes
+        finally:
+            stop.set()
+    changed.result()  # raises what went wrong with it
 
 
 def _added(service: Service, address: str, mailbox: str) -> bool:

@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,12 +106,11 @@ def load(service: Service, alias: str, rate: float = 20.0) -> Iterator[Sent]:
             said = service.send(sender, [alias], content)
             sent.at[name], sent.senders[name], sent.said[name] = at, sender, said
 
-    threads = [threading.Thread(target=send) for _ in range(_SENDERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield sent
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(_SENDERS) as senders:
+        sending = [senders.submit(send) for _ in range(_SENDERS)]
+        try:
+            yield sent
+        finally:
+            stop.set()
+    for one in sending:
+        one.result()  # raises what kept it from sending
