@@ -71,12 +71,13 @@ class RunningEngine:
 
 
 @contextlib.contextmanager
-def spamd() -> Iterator[RunningEngine]:
-    """Of SpamAssassin, without network tests."""
+def spamd(more: str = "") -> Iterator[RunningEngine]:
+    """Of SpamAssassin, without network tests, and with Bayes in its folder. more: settings beside ours."""
     with _folder("spamd") as folder:
         rules = folder / "rules"
         shutil.copytree("/etc/spamassassin", rules)
         shutil.copy(OURS / "spamd/postmask.cf", rules)
+        (rules / "postmask_test.cf").write_text(f"bayes_path {folder}/bayes\n{more}")
         shutil.chown(folder, "nobody")
         port = free_port()
         command = [

@@ -11,6 +11,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -71,8 +72,8 @@ class Engine(Protocol):
     def check(self, content: bytes, facts: Facts) -> Question[Score]:
         """For a judgement of a message."""
 
-    def learn(self, content: bytes, kind: Kind) -> Question[bool]:
-        """To learn from a message; True is done."""
+    def learn(self, content: bytes, kind: Kind) -> Sequence[Question[bool]]:
+        """To learn from a message, or to know it already: to be asked one after the other."""
 
     def ping(self) -> Question[bool]:
         """To find out whether anybody answers; True if so."""

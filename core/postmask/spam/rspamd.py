@@ -46,9 +46,9 @@ class Rspamd:
         """The score with Rspamd's own reject threshold, and the symbols, the weightiest first."""
         return self._question("POST", "/checkv2", _score, crlf_ended(content), _fields(facts))
 
-    def learn(self, content: bytes, kind: Kind) -> Question[bool]:
+    def learn(self, content: bytes, kind: Kind) -> tuple[Question[bool]]:
         """Of the controller. What it has learned before, or sees no reason to learn, isn't an error."""
-        return self._question("POST", f"/learn{kind}", _done, crlf_ended(content), good=_LEARNED)
+        return (self._question("POST", f"/learn{kind}", _done, crlf_ended(content), good=_LEARNED),)
 
     def ping(self) -> Question[bool]:
         """Whether a worker answers."""

@@ -56,10 +56,12 @@ class Installed:
         return ask(self.address, self.engine.check(content, facts), self.connect, share)
 
     def learn(self, content: bytes, kind: Kind, deadline: Deadline) -> None:
-        """Have it learn from a message. Raises EngineError."""
+        """Have it learn from a message, unless it knows that already. Raises EngineError."""
         if len(content) > self.size_limit:
             raise EngineError(Reason.TOO_LARGE, f"{len(content)} octets, takes {self.size_limit}")
-        ask(self.reports_to, self.engine.learn(content, kind), self.connect, deadline.within(self.total))
+        share = deadline.within(self.total)
+        for question in self.engine.learn(content, kind):
+            ask(self.reports_to, question, self.connect, share)
 
     def ping(self, deadline: Deadline) -> None:
         """Return if it answers. Raises EngineError."""

@@ -8,8 +8,9 @@ spamd sees a message as it would lie in a mailbox: at SMTP time Postfix's own Re
 yet, so one is put before the message, and Return-Path in any case.
 
 DIAGNOSTICS
-    ERROR_STATUS with spamd's own code and words; NO_NUMBER for a score that is none, NONSENSE for
-    what isn't SPAMC and for a verdict that contradicts its score, HUGE_ANSWER, HALF_ANSWER.
+    ERROR_STATUS with spamd's own code and words, or where it has learned nothing; NO_NUMBER for a score
+    that is none, NONSENSE for what isn't SPAMC and for a verdict that contradicts its score, HUGE_ANSWER,
+    HALF_ANSWER.
 
 STANDARDS
     spamd/PROTOCOL of SpamAssassin 4.0, version 1.5. RFC 5321 §4.4 (Received, Return-Path).
@@ -35,6 +36,7 @@ _SPAM = re.compile(r"(True|Yes|False|No) ; (\S{1,40}) / (\S{1,40})")
 _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")
 _UNFIT_NAME = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 _UNFIT_ADDRESS = re.compile(r"[\x00-\x20\x7f<>]")
+_LEARNS_NOTHING = "it learned nothing: is Bayes on (use_bayes), and may its user write there (bayes_path)?"
 _ROUNDING = 0.11
 """spamd decides by the exact score, and tells one digit after the point."""
 
@@ -47,10 +49,18 @@ class Spamd:
         trace = trace_fields(facts)
         return _question(b"SYMBOLS", crlf_ended(content), _ScoreReader(), trace=trace)
 
-    def learn(self, content: bytes, kind: Kind) -> Question[bool]:
-        """TELL; spamd must have been started with --allow-tell."""
+    def learn(self, content: bytes, kind: Kind) -> tuple[Question[bool], Question[bool]]:
+        """TELL; spamd must have been started with --allow-tell.
+
+        To forget it first: spamd has the same words for a message that it knows and for one that it
+        can't learn from.
+        """
+        whole = crlf_ended(content)
         fields = b"Message-class: %s\r\nSet: local\r\n" % kind.encode()
-        return _question(b"TELL", crlf_ended(content), _DoneReader(), fields)
+        return (
+            _question(b"TELL", whole, _DoneReader(), b"Remove: local\r\n"),
+            _question(b"TELL", whole, _LearnedReader(), fields),
+        )
 
     def ping(self) -> Question[bool]:
         """PING, which says nothing of free children."""
@@ -97,6 +107,18 @@ class _DoneReader:
     def end(self) -> NoReturn:
         """Closed too early."""
         raise _cut_short(self._input)
+
+
+class _LearnedReader(_DoneReader):
+    """Of an answer that says as well whether anything was learned."""
+
+    def feed(self, octets: bytes) -> bool | None:
+        """True once spamd has said so."""
+        if not super().feed(octets) or b"\r\n\r\n" not in self._input:
+            return None
+        if b"\r\nDidSet: local\r\n" not in self._input:
+            raise EngineError(Reason.ERROR_STATUS, _LEARNS_NOTHING)
+        return True
 
 
 class _ScoreReader:

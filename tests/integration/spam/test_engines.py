@@ -13,7 +13,7 @@ import pytest
 from postmask.clock import Deadline, SystemClock
 from postmask.spam.engine import Facts
 from postmask.spam.judgement import EngineError, Kind, Reason, Score
-from spam_engines import OURS, RunningEngine
+from spam_engines import OURS, RunningEngine, spamd
 from spam_messages import BODYLESS, ENDINGS, GTUBE, PLAIN
 
 CLOCK = SystemClock()
@@ -89,6 +89,14 @@ def test_reports(engine: RunningEngine, kind: Kind) -> None:
     content = PLAIN.replace(b"4711", kind.encode()) + words
     for _ in range(2):  # the second time there is nothing new, which is no error
         engine.installed().learn(content, kind, Deadline.after(CLOCK, 60))
+
+
+def test_a_spamd_that_learns_nothing_says_so() -> None:
+    with (
+        spamd("use_bayes 0\n") as without,
+        pytest.raises(EngineError, match="learned nothing"),
+    ):
+        without.installed().learn(PLAIN, Kind.SPAM, Deadline.after(CLOCK, 60))
 
 
 def test_a_wrong_password(rspamd: RunningEngine) -> None:

@@ -102,14 +102,14 @@ class TestQuestions:
 
     @pytest.mark.parametrize("kind", Kind)
     def test_a_report(self, kind: Kind) -> None:
-        question = Rspamd("s3cret").learn(b"x", kind)
+        (question,) = Rspamd("s3cret").learn(b"x", kind)
         head, body = request(question.parts)
         assert (head.method, head.target, body) == (b"POST", b"/learn" + kind.encode(), b"x\r\n")
         assert (b"password", b"s3cret") in list(head.headers)
         for status in (b"200 OK", b"208 Already Reported"):
-            again = Rspamd().learn(b"x", kind)
+            (again,) = Rspamd().learn(b"x", kind)
             assert outcome(again.reader, [answer({"success": True}, status)]) is True
-        again = Rspamd().learn(b"x", kind)
+        (again,) = Rspamd().learn(b"x", kind)
         assert outcome(again.reader, [answer(b"", b"204 Denied", head=b"")]) is True
         assert outcome(question.reader, [answer({}, b"403 Forbidden")]) == Reason.ERROR_STATUS
 

@@ -84,13 +84,21 @@ class TestQuestions:
 
     @pytest.mark.parametrize("kind", Kind)
     def test_a_report(self, kind: Kind) -> None:
-        question = Spamd().learn(CONTENT, kind)
+        forgetting, question = Spamd().learn(CONTENT, kind)
+        assert forgetting.parts[0].startswith(b"TELL SPAMC/1.5\r\nRemove: local\r\nContent-length: ")
+        assert outcome(forgetting.reader, [b"SPAMD/1.1 0 EX_OK\r\n\r\n\r\n"]) is True
         assert question.parts[0] == (
             b"TELL SPAMC/1.5\r\nMessage-class: %s\r\nSet: local\r\nContent-length: %d\r\n\r\n"
             % (kind.encode(), len(CONTENT))
         )
         assert question.half_close
-        assert outcome(question.reader, [b"SPAMD/1.1 0 EX_OK\r\nDidSet: local\r\n\r\n\r\n"]) is True
+        assert outcome(question.reader, [b"SPAMD/1.1 0 EX_OK\r\nDidSet: lo", b"cal\r\n\r\n\r\n"]) is True
+
+    def test_one_that_learns_nothing_says_no_more_than_that_it_is_well(self) -> None:
+        question = Spamd().learn(CONTENT, Kind.SPAM)[1]
+        assert question.reader.feed(b"SPAMD/1.1 0 EX_OK\r\n") is None
+        with pytest.raises(EngineError, match="learned nothing: is Bayes on"):
+            question.reader.feed(b"\r\n\r\n")
 
     def test_a_ping(self) -> None:
         question = Spamd().ping()
@@ -164,7 +172,7 @@ class TestAnswers:
         assert judged(answer(length=2)) == Reason.NONSENSE
 
     def test_the_engine_s_words_come_along(self) -> None:
-        reader = Spamd().learn(CONTENT, Kind.SPAM).reader
+        reader = Spamd().learn(CONTENT, Kind.SPAM)[1].reader
         with pytest.raises(EngineError, match="69 Service Unavailable: TELL commands are not enabled"):
             reader.feed(b"SPAMD/1.1 69 Service Unavailable: TELL commands are not enabled\r\n")
 
