@@ -46,10 +46,12 @@ def read(named: Sequence[Path], maillog_file: str, since: float, *, ours: bool =
     if named:
         return _files(named)
     own = Path(maillog_file) if maillog_file else SYSLOG
-    if own.exists():
-        lines = _files([*_rotated(own, since), own])
+    # Postfix makes its own again with the next line that it writes, which may be long after a rotation.
+    files = [*_rotated(own, since), *([own] if own.exists() else [])]
+    if own in files or (maillog_file and files):
+        lines = _files(files)
         return itertools.chain(lines, _apart(own, since)) if ours else lines
-    if shutil.which(_JOURNAL):
+    if not maillog_file and shutil.which(_JOURNAL):
         return _journal(since, ["SYSLOG_FACILITY=2", *(_said_by(_PROGRAMS, lead="+") if ours else ())])
     raise LogError(f"{own} isn't there, nor a journal; name the log of Postfix: --log FILE")
 

@@ -81,3 +81,12 @@ def test_what_is_damaged_is_named(suffix: str, pack: Callable[[bytes], bytes], t
         packed.write_bytes(damaged)
         with pytest.raises(sources.LogError, match=rf"^{packed} can't be read: "):
             list(sources.read([packed], "", 0.0))
+
+
+def test_a_log_that_was_rotated_and_not_made_again_yet_is_read(tmp_path: Path) -> None:
+    """The journal knows nothing of a Postfix that writes by itself: every message would be missing there."""
+    log = tmp_path / "mail.log"
+    with pytest.raises(sources.LogError, match="isn't there"):
+        sources.read([], str(log), 0.0)
+    log.with_name("mail.log.1").write_text("one\n")
+    assert list(sources.read([], str(log), 0.0)) == ["one\n"]
