@@ -1,8 +1,8 @@
 """Moving the database, as the command line does it: the URLs, the signals, the configuration file.
 
 DIAGNOSTICS
-    Interrupted (Ctrl-C, SIGTERM) before the old database is marked as moved: all is undone, exit status
-    130. After that they come too late, and all is done.
+    Interrupted (Ctrl-C, SIGTERM, SIGHUP) before the old database is marked as moved: all is undone, exit
+    status 130. After that they come too late, and all is done.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ import click
 
 from postmask.cli.failure import CommandError
 from postmask.cli.runtime import Runtime
+from postmask.daemon.stop import SIGNALS
 
 if TYPE_CHECKING:
     from postmask.store.moving.journal import Destination
     from postmask.store.moving.move import Mover, Outcome
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def move_to(runtime: Runtime, url: str, node_url: str | None, *, dry_run: bool) -> None:
@@ -174,10 +173,10 @@ def _interruptible() -> Iterator[Callable[[], None]]:
     """Until what is given is called: then Ctrl-C, SIGTERM and SIGHUP are past their time."""
 
     def no_more() -> None:
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield no_more
     finally:
