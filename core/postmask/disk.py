@@ -1,16 +1,23 @@
-"""What makes a change on the disk last.
+"""What makes a change on the disk last, and keeps others from making one at the same time.
 
 DIAGNOSTICS
-    OSError: the folder can't be opened, or the disk has failed.
+    OSError: the folder can't be opened, or the disk has failed. TimeoutError: another process holds a lock.
 
 STANDARDS
-    fsync(2): a file that is written, renamed or removed for good is so only with its folder.
+    fsync(2): a file that is written, renamed or removed for good is so only with its folder. flock(2).
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+_PAUSE = 0.01
 
 
 def sync_folder(folder: Path) -> None:
@@ -20,3 +27,31 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, seconds: float) -> Iterator[int]:
+    """The folder, opened, with nobody else who asks for its lock. Raises TimeoutError, OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if not lock(descriptor, seconds):
+            problem = f"another process has locked it for {seconds:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, problem, str(folder))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def lock(file: int, seconds: float) -> bool:
+    """Take the lock, which goes with the descriptor; False: whoever else may open the file holds it all
+    that time."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_PAUSE)
+        else:
+            return True

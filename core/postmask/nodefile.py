@@ -11,16 +11,16 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from postmask.disk import sync_folder
+from postmask.disk import locked, sync_folder
 
 _MOST = 65_536
+_LOCK_SECONDS = 10.0
 
 
 class NodeFile:
@@ -77,12 +77,8 @@ class NodeFile:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """With nobody else changing one of the folder's files by what it held before."""
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        with locked(self._folder, _LOCK_SECONDS):
             yield
-        finally:
-            os.close(folder)
 
 
 def _parsed(content: bytes) -> object:

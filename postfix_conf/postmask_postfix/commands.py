@@ -7,20 +7,18 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
+from postmask import disk
 from postmask_postfix import processes
 
 _SECONDS = 60
 _LOCK_SECONDS = 300.0
-_LOCK_PAUSE = 0.1
 
 
 class PostfixError(Exception):
@@ -123,24 +121,11 @@ def lock(config_dir: Path) -> Iterator[None]:
     except OSError as error:
         raise PostfixError(f"{config_dir}: {error.strerror}") from error
     try:
-        _take(folder, config_dir)
+        if not disk.lock(folder, _LOCK_SECONDS):  # any user of the host may hold it as long as he likes
+            raise PostfixError(
+                f"another process has locked {config_dir} for {_LOCK_SECONDS:.0f} s, perhaps for a "
+                f"change that goes on; see who it is (fuser -v {quote(str(config_dir))}), then try again"
+            )
         yield
     finally:
         os.close(folder)
-
-
-def _take(folder: int, config_dir: Path) -> None:
-    """The lock, which any user of the host could hold for as long as he likes."""
-    until = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise PostfixError(
-                    f"another process has locked {config_dir} for {_LOCK_SECONDS:.0f} s, perhaps for a "
-                    f"change that goes on; see who it is (fuser -v {quote(str(config_dir))}), then try again"
-                ) from None
-            time.sleep(_LOCK_PAUSE)
-        else:
-            return

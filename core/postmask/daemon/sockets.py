@@ -14,21 +14,21 @@ STANDARDS
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import grp
 import os
 import secrets
 import socket
 import stat
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from postmask.daemon.systemd import inherited_socket
+from postmask.disk import locked
 
 _CREDENTIALS = struct.Struct("3i")
+_LOCK_SECONDS = 10.0
 _TIMEVAL = struct.Struct("ll")
 
 
@@ -59,8 +59,8 @@ def listen_unix(
         return inherited
     owner = _group_id(path, group) if group is not None else -1
     try:
-        with _opened_folder(path, os.O_RDONLY) as folder:
-            fcntl.flock(folder, fcntl.LOCK_EX)  # two programs that start at once must not both find it free
+        # Two programs that start at once must not both find it free.
+        with locked(path.parent, _LOCK_SECONDS) as folder:
             _refuse_live_or_foreign(path, folder)
             return _bound(folder, path.name, mode, owner, backlog)
     except SocketError:
@@ -83,8 +83,11 @@ def connect_unix(path: Path, timeout: float) -> socket.socket:
         # A non-blocking connect fails at once on a full backlog; the kernel's own time-out waits.
         _set_send_timeout(connection, timeout)
         # Postfix's folder lets its group pass through and not look in: it is opened as a path alone.
-        with _opened_folder(path, os.O_PATH) as folder:
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
             connection.connect(_within(folder, path.name))
+        finally:
+            os.close(folder)
         _set_send_timeout(connection, 0)
         connection.settimeout(timeout)
     except BlockingIOError:
@@ -147,15 +150,6 @@ def _refuse_live_or_foreign(path: Path, folder: int) -> None:
         except BlockingIOError:
             pass  # its backlog is full: somebody is there
     raise SocketError(errno.EADDRINUSE, path, "another program is listening there; stop it first")
-
-
-@contextlib.contextmanager
-def _opened_folder(path: Path, access: int) -> Iterator[int]:
-    folder = os.open(path.parent, access | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield folder
-    finally:
-        os.close(folder)
 
 
 def _within(folder: int, name: str) -> str:

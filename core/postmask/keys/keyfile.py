@@ -13,22 +13,29 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime
+import glob
 import os
 import pwd
 import re
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
 from postmask.clock import Clock
-from postmask.disk import sync_folder
+from postmask.disk import locked, sync_folder
 from postmask.keys.keyring import HIGHEST_ID, SECRET_LENGTH, Keyring, Secret
 
 _FILE_LIMIT = 65_536
 
 _WAITING = re.compile(r"^(\s*\d+\s+\S+\s+\S+)[ \t]+waits\b", re.MULTILINE)
+
+_LOCK_SECONDS = 10.0
+
+_DRAFT_MARK = "[0-9a-f]" * 12
 
 _TOO_OPEN = 0o037
 """Mode bits that may not be set: the group may read, others may do nothing."""
@@ -51,39 +58,60 @@ def load(path: Path) -> Keyring:
 
 def init(path: Path, clock: Clock) -> Keyring:
     """A new file (mode 0600) with one secret. Raises KeyFileError; a file that exists is never touched."""
-    secret = _new_secret(1, clock)
-    draft = _write_draft(path, _HEADING + _format(secret))
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        raise KeyFileError(f"{path}: exists already; to add a secret: postmask keys rotate") from None
-    except OSError as error:
-        raise KeyFileError(f"{path}: can't be made: {error.strerror}") from None
-    finally:
-        draft.unlink()
-    sync_folder(path.parent)
+    with _alone(path):
+        secret = _new_secret(1, clock)
+        draft = _write_draft(path, _HEADING + _format(secret))
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            raise KeyFileError(f"{path}: exists already; to add a secret: postmask keys rotate") from None
+        except OSError as error:
+            raise KeyFileError(f"{path}: can't be made: {error.strerror}") from None
+        finally:
+            draft.unlink()
+        sync_folder(path.parent)
     return Keyring([secret])
 
 
 def rotate(path: Path, clock: Clock) -> Keyring:
     """Add a secret, which waits. Raises KeyFileError, also where one waits already."""
-    text, status = _read(path)
-    held = _secrets(path, text)
-    if waiting := [secret.id for secret in held if secret.waits]:
-        raise KeyFileError(f"{path}: secret {waiting[0]} waits already; next: postmask keys rotate --sign")
-    secret = _new_secret(_free_id(path, held), clock, waits=True)
-    _replace(path, f"{text.rstrip()}\n{_format(secret)}", status)
+    with _alone(Path(os.path.realpath(path))):
+        text, status = _read(path)
+        held = _secrets(path, text)
+        if waiting := [secret.id for secret in held if secret.waits]:
+            raise KeyFileError(
+                f"{path}: secret {waiting[0]} waits already; next: postmask keys rotate --sign"
+            )
+        secret = _new_secret(_free_id(path, held), clock, waits=True)
+        _replace(path, f"{text.rstrip()}\n{_format(secret)}", status)
     return Keyring([*held, secret])
 
 
 def sign(path: Path) -> Keyring:
     """Let the secret that waits sign from now on. Raises KeyFileError, also where none waits."""
-    text, status = _read(path)
-    if not any(secret.waits for secret in _secrets(path, text)):
-        raise KeyFileError(f"{path}: no secret waits to sign; add one first: postmask keys rotate")
-    text = _WAITING.sub(r"\1", text)
-    _replace(path, text, status)
+    with _alone(Path(os.path.realpath(path))):
+        text, status = _read(path)
+        if not any(secret.waits for secret in _secrets(path, text)):
+            raise KeyFileError(f"{path}: no secret waits to sign; add one first: postmask keys rotate")
+        text = _WAITING.sub(r"\1", text)
+        _replace(path, text, status)
     return Keyring(_secrets(path, text))
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """With nobody else changing the file. What one left that was killed at it holds secrets, and is removed.
+
+    Raises KeyFileError.
+    """
+    with contextlib.ExitStack() as lasting:
+        try:
+            lasting.enter_context(locked(path.parent, _LOCK_SECONDS))
+            for draft in path.parent.glob(f".{glob.escape(path.name)}.{_DRAFT_MARK}"):
+                draft.unlink()
+        except OSError as error:
+            raise KeyFileError(f"{path}: can't be written: {error.strerror} ({path.parent})") from None
+        yield
 
 
 def _replace(path: Path, text: str, status: os.stat_result) -> None:

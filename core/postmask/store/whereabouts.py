@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from postmask.disk import lock
 from postmask.store.engine import FILE, WAIT
 from postmask.store.errors import BeingMoved, Moved, StoreUnavailable
 from postmask.store.vocabulary import Phase
@@ -166,25 +167,14 @@ def frozen_file(engine: Engine) -> Iterator[None]:
     except OSError as error:
         raise StoreUnavailable(f"{path} can't be made: {error.strerror}") from error
     try:
-        _take(file)
+        if not lock(file, 1.0):  # programs hold it for a moment when they look
+            raise BeingMoved("the database is being moved already")
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
     finally:
         os.close(file)
-
-
-def _take(file: int) -> None:
-    """Programs hold it for a moment when they look."""
-    until = time.monotonic() + 1.0
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                raise BeingMoved("the database is being moved already") from None
-            time.sleep(0.01)
 
 
 def _lock_path(engine: Engine) -> Path:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from postmask import disk
 from postmask.daemon import (
     SocketError,
     Stop,
@@ -122,6 +123,11 @@ class TestListening:
         path.write_text("precious")
         assert refusal(path) == "is no socket; remove it"
         assert path.read_text() == "precious"
+
+    def test_a_folder_that_somebody_keeps_locked(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("postmask.daemon.sockets._LOCK_SECONDS", 0.2)
+        with disk.locked(path.parent, 0.0):
+            assert refusal(path) == "can't be listened on: another process has locked it for 0.2 s"
 
     def test_no_folder(self, tmp_path: Path) -> None:
         path = tmp_path / "none" / "service.sock"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import stat
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postmask import keys
+from postmask import disk, keys
 from postmask.clock import ManualClock
 from postmask.keys import KeyFileError, Purpose
 
@@ -112,6 +116,62 @@ def test_rotation_goes_step_by_step(file: Path) -> None:
     with pytest.raises(KeyFileError, match="secret 2 waits already; next: postmask keys rotate --sign"):
         keys.rotate(file, CLOCK)
     assert keys.sign(file).signing.id == 2
+
+
+@pytest.mark.parametrize("verb", ["init", "rotate", "rotate behind a link"])
+def test_what_one_left_that_was_killed_is_removed_by_the_next(file: Path, verb: str) -> None:
+    """It holds secrets."""
+    verb, _, linked = verb.partition(" ")
+    given = file
+    if verb == "rotate":
+        keys.init(file, CLOCK)
+    if linked:
+        (file.parent / "etc").mkdir()
+        given = file.parent / "etc" / "secrets"
+        given.symlink_to(file)
+    (file.parent / ".keys.other").touch()
+    program = f"""
+import os, signal
+from pathlib import Path
+from postmask import keys
+from postmask.clock import SystemClock
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+keys.{verb}(Path({str(given)!r}), SystemClock())
+"""
+    assert subprocess.run([sys.executable, "-c", program]).returncode == -signal.SIGKILL
+    left = [path for path in file.parent.iterdir() if path.name.startswith(".keys.")]
+    assert len(left) == 2
+    getattr(keys, verb)(given, CLOCK)
+    assert sorted(path.name for path in file.parent.iterdir() if path.is_file()) == [".keys.other", "keys"]
+
+
+def test_two_rotations_at_once_are_one(file: Path) -> None:
+    keys.init(file, CLOCK)
+    barrier = threading.Barrier(4)
+    refused: list[str] = []
+
+    def rotate_too() -> None:
+        barrier.wait()
+        try:
+            keys.rotate(file, CLOCK)
+        except KeyFileError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=rotate_too) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 3
+    assert all("secret 2 waits already" in one for one in refused)
+    assert len(keys.load(file).secrets) == 2
+
+
+def test_a_folder_that_somebody_keeps_locked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys.init(file, CLOCK)
+    monkeypatch.setattr("postmask.keys.keyfile._LOCK_SECONDS", 0.2)
+    with disk.locked(file.parent, 0.0), pytest.raises(KeyFileError, match="another process has locked it"):
+        keys.rotate(file, CLOCK)
 
 
 def test_rotation_ends_at_fifteen_and_uses_freed_ids(file: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from postmask import disk
 from postmask.drain import Drain, DrainSwitch
 
 NOW = 1_800_000_000.0
@@ -122,3 +123,11 @@ def test_two_at_once_forget_no_order(tmp_path: Path) -> None:
         assert switch.carry_out(float(number), "ann@mx2", drained=bool(number % 2), now=NOW)
     hand.join()
     assert switch.state().order == orders
+
+
+def test_a_folder_that_somebody_keeps_locked_is_an_error_not_a_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("postmask.nodefile._LOCK_SECONDS", 0.2)
+    with disk.locked(tmp_path, 0.0), pytest.raises(TimeoutError, match="another process has locked it"):
+        DrainSwitch(tmp_path).turn(NOW, "ann@mx1", drained=True)
