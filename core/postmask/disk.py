@@ -30,6 +30,29 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def as_owner(folder: Path) -> Iterator[None]:
+    """Root, for that long, with no more rights than whoever the folder belongs to. Nothing for others.
+
+    Of the whole process: only where it has no other thread. A folder that isn't there is left to whoever
+    needs it: the message is better there.
+    """
+    owner = folder.stat() if folder.exists() else None
+    if owner is None or os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    try:
+        os.setgroups([])
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+@contextlib.contextmanager
 def locked(folder: Path, seconds: float) -> Iterator[int]:
     """The folder, opened, with nobody else who asks for its lock. Raises TimeoutError, OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

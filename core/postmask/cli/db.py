@@ -171,7 +171,7 @@ def restore(runtime: Runtime, file: Path, yes: bool) -> None:
         generation = dump.restore(url, file, _node(runtime))
         then = "the nodes copy it anew by themselves"
     else:
-        generation = sqlite.restore(url, file, _make_file)
+        generation = sqlite.restore(url, file)
         then = "start the programs again"
     if runtime.output.json:
         return runtime.output.record({"file": str(file), "generation": generation})
@@ -179,14 +179,6 @@ def restore(runtime: Runtime, file: Path, yes: bool) -> None:
     if sqlite_path(url) is not None:
         runtime.output.say("its domains may be others; as root: postmask postfix sync")
     return None
-
-
-def _make_file(file: Path) -> None:
-    """SQLite's, for whoever the folder belongs to."""
-    from postmask.store import schema
-
-    make_like_folder(file)
-    schema.make_file(file)
 
 
 def _given(url: str) -> str:

@@ -19,11 +19,11 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from postmask.disk import sync_folder
+from postmask.disk import as_owner, sync_folder
 from postmask.store import schema
 from postmask.store.engine import sqlite_path
 from postmask.store.errors import NoFile, StoreError, StoreUnavailable, Unwritable
@@ -34,8 +34,8 @@ _PATIENCE = 30.0
 def backup(url: str, path: Path) -> None:
     """Copy the database to a new file, readable by its owner alone."""
     source = _file_of(url)
-    with new_file(path) as temporary:
-        _copy(source, temporary)
+    with new_file(path) as temporary, _opened(source, "rw") as opened:
+        _copy(opened, source, temporary)
         _check(temporary)
 
 
@@ -55,29 +55,43 @@ def new_file(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
 
 
-def restore(url: str, path: Path, make_file: Callable[[Path], None] = schema.make_file) -> int:
+def restore(url: str, path: Path) -> int:
     """Put a copy in place of the database, brought up to date; returns the new generation.
 
-    make_file: makes the database's file where there is none.
+    As root all but reading the copy is done with the rights of whoever the database's folder belongs to:
+    what lies there, or is put there meanwhile, then leads nowhere where he may not write himself.
     """
     target = _file_of(url)
     if not path.exists():
         raise NoFile(f"there is no file {path}")
+    with _opened(path, "rw") as source:
+        _begin(source, path)
+        try:
+            with as_owner(target.parent):
+                return _restore(source, path, target)
+        except PermissionError as error:
+            raise Unwritable(f"{target} can't be written by its folder's owner: {error.strerror}") from error
+
+
+def _restore(source: sqlite3.Connection, path: Path, target: Path) -> int:
     with _aside(target) as temporary:
-        _copy(path, temporary)
+        _copy(source, path, temporary)
         _check(temporary)
         aside = f"sqlite:///{temporary}"
         schema.upgrade(aside)
         generation = max(_generation(temporary), _generation(target)) + 1
         _raise_generation(temporary, generation)
         if not target.exists():
-            make_file(target)
-        _copy(
-            temporary,
-            target,
-            f"; {target} is damaged: with the programs stopped remove it, and {target.name}-wal and "
-            f"{target.name}-shm beside it, then restore again",
-        )
+            schema.make_file(target)
+            target.chmod(0o660)
+        with _opened(temporary, "rw") as ready:
+            _copy(
+                ready,
+                temporary,
+                target,
+                f"; {target} is damaged: with the programs stopped remove it, and {target.name}-wal and "
+                f"{target.name}-shm beside it, then restore again",
+            )
     return generation
 
 
@@ -100,7 +114,15 @@ def _aside(beside: Path) -> Iterator[Path]:
         yield temporary
 
 
-def _copy(source: Path, target: Path, advice: str = "") -> None:
+def _begin(opened: sqlite3.Connection, path: Path) -> None:
+    """Have SQLite open what lies beside the file."""
+    try:
+        opened.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} can't be copied: {error}") from error
+
+
+def _copy(opened: sqlite3.Connection, source: Path, target: Path, advice: str = "") -> None:
     """All pages in one step: readers of the target see all of it or none. advice: where one is damaged.
 
     SQLite would wait for ever for somebody else's write to end, hence the deadline.
@@ -114,8 +136,8 @@ def _copy(source: Path, target: Path, advice: str = "") -> None:
             )
 
     try:
-        with _opened(source, "rw") as reading, _opened(target, "rwc") as writing:
-            reading.backup(writing, progress=look_at_the_clock)
+        with _opened(target, "rwc") as writing:
+            opened.backup(writing, progress=look_at_the_clock)
     except sqlite3.OperationalError as error:
         raise StoreUnavailable(f"{source} can't be copied to {target}: {error}") from error
     except sqlite3.Error as error:

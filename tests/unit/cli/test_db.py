@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +15,10 @@ import pytest
 from cli_site import Site
 from postmask.cli.ownership import make_like_folder
 from postmask.spool import Entry, LedgerRow, Spool
+from postmask.store.backup import restore
+from postmask.store.errors import StoreError
+
+NOBODY = 65_534
 
 
 def test_init_twice(bare: Site) -> None:
@@ -68,10 +75,32 @@ def test_a_database_that_is_lost_comes_back_as_the_folders_owners(site: Site) ->
     database.write_bytes(b"no database" * 1000)
     assert "remove it" in site.refusal(os.EX_DATAERR, "db", "restore", str(copy), "--yes")
     database.unlink()
-    os.chown(site.folder, 65_534, 65_534)
-    site.text("db", "restore", str(copy), "--yes")
-    assert (database.stat().st_uid, stat.S_IMODE(database.stat().st_mode)) == (65_534, 0o660)
-    assert len(site.json("alias", "list")) == 1
+    with folder_of_nobody() as folder:
+        restored = folder / "postmask.db"
+        database.symlink_to(restored)  # The site's own folder lies where nobody else comes.
+        assert restore(f"sqlite:///{restored}", copy) == 2
+        assert (restored.stat().st_uid, stat.S_IMODE(restored.stat().st_mode)) == (NOBODY, 0o660)
+        assert [path.name for path in folder.iterdir()] == ["postmask.db"]
+        assert len(site.json("alias", "list")) == 1
+    assert os.geteuid() == 0
+
+
+def test_what_the_programs_user_puts_in_his_folder_leads_root_nowhere(site: Site) -> None:
+    copy, roots = site.folder / "copy.db", site.folder / "roots"
+    site.text("db", "backup", str(copy))
+    with folder_of_nobody() as folder:
+        (folder / "postmask.db").symlink_to(roots)
+        with pytest.raises(StoreError):
+            restore(f"sqlite:///{folder}/postmask.db", copy)
+    assert not roots.exists()
+
+
+@contextlib.contextmanager
+def folder_of_nobody() -> Iterator[Path]:
+    """As /var/lib/postmask is the programs'."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, NOBODY, NOBODY)
+        yield Path(name)
 
 
 def test_config_check_and_show(bare: Site) -> None:
