@@ -326,9 +326,7 @@ def _attachment(runtime: Runtime) -> Iterator[Finding]:
         yield from attachment.lint(reading.attachment(attach_request(runtime)))
 
 
-def _amiss(
-    part: str, look: Callable[[Runtime], Iterator[Finding]]
-) -> Callable[[Runtime], Iterator[Check]]:
+def _amiss(part: str, look: Callable[[Runtime], Iterator[Finding]]) -> Callable[[Runtime], Iterator[Check]]:
     """Only what is amiss. Of secrets and database that can't be read their own parts tell."""
 
     def checks(runtime: Runtime) -> Iterator[Check]:

@@ -58,18 +58,17 @@ def load(path: Path) -> Keyring:
 
 def init(path: Path, clock: Clock) -> Keyring:
     """A new file (mode 0600) with one secret. Raises KeyFileError; a file that exists is never touched."""
-    with _alone(path):
-        secret = _new_secret(1, clock)
-        draft = _write_draft(path, _HEADING + _format(secret))
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            raise KeyFileError(f"{path}: exists already; to add a secret: postmask keys rotate") from None
-        except OSError as error:
-            raise KeyFileError(f"{path}: can't be made: {error.strerror}") from None
-        finally:
-            draft.unlink()
-        sync_folder(path.parent)
+    secret = _new_secret(1, clock)
+    draft = _write_draft(path, _HEADING + _format(secret))
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        raise KeyFileError(f"{path}: exists already; to add a secret: postmask keys rotate") from None
+    except OSError as error:
+        raise KeyFileError(f"{path}: can't be made: {error.strerror}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
     return Keyring([secret])
 
 
@@ -100,7 +99,8 @@ def sign(path: Path) -> Keyring:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """With nobody else changing the file. What one left that was killed at it holds secrets, and is removed.
+    """With nobody else changing the file. What one left that was killed at that, or at making it, is removed:
+    it holds secrets.
 
     Raises KeyFileError.
     """

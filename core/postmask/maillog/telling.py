@@ -61,9 +61,9 @@ class Wanted:
         match record:
             case MessageId(value=value):
                 return value.strip("<> ") == self.text.strip("<> ")
-            case (
-                Delivery(recipient=address) | Rejected(recipient=address) | Active(sender=address)
-            ) if address:
+            case Delivery(recipient=address) | Rejected(recipient=address) | Active(sender=address) if (
+                address
+            ):
                 return bool(self.address) and key_of(address, "") == self.address
             case _:
                 return False
