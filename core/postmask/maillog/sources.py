@@ -14,6 +14,7 @@ import lzma
 import os
 import shutil
 import subprocess
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -103,16 +104,18 @@ def _opened(path: Path) -> IO[str]:
 
 def _journal(since: float, matches: Sequence[str]) -> Iterator[str]:
     how = ["--quiet", "--no-pager", "--output=short-iso-precise", f"--since=@{int(since)}"]
-    with subprocess.Popen(
-        [_JOURNAL, *how, *matches],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    ) as journal:
+    command = [_JOURNAL, *how, *matches]
+    # Into a file: what it has to say may be more than a pipe takes, which nobody reads meanwhile.
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=said, encoding="utf-8", errors="replace"
+        ) as journal,
+    ):
         assert journal.stdout is not None
-        assert journal.stderr is not None
         yield from journal.stdout
-        said = journal.stderr.read().strip()
+        journal.wait()
+        said.seek(0)
+        complaint = said.read().decode(errors="replace").strip()
     if journal.returncode:
-        raise LogError(f"the journal can't be read: {said}")
+        raise LogError(f"the journal can't be read: {complaint}")

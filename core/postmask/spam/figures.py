@@ -78,7 +78,7 @@ class Tally:
         with self._lock:
             self._in_flight -= 1
             self._judged += 1
-            self._latencies.append(milliseconds)
+            self._latencies.append(round(milliseconds, 1))
 
     def failed(self, attempt: Attempt) -> None:
         """It hasn't."""
@@ -102,7 +102,7 @@ class Tally:
                 checks=self._checks,
                 judged=self._judged,
                 failures=dict(self._failures),
-                median_ms=statistics.median(self._latencies) if self._latencies else None,
+                median_ms=round(statistics.median(self._latencies), 1) if self._latencies else None,
                 last_ms=self._latencies[-1] if self._latencies else None,
                 last_failure=self._last_failure,
                 last_failure_at=self._last_failure_at,

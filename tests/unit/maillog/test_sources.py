@@ -90,3 +90,23 @@ def test_a_log_that_was_rotated_and_not_made_again_yet_is_read(tmp_path: Path) -
         sources.read([], str(log), 0.0)
     log.with_name("mail.log.1").write_text("one\n")
     assert list(sources.read([], str(log), 0.0)) == ["one\n"]
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_journal_that_complains_at_length_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """With its words in a pipe that nobody reads it would wait, and we for it."""
+    journal = tmp_path / "journalctl"
+    journal.write_text(
+        f"#!/bin/sh\nhead -c 200000 /dev/zero | tr '\\0' x >&2\necho damaged >&2\necho line\nexit {status}\n"
+    )
+    journal.chmod(0o755)
+    monkeypatch.setattr(sources, "SYSLOG", tmp_path / "mail.log")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    lines = sources.read([], "", 0.0)
+    assert next(lines) == "line\n"
+    if status:
+        with pytest.raises(sources.LogError, match=r"^the journal can't be read: x+damaged$"):
+            next(lines)
+    assert list(lines) == []
