@@ -116,6 +116,7 @@ def test_what_postfix_is_told_of_the_way_out(right: Site, monkeypatch: pytest.Mo
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         told = dict.fromkeys(PARAMETERS, "") | {
+            "inet_protocols": "ipv4",
             "myhostname": "mx.host.test",
             "smtp_helo_name": "mx.host.test",
             "smtp_bind_address": "192.0.2.7",
