@@ -236,12 +236,6 @@ class TestPort25:
         assert places == tried
         assert bool(found) is (6 not in versions)
 
-    def test_a_relay_in_the_other_version_alone(self) -> None:
-        """Nobody is tried, and nothing gets out."""
-        inquiry = asking(right())
-        (finding,) = port25.look([("198.51.100.9", 25)], (), inquiry, _never, versions=(6,))
-        assert (finding.code, finding.what) == (codes.NO_WAY_OUT, "198.51.100.9: no IPv4 in inet_protocols")
-
     def test_this_host_itself_shows_nothing(self) -> None:
         inquiry = asking(right())
         assert self.tried([(NAME, 25)], inquiry, OSError(), own=(V4, V6)) == ([], [])
@@ -300,7 +294,3 @@ def test_the_clock() -> None:
 
 def test_every_code_has_a_fault_here() -> None:
     assert {code for code, _, _ in FAULTS} == set(codes.CODES)
-
-
-def _never(address: str, _port: int, _seconds: float) -> None:
-    raise AssertionError(address)

@@ -62,14 +62,10 @@ def look(
     own: this host's addresses, which show nothing. versions: of IP, in which mail is sent.
     """
     faults: list[str] = []
-    for address, port in _places(hosts, frozenset(own), inquiry):
+    for address, port in _places(hosts, frozenset(own), versions, inquiry):
         seconds = inquiry.deadline.at_most(_SECONDS)
         if seconds <= 0:
             break
-        version = ipaddress.ip_address(address).version
-        if version not in versions:
-            faults.append(f"{address}: no IPv{version} in inet_protocols")
-            continue
         try:
             connects(address, port, seconds)
         except OSError as error:
@@ -90,11 +86,11 @@ def _exchangers(domain: str, inquiry: Inquiry) -> list[str]:
 
 
 def _places(
-    hosts: Iterable[tuple[str, int]], own: frozenset[str], inquiry: Inquiry
+    hosts: Iterable[tuple[str, int]], own: frozenset[str], versions: Collection[int], inquiry: Inquiry
 ) -> Iterator[tuple[str, int]]:
     for host, port in hosts:
         addresses = _addresses(host, inquiry)
-        for version in (4, 6):
+        for version in versions:
             of_it = [one for one in addresses if ipaddress.ip_address(one).version == version]
             yield from ((one, port) for one in of_it[:_MOST_ADDRESSES] if one not in own)
 
