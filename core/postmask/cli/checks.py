@@ -345,14 +345,13 @@ def _amiss(part: str, look: Callable[[Runtime], Iterator[Finding]]) -> Callable[
 def _held(runtime: Runtime) -> Iterator[Check]:
     """Whether what is on hold can expire, where that is set."""
     from postmask.holding import keep_seconds
-    from postmask_postfix import commands, lifetime
+    from postmask_postfix.hold import HoldQueue
 
     setting = runtime.settings.hold.keep
     if setting is None:
         return
-    times = commands.values(runtime.settings.postfix.config_dir, *lifetime.PARAMETERS)
     try:
-        keep_seconds(setting, lifetime.Lifetime.of(times).message)
+        keep_seconds(setting, HoldQueue(runtime.settings.postfix.config_dir).lifetime())
     except ValueError as error:
         yield Check("held", False, f"nothing expires: {error}", codes.HOLD_KEEP)
 

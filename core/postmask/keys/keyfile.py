@@ -74,7 +74,7 @@ def init(path: Path, clock: Clock) -> Keyring:
 
 def rotate(path: Path, clock: Clock) -> Keyring:
     """Add a secret, which waits. Raises KeyFileError, also where one waits already."""
-    with _alone(Path(os.path.realpath(path))):
+    with _alone(path):
         text, status = _read(path)
         held = _secrets(path, text)
         if waiting := [secret.id for secret in held if secret.waits]:
@@ -88,7 +88,7 @@ def rotate(path: Path, clock: Clock) -> Keyring:
 
 def sign(path: Path) -> Keyring:
     """Let the secret that waits sign from now on. Raises KeyFileError, also where none waits."""
-    with _alone(Path(os.path.realpath(path))):
+    with _alone(path):
         text, status = _read(path)
         if not any(secret.waits for secret in _secrets(path, text)):
             raise KeyFileError(f"{path}: no secret waits to sign; add one first: postmask keys rotate")
@@ -99,18 +99,19 @@ def sign(path: Path) -> Keyring:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """With nobody else changing the file. What one left that was killed at that, or at making it, is removed:
-    it holds secrets.
+    """With nobody else changing the file, which a link may lead to.
 
+    What one left that was killed at that, or at making it, is removed: it holds secrets.
     Raises KeyFileError.
     """
+    file = Path(os.path.realpath(path))
     with contextlib.ExitStack() as lasting:
         try:
-            lasting.enter_context(locked(path.parent, _LOCK_SECONDS))
-            for draft in path.parent.glob(f".{glob.escape(path.name)}.{_DRAFT_MARK}"):
+            lasting.enter_context(locked(file.parent, _LOCK_SECONDS))
+            for draft in file.parent.glob(f".{glob.escape(file.name)}.{_DRAFT_MARK}"):
                 draft.unlink()
         except OSError as error:
-            raise KeyFileError(f"{path}: can't be written: {error.strerror} ({path.parent})") from None
+            raise KeyFileError(f"{file}: can't be written: {error.strerror} ({file.parent})") from None
         yield
 
 

@@ -135,6 +135,7 @@ class Reckoner:
         self._unknown = {key for key in tracker.copies if len(key) == _KEY_LENGTH}
         self._unlogged: list[LedgerRow] = []
         self._logged = {message.queue_id for message in tracker.messages}
+        self._ends = max(tracker.ends or 0.0, period.since)
         self._result = Reckoning()
         for row in rows:
             self._sort(row)
@@ -145,8 +146,7 @@ class Reckoner:
         if row.at >= self._period.since - _SLACK and row.queue_id in self._logged:
             self._rows.setdefault(row.queue_id, []).append(row)
         # A log daemon that stopped, or another's log.
-        ends = max(self._tracker.ends or 0.0, self._period.since)
-        if ends + _BEHIND < row.at < self._period.until:
+        if self._ends + _BEHIND < row.at < self._period.until:
             self._unlogged.append(row)
 
     def run(self) -> Reckoning:
