@@ -12,13 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
 
 from faults import await_empty_outbox, await_flow, message
 from lab import lab
+from meanwhile import meanwhile
 from moving import Mover, load
 from nameserver import Nameserver
 from postgres import Cluster
@@ -101,9 +101,9 @@ class Changes:
 @contextlib.contextmanager
 def changing(service: Service, owned: Owned) -> Iterator[Changes]:
     """One alias after the other, each by a process of its own and asked for at once."""
-    changes, stop = Changes(), threading.Event()
+    changes = Changes()
 
-    def change() -> None:
+    def change(stop: threading.Event) -> None:
         for number in itertools.count():
             if stop.is_set():
                 return
@@ -115,13 +115,8 @@ def changing(service: Service, owned: Owned) -> Iterator[Changes]:
             changes.made += [address] * made
             changes.later += not made
 
-    with ThreadPoolExecutor(1) as hand:
-        changed = hand.submit(change)
-        try:
-            yield changes
-        finally:
-            stop.set()
-    changed.result()  # raises what went wrong with it
+    with meanwhile(change):
+        yield changes
 
 
 def _added(service: Service, address: str, mailbox: str) -> bool:

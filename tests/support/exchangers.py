@@ -22,7 +22,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from typing import Any
 
 from booted import Host
 from faults import message
+from meanwhile import meanwhile
 from postmask.store.replica.folder import Folder
 from provisioned import NO_OTHER_ROLES, Lab, bare, directory
 
@@ -119,10 +119,10 @@ class Exchangers:
 
         The other senders haven't been met before the block either.
         """
-        sent, stop = Sent(since=len(self.log())), threading.Event()
+        sent = Sent(since=len(self.log()))
         begun = time.monotonic()
 
-        def run() -> None:
+        def run(stop: threading.Event) -> None:
             while not stop.wait(max(0.0, begun + len(sent.senders) / rate - time.monotonic())):
                 number = len(sent.senders)
                 subject = f"{begun:.0f}-{number:05d}"
@@ -130,13 +130,8 @@ class Exchangers:
                 self.send(subject, sender)
                 sent.senders[subject] = sender
 
-        with ThreadPoolExecutor(1) as threads:
-            sending = threads.submit(run)
-            try:
-                yield sent
-            finally:
-                stop.set()
-                sending.result()
+        with meanwhile(run):
+            yield sent
 
     def arrived(self) -> Counter[str]:
         """How often each subject came to anybody outside."""

@@ -21,13 +21,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import fatal_steps
 from faults import Watch, await_flow, message, subject
+from meanwhile import meanwhile
 from service import Said, Service
 
 _SENDERS = 4
@@ -89,11 +89,11 @@ def _arrivals(service: Service, mailbox: str) -> dict[str, float]:
 @contextlib.contextmanager
 def load(service: Service, alias: str, rate: float = 20.0) -> Iterator[Sent]:
     """So many messages a second to an alias for the time of the block, one in ten from somebody new."""
-    sent, stop = Sent(watch=Watch(service.lab)), threading.Event()
+    sent = Sent(watch=Watch(service.lab))
     numbers, lock = itertools.count(), threading.Lock()
     begun = time.monotonic()
 
-    def send() -> None:
+    def send(stop: threading.Event) -> None:
         while not stop.is_set():
             with lock:
                 number = next(numbers)
@@ -106,11 +106,5 @@ def load(service: Service, alias: str, rate: float = 20.0) -> Iterator[Sent]:
             said = service.send(sender, [alias], content)
             sent.at[name], sent.senders[name], sent.said[name] = at, sender, said
 
-    with ThreadPoolExecutor(_SENDERS) as senders:
-        sending = [senders.submit(send) for _ in range(_SENDERS)]
-        try:
-            yield sent
-        finally:
-            stop.set()
-    for one in sending:
-        one.result()  # raises what kept it from sending
+    with meanwhile(send, _SENDERS):
+        yield sent
