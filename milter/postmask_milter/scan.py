@@ -2,8 +2,9 @@
 
 DIAGNOSTICS
     A message that isn't for recipients of ours alone is let go at DATA; so is one of which nobody can
-    say that now. One that is larger than the limit is let through without a look, and nothing here
-    raises: what isn't examined here the forwarder examines.
+    say that now. One that is larger than the limit is let through without a look, and so is one whose DATA
+    we weren't told of (milter_protocol below 4). Nothing here raises: what isn't examined here the forwarder
+    examines.
 
 STANDARDS
     RFC 5321 §3.3; RFC 6152 (BODY), RFC 6531 (SMTPUTF8).
@@ -73,6 +74,7 @@ class _Draft:
     smtputf8: bool = False
     body_type: str = ""
     recipients: list[str] = field(default_factory=list)
+    ours: bool = False
     fields: list[Field] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -108,7 +110,8 @@ class Session:
 
     def data(self) -> bool:
         """DATA: whether the message concerns us."""
-        return self._all_ours(self._draft.recipients)
+        self._draft.ours = self._all_ours(self._draft.recipients)
+        return self._draft.ours
 
     def header(self, name: str, value: bytes) -> None:
         """A field: what stands before and after the colon, its lines parted by LF or CRLF."""
@@ -127,7 +130,7 @@ class Session:
         """The end of the message."""
         draft = self._draft
         self.reset()
-        if draft.size > self._size_limit:
+        if not draft.ours or draft.size > self._size_limit:
             return NOTHING
         return self._examine(
             Message(

@@ -200,6 +200,7 @@ class Site(Lab):
             if mail.get("arrives"):
                 arrived = self.await_title(f"{subject} {number}", mail["arrives"])
                 assert arrived.sender.startswith(mail.get("sender", "")), arrived.sender
+                assert b"x-postmask" not in arrived.content.lower(), arrived.content
 
     def ask_own(self) -> None:
         """The same as far as RCPT."""

@@ -37,6 +37,10 @@ class Rig:
         self.session.mail("<bob@example.com>", parameters, login)
         self.session.rcpt("<shop@alias.test>")
 
+    def begin_data(self, *parameters: str, login: str = "") -> None:
+        self.begin(*parameters, login=login)
+        assert self.session.data()
+
 
 def test_a_message_is_gathered_octet_by_octet() -> None:
     rig = Rig()
@@ -65,7 +69,7 @@ def test_a_message_is_gathered_octet_by_octet() -> None:
 )
 def test_what_mail_says_of_the_body(parameters: tuple[str, ...], body: str) -> None:
     rig = Rig()
-    rig.begin(*parameters)
+    rig.begin_data(*parameters)
     rig.session.end("")
     assert rig.examined[0].body_type == body
     assert not rig.examined[0].smtputf8
@@ -74,7 +78,7 @@ def test_what_mail_says_of_the_body(parameters: tuple[str, ...], body: str) -> N
 def test_one_message_after_the_other() -> None:
     rig = Rig()
     for number, login in enumerate(("jane", "")):
-        rig.begin(login=login)
+        rig.begin_data(login=login)
         rig.session.header("Subject", b" %d" % number)
         rig.session.body(b"body %d" % number)
         rig.session.end(str(number))
@@ -87,10 +91,10 @@ def test_one_message_after_the_other() -> None:
 
 def test_an_aborted_message_leaves_nothing() -> None:
     rig = Rig()
-    rig.begin("SMTPUTF8")
+    rig.begin_data("SMTPUTF8")
     rig.session.body(b"gone")
     rig.session.reset()
-    rig.begin()
+    rig.begin_data()
     rig.session.end("")
     assert rig.examined[0].body == b""
     assert rig.examined[0].recipients == ("shop@alias.test",)
@@ -102,16 +106,27 @@ def test_what_is_not_ours_is_let_go_at_data() -> None:
     assert not rig.session.data()
 
 
+def test_a_message_whose_data_nobody_told_is_let_through() -> None:
+    """As by milter_protocol 2: whose it is was never asked, nor does the answer of the one before count."""
+    rig = Rig()
+    rig.begin_data()
+    assert rig.session.end("4Q") is ADDED
+    rig.begin()
+    rig.session.body(b"foreign")
+    assert rig.session.end("4R") is NOTHING
+    assert [message.queue_id for message in rig.examined] == ["4Q"]
+
+
 @pytest.mark.parametrize("parts", [[b"x" * 1_001], [b"x" * 600, b"x" * 600], [b"x" * 600] * 9])
 def test_a_message_above_the_limit_is_not_kept(parts: list[bytes]) -> None:
     rig = Rig()
-    rig.begin()
+    rig.begin_data()
     rig.session.header("Subject", b" x")
     for part in parts:
         rig.session.body(part)
     assert rig.session.end("4Q") is NOTHING
     assert rig.examined == []
-    rig.begin()
+    rig.begin_data()
     assert rig.session.end("4R") is ADDED
 
 
@@ -119,6 +134,6 @@ def test_a_message_above_the_limit_is_not_kept(parts: list[bytes]) -> None:
 def test_a_client_without_an_address(address: object) -> None:
     rig = Rig()
     rig.session.connect("unknown", address)
-    rig.begin()
+    rig.begin_data()
     rig.session.end("")
     assert rig.examined[0].client == Client("", "", "")
