@@ -22,13 +22,13 @@ from pathlib import Path
 
 from psycopg2 import extensions
 from sqlalchemy import update
-from sqlalchemy.exc import SQLAlchemyError
 
 from postmask.store import roles, schema, servers
 from postmask.store.backup import demand_ours, new_file
-from postmask.store.engine import as_store_error, make_engine, parse_url
+from postmask.store.engine import parse_url
 from postmask.store.errors import NoFile, StoreError, StoreUnavailable
 from postmask.store.models import Generation
+from postmask.store.opening import opened
 
 _SECRETS = ("password", "sslpassword")
 """Not in a command line, which everybody on the host can read."""
@@ -71,17 +71,11 @@ def restore(url: str, path: Path, node: tuple[str, str] | None) -> int:
 
 def _open(url: str, before: int, node: tuple[str, str] | None) -> int:
     """The generation raised above both, and the nodes admitted."""
-    engine = make_engine(url)
-    try:
-        with engine.begin() as connection:
-            generation = max(before, schema.generation(connection)) + 1
-            connection.execute(update(Generation).values(number=generation))
-            if node is not None:
-                roles.admit(connection, *node)
-    except SQLAlchemyError as error:
-        raise as_store_error(error) from error
-    finally:
-        engine.dispose()
+    with opened(url) as connection:
+        generation = max(before, schema.generation(connection)) + 1
+        connection.execute(update(Generation).values(number=generation))
+        if node is not None:
+            roles.admit(connection, *node)
     return generation
 
 

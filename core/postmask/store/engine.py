@@ -14,7 +14,7 @@ keeps locked what it needs.
 
 DIAGNOSTICS
     An SQLite file that doesn't exist is an error here (StoreUnavailable on use), never made by
-    accident; schema.init makes it. `explain` words any SQLAlchemy error for a person, without the
+    accident; schema.make_file makes it. `explain` words any SQLAlchemy error for a person, without the
     password or the SQL.
 """
 
@@ -115,17 +115,17 @@ def sqlite_path(url: str) -> Path | None:
     return Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
 
 
-def make_engine(url: str, use: Use = Use.ADMIN, *, create: bool = False) -> Engine:
-    """An engine for this use. create: an SQLite file that is missing is made. Nothing is opened yet."""
+def make_engine(url: str, use: Use = Use.ADMIN) -> Engine:
+    """An engine for this use. Nothing is opened yet."""
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(Path(str(parsed.database)), use, create)
+        return _sqlite_engine(Path(str(parsed.database)), use)
     return _postgres_engine(parsed, use)
 
 
-def _sqlite_engine(path: Path, use: Use, create: bool) -> Engine:
+def _sqlite_engine(path: Path, use: Use) -> Engine:
     patience = LOOKUP_SECONDS if use is Use.DIRECTORY else 30.0
-    address = f"file:{quote(str(path.absolute()))}?mode={'rwc' if create else 'rw'}"
+    address = f"file:{quote(str(path.absolute()))}?mode=rw"
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -224,16 +224,19 @@ def explain(error: SQLAlchemyError) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
+def sqlstate(error: Exception) -> str | None:
+    """Postgres's code for what was wrong; None where there is none, as with SQLite."""
+    return getattr(getattr(error, "orig", None), "pgcode", None)
+
+
 def is_locked(error: SQLAlchemyError) -> bool:
     """Whether somebody else's change was waited for in vain."""
-    state = getattr(error.orig, "pgcode", None) if isinstance(error, DBAPIError) else None
-    return state in _LOCKED or explain(error) == "database is locked"
+    return sqlstate(error) in _LOCKED or explain(error) == "database is locked"
 
 
 def lacks_table(error: Exception) -> bool:
     """Whether a table isn't there that was asked."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(cause, "pgcode", None) == _NO_TABLE or str(cause).startswith("no such table")
+    return sqlstate(error) == _NO_TABLE or str(getattr(error, "orig", error)).startswith("no such table")
 
 
 def as_store_error(error: SQLAlchemyError) -> StoreError:
@@ -242,7 +245,7 @@ def as_store_error(error: SQLAlchemyError) -> StoreError:
         return StoreError(f"the database refused a change that would break its rules: {explain(error)}")
     hint = ""
     text = explain(error)
-    state = getattr(error.orig, "pgcode", None) if isinstance(error, DBAPIError) else None
+    state = sqlstate(error)
     if state == _REFUSED:
         return Moved(text.partition(" CONTEXT:")[0])
     if is_locked(error):

@@ -12,7 +12,7 @@ from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from postmask.store.engine import as_store_error
+from postmask.store.engine import as_store_error, sqlstate
 from postmask.store.errors import StoreError
 
 LOCK = 0x706F73746D61736E
@@ -129,7 +129,7 @@ def _make(connection: Connection, owner: str, role: str, password: str) -> None:
     try:
         _run(connection, f"{verb} ROLE {name} {rights} PASSWORD '{verifier}'")
     except ProgrammingError as error:
-        if getattr(error.orig, "pgcode", None) != _NOT_ALLOWED:
+        if sqlstate(error) != _NOT_ALLOWED:
             raise
         raise StoreError(_no_right(_quoted(connection, owner), name, known=bool(known))) from error
     _run(connection, f"ALTER ROLE {name} SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")

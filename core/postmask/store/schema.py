@@ -10,9 +10,7 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-import contextlib
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +19,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, inspect, select, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from postmask import tokens
 from postmask.clock import Clock
 from postmask.store import models, whereabouts
-from postmask.store.engine import READ_ONLY, as_store_error, make_engine, sqlite_path
+from postmask.store.engine import sqlite_path
 from postmask.store.errors import Refused, StoreError, StoreUnavailable, Unwritable
 from postmask.store.fitness import OURS
+from postmask.store.opening import opened
 from postmask.store.roles import take_turn
 from postmask.store.vocabulary import Phase
 from postmask.store.whereabouts import Whereabouts
@@ -94,29 +92,23 @@ def init(url: str, clock: Clock) -> bool:
     path = sqlite_path(url)
     if path is not None:
         make_file(path)
-    engine = make_engine(url, create=True)
-    try:
-        with engine.begin() as connection:
-            take_turn(connection)
-            match state_of(connection):
-                case SchemaState.CURRENT:
-                    return False
-                case SchemaState.MISSING:
-                    demand_utf8(connection)
-                    migrate(connection)
-                    _first_rows(connection, clock.now())
-                    return True
-                case state:
-                    raise _not_ready(state)
-    except SQLAlchemyError as error:
-        raise as_store_error(error) from error
-    finally:
-        engine.dispose()
+    with opened(url) as connection:
+        take_turn(connection)
+        match state_of(connection):
+            case SchemaState.CURRENT:
+                return False
+            case SchemaState.MISSING:
+                demand_utf8(connection)
+                migrate(connection)
+                _first_rows(connection, clock.now())
+                return True
+            case state:
+                raise _not_ready(state)
 
 
 def upgrade(url: str) -> tuple[str | None, str]:
     """Bring an older schema up to date; (revision before, revision after). Current stays as it is."""
-    with _opened(url) as connection:
+    with opened(url) as connection:
         take_turn(connection)
         before = _revision(connection)
         state = state_of(connection)
@@ -129,7 +121,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
 
 def status(url: str) -> Status:
     """Where this database stands. Raises StoreUnavailable when it can't be asked."""
-    with _opened(url, read_only=True) as connection:
+    with opened(url, read_only=True) as connection:
         state = state_of(connection)
         readable = state in (SchemaState.CURRENT, SchemaState.AHEAD, SchemaState.BEHIND)
         found = whereabouts.of(connection) if readable else Whereabouts()
@@ -160,18 +152,6 @@ def make_file(path: Path) -> None:
         path.touch(mode=0o660)
     except OSError as error:
         raise Unwritable(f"{path} can't be made: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _opened(url: str, *, read_only: bool = False) -> Iterator[Connection]:
-    engine = make_engine(url).execution_options(**{READ_ONLY: read_only})
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except SQLAlchemyError as error:
-        raise as_store_error(error) from error
-    finally:
-        engine.dispose()
 
 
 def demand_utf8(connection: Connection) -> None:

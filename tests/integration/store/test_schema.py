@@ -15,7 +15,7 @@ from postgres import Cluster
 from postmask.clock import ManualClock
 from postmask.store import roles, schema
 from postmask.store.admin import aliases
-from postmask.store.engine import make_engine, parse_url
+from postmask.store.engine import make_engine, parse_url, sqlite_path
 from postmask.store.errors import Refused, StoreError, StoreUnavailable
 from postmask.store.models import Base
 from postmask.store.schema import SchemaState
@@ -124,7 +124,9 @@ def test_a_newer_schema_is_left_alone(truth: Truth) -> None:
 
 
 def test_foreign_tables_of_our_names_are_left_alone(empty_url: str) -> None:
-    engine = make_engine(empty_url, create=True)
+    if (path := sqlite_path(empty_url)) is not None:
+        path.touch()
+    engine = make_engine(empty_url)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE alias (x INTEGER)"))
     with pytest.raises(StoreError, match="not ours"):

@@ -49,7 +49,8 @@ def test_other_urls_are_refused(url: str, says: str) -> None:
 
 @pytest.mark.parametrize("name", ["with space.db", "per%cent.db", "ha#sh.db", "ünï.db"])
 def test_odd_file_names(tmp_path: Path, name: str) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/{name.replace('%', '%25')}", create=True)
+    (tmp_path / name).touch()
+    engine = make_engine(f"sqlite:///{tmp_path}/{name.replace('%', '%25')}")
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE t (x INTEGER)"))
     engine.dispose()
@@ -57,7 +58,8 @@ def test_odd_file_names(tmp_path: Path, name: str) -> None:
 
 
 def test_what_sqlite_says_is_explained(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/x.db", create=True)
+    (tmp_path / "x.db").touch()
+    engine = make_engine(f"sqlite:///{tmp_path}/x.db")
     with pytest.raises(SQLAlchemyError) as caught, engine.begin() as connection:
         connection.execute(text("SELECT 'secret' FROM alias"))
     assert explain(caught.value) == "no such table: alias"

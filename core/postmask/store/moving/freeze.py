@@ -18,15 +18,13 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from postmask.store import whereabouts
+from postmask.store.engine import is_locked
 from postmask.store.errors import BeingMoved, StoreUnavailable
 from postmask.store.models import Base
 
 _LOCK_SECONDS = 60.0
 _FIRST_TRY = 0.5
 _LONGEST_TRY = 5.0
-
-_BUSY = ("55P03", "40P01")
-"""lock_not_available, deadlock_detected."""
 
 _PATIENT = (
     "SET LOCAL idle_in_transaction_session_timeout = 0",
@@ -77,7 +75,7 @@ def _lock(connection: Connection) -> None:
             connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")
             return
         except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) not in _BUSY:
+            if not is_locked(error):
                 raise
             connection.rollback()
             if time.monotonic() >= until:

@@ -15,23 +15,22 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, update
 
 from postmask.store import roles, schema, whereabouts
-from postmask.store.engine import READ_ONLY, as_store_error, make_engine, parse_url
+from postmask.store.engine import parse_url
 from postmask.store.errors import Moved, Refused, StoreError, StoreUnavailable
 from postmask.store.models import Generation
 from postmask.store.moving import target
 from postmask.store.moving.freeze import frozen
 from postmask.store.moving.journal import Destination, Journal
 from postmask.store.moving.target import Origin, label
+from postmask.store.opening import opened, opened_engine
 from postmask.store.schema import SchemaState
 from postmask.store.vocabulary import Phase
 
@@ -66,7 +65,7 @@ class Mover:
 
     def check(self, destination: Destination) -> bool:
         """Raises StoreError if it can't be moved there. False: it was moved there already."""
-        with _opened(self._url, read_only=True) as source, _opened(destination.owner_url) as connection:
+        with opened(self._url, read_only=True) as source, opened(destination.owner_url) as connection:
             found = whereabouts.of(source)
             if found.phase is Phase.MOVED and found.elsewhere_id == whereabouts.identity(connection):
                 return False
@@ -88,7 +87,7 @@ class Mover:
     def follow(self, destination: Destination) -> None:
         """The truth was moved there by another node: here only the configuration doesn't say so yet."""
         self._journal.write(destination)
-        with _opened(destination.owner_url) as connection:
+        with opened(destination.owner_url) as connection:
             if (node := _node(destination)) is not None:
                 roles.admit(connection, *node)
         self._take_up(destination)
@@ -115,10 +114,10 @@ class Mover:
         self, destination: Destination, now: float, committing: Callable[[], None]
     ) -> Outcome:
         """Nothing has happened if anything is raised before the last commit."""
-        with _engine(self._url) as engine, frozen(engine) as source:
+        with opened_engine(self._url) as engine, frozen(engine) as source:
             begun = time.monotonic()
             _demand_movable(source)
-            with _opened(destination.owner_url) as connection:
+            with opened(destination.owner_url) as connection:
                 origin, node = self._origin(source), _node(destination)
                 target.check(connection, origin)
                 self._journal.write(destination)
@@ -139,11 +138,11 @@ class Mover:
             raise trouble from error
 
     def _settled(self, destination: Destination) -> Settled:
-        with _opened(self._url, read_only=True) as source:
+        with opened(self._url, read_only=True) as source:
             found = whereabouts.of(source)
             if found.frozen:
                 return Settled.UNDER_WAY
-            with _opened(destination.owner_url) as connection:
+            with opened(destination.owner_url) as connection:
                 where = whereabouts.identity(connection)
                 marked = found.phase is Phase.MOVED and found.elsewhere_id == where
                 if marked or where == whereabouts.identity(source):
@@ -178,22 +177,3 @@ def _node(destination: Destination) -> tuple[str, str] | None:
     if not node.username or node.password is None:
         raise StoreError("the nodes' URL needs their role and its password")
     return node.username, str(node.password)
-
-
-@contextlib.contextmanager
-def _engine(url: str, *, read_only: bool = False) -> Iterator[Engine]:
-    """Errors come out as StoreError, and no connection stays."""
-    engine = make_engine(url).execution_options(**{READ_ONLY: read_only})
-    try:
-        yield engine
-    except SQLAlchemyError as error:
-        raise as_store_error(error) from error
-    finally:
-        engine.dispose()
-
-
-@contextlib.contextmanager
-def _opened(url: str, *, read_only: bool = False) -> Iterator[Connection]:
-    """A transaction of its own, committed at the end of the block."""
-    with _engine(url, read_only=read_only) as engine, engine.begin() as connection:
-        yield connection

@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import URL, Connection, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from postmask.store import roles, schema, whereabouts
-from postmask.store.engine import as_store_error, make_engine, parse_url
+from postmask.store.engine import parse_url
 from postmask.store.errors import Refused, StoreError
 from postmask.store.models import Base, Generation
 from postmask.store.moving import copying, freeze
 from postmask.store.moving.copying import Sum
+from postmask.store.opening import opened
 from postmask.store.schema import SchemaState
 from postmask.store.vocabulary import Phase
 
@@ -92,18 +92,12 @@ def fill(
 
 def take_into_use(url: str) -> None:
     """It is the truth from now on. Doing it again changes nothing."""
-    engine = make_engine(url)
-    try:
-        with engine.begin() as connection:
-            connection.execute(
-                update(Generation)
-                .where(Generation.phase == Phase.ARRIVING)
-                .values(phase=Phase.CURRENT, elsewhere=None, elsewhere_id=None, moved_at=None)
-            )
-    except SQLAlchemyError as error:
-        raise as_store_error(error) from error
-    finally:
-        engine.dispose()
+    with opened(url) as connection:
+        connection.execute(
+            update(Generation)
+            .where(Generation.phase == Phase.ARRIVING)
+            .values(phase=Phase.CURRENT, elsewhere=None, elsewhere_id=None, moved_at=None)
+        )
 
 
 def empty(connection: Connection, origin: Origin) -> None:
