@@ -36,7 +36,7 @@ from postmask.spool.entries import (
 )
 from postmask.spool.readers import Readers
 from postmask.spool.tables import opened
-from postmask.spool.writer import Writer
+from postmask.spool.writer import Change, Writer
 
 _LEDGER = (
     "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at FROM ledger"
@@ -109,7 +109,7 @@ class Spool:
                 [(r.key, r.recipient, r.queue_id, r.alias_id, r.mailbox_id, r.reason, now) for r in rows],
             )
 
-        self._writer.write(change, self._timeout)
+        self._write(change)
 
     def finish(self, rows: Sequence[LedgerRow], news: Iterable[News] = ()) -> None:
         """Record outcomes, each with the new queue id and the reason, and what others are to learn."""
@@ -120,7 +120,7 @@ class Spool:
             connection.executemany(RECORD, [recorded(row, now) for row in rows])
             put(connection, listed, now)
 
-        self._writer.write(change, self._timeout)
+        self._write(change)
 
     def conclude(self, row: LedgerRow, news: Iterable[News] = ()) -> None:
         """As finish(), unless an outcome is known already: then nothing changes, and nobody is told again."""
@@ -131,19 +131,15 @@ class Spool:
             if connection.execute(f"{RECORD} WHERE outcome = 'pending'", recorded(row, now)).rowcount:
                 put(connection, listed, now)
 
-        self._writer.write(change, self._timeout)
+        self._write(change)
 
     def forget_begun(self, queue_id: str, recipient: str, reason: str) -> None:
         """Drop the pending rows of a message's recipient whose reason begins so."""
-
-        def change(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "DELETE FROM ledger WHERE queue_id = ? AND recipient = ? AND outcome = 'pending'"
-                " AND substr(reason, 1, ?) = ?",
-                (queue_id, recipient, len(reason), reason),
-            )
-
-        self._writer.write(change, self._timeout)
+        self._execute(
+            "DELETE FROM ledger WHERE queue_id = ? AND recipient = ? AND outcome = 'pending'"
+            " AND substr(reason, 1, ?) = ?",
+            [(queue_id, recipient, len(reason), reason)],
+        )
 
     # ---- contacts -------------------------------------------------------------------------------
 
@@ -184,7 +180,7 @@ class Spool:
             connection.execute("DELETE FROM told_truth")
             connection.execute("INSERT INTO told_truth VALUES (?)", (truth,))
 
-        self._writer.write(change, self._timeout)
+        self._write(change)
 
     # ---- replay marks ---------------------------------------------------------------------------
 
@@ -199,7 +195,7 @@ class Spool:
         """Entries for the truth go to the outbox, notices to the forwarder, which sends them."""
         now = self._clock.now()
         listed = list(news)
-        self._writer.write(lambda connection: put(connection, listed, now), self._timeout)
+        self._write(lambda connection: put(connection, listed, now))
 
     def outbox(self, limit: int) -> list[tuple[int, Entry]]:
         """The oldest entries that are not set aside, with their sequence numbers."""
@@ -210,20 +206,11 @@ class Spool:
 
     def sent(self, sequence: Iterable[int]) -> None:
         """Forget entries that the truth has."""
-        numbers = [(number,) for number in sequence]
-
-        def change(connection: sqlite3.Connection) -> None:
-            connection.executemany("DELETE FROM outbox WHERE seq = ?", numbers)
-
-        self._writer.write(change, self._timeout)
+        self._execute("DELETE FROM outbox WHERE seq = ?", [(number,) for number in sequence])
 
     def set_aside(self, number: int, error: str) -> None:
         """Keep an entry that the truth refuses out of the others' way, with the reason."""
-
-        def change(connection: sqlite3.Connection) -> None:
-            connection.execute("UPDATE outbox SET error = ? WHERE seq = ?", (error, number))
-
-        self._writer.write(change, self._timeout)
+        self._execute("UPDATE outbox SET error = ? WHERE seq = ?", [(error, number)])
 
     def outbox_state(self) -> tuple[int, int]:
         """How many entries wait, and how many are set aside."""
@@ -267,21 +254,12 @@ class Spool:
 
     def notice_sent(self, ident: int) -> None:
         """It is in Postfix's queue. The text, which may hold a code, is forgotten."""
-        now = self._clock.now()
-
-        def change(connection: sqlite3.Connection) -> None:
-            connection.execute("UPDATE notice SET sent_at = ?, text = '' WHERE id = ?", (now, ident))
-
-        self._writer.write(change, self._timeout)
+        self._execute("UPDATE notice SET sent_at = ?, text = '' WHERE id = ?", [(self._clock.now(), ident)])
 
     def notice_failed(self, ident: int, retry_after: float) -> None:
         """Try again after that many seconds."""
         at = self._clock.now() + retry_after
-
-        def change(connection: sqlite3.Connection) -> None:
-            connection.execute("UPDATE notice SET tries = tries + 1, next_at = ? WHERE id = ?", (at, ident))
-
-        self._writer.write(change, self._timeout)
+        self._execute("UPDATE notice SET tries = tries + 1, next_at = ? WHERE id = ?", [(at, ident)])
 
     # ---- housekeeping ---------------------------------------------------------------------------
 
@@ -318,15 +296,18 @@ class Spool:
         """Delete a piece of what is so; whether it was a full one."""
         # Looked for beforehand, which may take long, and not by the writer.
         found = self._readers.fetch(f"SELECT {key} FROM {table} WHERE {condition} LIMIT {_PIECE}", values)
-
-        def change(connection: sqlite3.Connection) -> None:
-            connection.executemany(
+        if found:
+            self._execute(
                 f"DELETE FROM {table} WHERE {key} = ? AND {condition}", [(*row, *values) for row in found]
             )
-
-        if found:
-            self._writer.write(change, self._timeout)
         return len(found) == _PIECE
+
+    def _execute(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """The statement with each of these rows of values."""
+        self._write(lambda connection: connection.executemany(statement, rows))
+
+    def _write(self, change: Change) -> None:
+        self._writer.write(change, self._timeout)
 
 
 def _ledger_row(row: tuple[Any, ...]) -> LedgerRow:

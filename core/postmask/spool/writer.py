@@ -15,22 +15,23 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeAlias
 
 from postmask.spool.entries import SpoolError
 
-T = TypeVar("T")
+Change: TypeAlias = Callable[[sqlite3.Connection], object]
+"""What is to be done to the file, within a transaction."""
+
 _BATCH = 64
 
 
-class _Job(Generic[T]):
+class _Job:
     """One change and whoever waits for it."""
 
-    __slots__ = ("_change", "_error", "_result", "_settled")
+    __slots__ = ("_change", "_error", "_settled")
 
-    def __init__(self, change: Callable[[sqlite3.Connection], T]) -> None:
+    def __init__(self, change: Change) -> None:
         self._change = change
-        self._result: list[T] = []
         self._error: BaseException | None = None
         # A bare lock, held until it is settled: a Future costs as much as the change itself.
         self._settled = threading.Lock()
@@ -40,7 +41,7 @@ class _Job(Generic[T]):
         """Run the change in a savepoint. A failing disk or file is everybody's trouble and is raised."""
         connection.execute("SAVEPOINT change")
         try:
-            self._result.append(self._change(connection))
+            self._change(connection)
         except sqlite3.DatabaseError:
             raise
         except Exception as error:  # noqa: BLE001  it belongs to the one who asked
@@ -53,7 +54,7 @@ class _Job(Generic[T]):
         self._error = error or self._error
         self._settled.release()
 
-    def result(self, timeout: float) -> T:
+    def await_settled(self, timeout: float) -> None:
         """Wait for it. Raises SpoolError when it takes longer, or what went wrong."""
         if not self._settled.acquire(timeout=timeout):
             raise SpoolError(f"the spool did not take a change within {timeout:g} s")
@@ -63,7 +64,6 @@ class _Job(Generic[T]):
             finally:
                 # Else error and job held each other, and the message that the callers have in hand.
                 self._error = None
-        return self._result[0]
 
 
 class Writer:
@@ -75,18 +75,18 @@ class Writer:
     def __init__(self, connect: Callable[[], sqlite3.Connection], on_failure: Callable[[], None]) -> None:
         self._connect = connect
         self._on_failure = on_failure
-        self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
 
-    def write(self, change: Callable[[sqlite3.Connection], T], timeout: float) -> T:
-        """Apply a change, return its result once it is on disk.
+    def write(self, change: Change, timeout: float) -> None:
+        """Apply a change; returns once it is on disk.
 
         timeout: seconds. Raises SpoolError, or what the change itself raised.
         """
-        job: _Job[T] = _Job(change)
-        self._jobs.put(job)  # type: ignore[arg-type]  # the queue doesn't care what a job returns
-        return job.result(timeout)
+        job = _Job(change)
+        self._jobs.put(job)
+        job.await_settled(timeout)
 
     def close(self) -> None:
         """Finish what was asked, then end."""
@@ -107,7 +107,7 @@ class Writer:
                     job.settle(SpoolError(f"spool: {str(error) or type(error).__name__}"))
         _drop(connection)
 
-    def _take(self) -> list[_Job[object]] | None:
+    def _take(self) -> list[_Job] | None:
         """Wait for a change; return it with all that lies behind it, or None at the end."""
         first = self._jobs.get()
         if first is None:
@@ -125,7 +125,7 @@ class Writer:
         return batch
 
     @staticmethod
-    def _commit(connection: sqlite3.Connection, batch: list[_Job[object]]) -> None:
+    def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for job in batch:
