@@ -17,6 +17,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+_LOCK_SECONDS = 10.0
+"""For which another process's lock on a folder is waited for."""
+
 _PAUSE = 0.01
 
 
@@ -53,12 +56,12 @@ def as_owner(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, seconds: float) -> Iterator[int]:
+def locked(folder: Path) -> Iterator[int]:
     """The folder, opened, with nobody else who asks for its lock. Raises TimeoutError, OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if not lock(descriptor, seconds):
-            problem = f"another process has locked it for {seconds:g} s"
+        if not lock(descriptor, _LOCK_SECONDS):
+            problem = f"another process has locked it for {_LOCK_SECONDS:g} s"
             raise TimeoutError(errno.ETIMEDOUT, problem, str(folder))
         yield descriptor
     finally:

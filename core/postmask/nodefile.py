@@ -20,7 +20,6 @@ from pathlib import Path
 from postmask.disk import locked, sync_folder
 
 _MOST = 65_536
-_LOCK_SECONDS = 10.0
 
 
 class NodeFile:
@@ -77,7 +76,7 @@ class NodeFile:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """With nobody else changing one of the folder's files by what it held before."""
-        with locked(self._folder, _LOCK_SECONDS):
+        with locked(self._folder):
             yield
 
 

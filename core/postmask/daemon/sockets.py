@@ -28,7 +28,6 @@ from postmask.daemon.systemd import inherited_socket
 from postmask.disk import locked
 
 _CREDENTIALS = struct.Struct("3i")
-_LOCK_SECONDS = 10.0
 _TIMEVAL = struct.Struct("ll")
 
 
@@ -60,7 +59,7 @@ def listen_unix(
     owner = _group_id(path, group) if group is not None else -1
     try:
         # Two programs that start at once must not both find it free.
-        with locked(path.parent, _LOCK_SECONDS) as folder:
+        with locked(path.parent) as folder:
             _refuse_live_or_foreign(path, folder)
             return _bound(folder, path.name, mode, owner, backlog)
     except SocketError:

@@ -33,8 +33,6 @@ _FILE_LIMIT = 65_536
 
 _WAITING = re.compile(r"^(\s*\d+\s+\S+\s+\S+)[ \t]+waits\b", re.MULTILINE)
 
-_LOCK_SECONDS = 10.0
-
 _DRAFT_MARK = "[0-9a-f]" * 12
 
 _TOO_OPEN = 0o037
@@ -74,32 +72,32 @@ def init(path: Path, clock: Clock) -> Keyring:
 
 def rotate(path: Path, clock: Clock) -> Keyring:
     """Add a secret, which waits. Raises KeyFileError, also where one waits already."""
-    with _alone(path):
-        text, status = _read(path)
-        held = _secrets(path, text)
+    with _alone(path) as file:
+        text, status = _read(file)
+        held = _secrets(file, text)
         if waiting := [secret.id for secret in held if secret.waits]:
             raise KeyFileError(
-                f"{path}: secret {waiting[0]} waits already; next: postmask keys rotate --sign"
+                f"{file}: secret {waiting[0]} waits already; next: postmask keys rotate --sign"
             )
-        secret = _new_secret(_free_id(path, held), clock, waits=True)
-        _replace(path, f"{text.rstrip()}\n{_format(secret)}", status)
+        secret = _new_secret(_free_id(file, held), clock, waits=True)
+        _replace(file, f"{text.rstrip()}\n{_format(secret)}", status)
     return Keyring([*held, secret])
 
 
 def sign(path: Path) -> Keyring:
     """Let the secret that waits sign from now on. Raises KeyFileError, also where none waits."""
-    with _alone(path):
-        text, status = _read(path)
-        if not any(secret.waits for secret in _secrets(path, text)):
-            raise KeyFileError(f"{path}: no secret waits to sign; add one first: postmask keys rotate")
+    with _alone(path) as file:
+        text, status = _read(file)
+        if not any(secret.waits for secret in _secrets(file, text)):
+            raise KeyFileError(f"{file}: no secret waits to sign; add one first: postmask keys rotate")
         text = _WAITING.sub(r"\1", text)
-        _replace(path, text, status)
-    return Keyring(_secrets(path, text))
+        _replace(file, text, status)
+    return Keyring(_secrets(file, text))
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """With nobody else changing the file, which a link may lead to.
+def _alone(path: Path) -> Iterator[Path]:
+    """The file, which a link may lead to, with nobody else changing it.
 
     What one left that was killed at that, or at making it, is removed: it holds secrets.
     Raises KeyFileError.
@@ -107,20 +105,19 @@ def _alone(path: Path) -> Iterator[None]:
     file = Path(os.path.realpath(path))
     with contextlib.ExitStack() as lasting:
         try:
-            lasting.enter_context(locked(file.parent, _LOCK_SECONDS))
+            lasting.enter_context(locked(file.parent))
             for draft in file.parent.glob(f".{glob.escape(file.name)}.{_DRAFT_MARK}"):
                 draft.unlink()
         except OSError as error:
             raise KeyFileError(f"{file}: can't be written: {error.strerror} ({file.parent})") from None
-        yield
+        yield file
 
 
-def _replace(path: Path, text: str, status: os.stat_result) -> None:
-    """Put the text in place of the file, whose owner, group and mode stay; a link to it stays one.
+def _replace(file: Path, text: str, status: os.stat_result) -> None:
+    """Put the text in place of the file, whose owner, group and mode stay.
 
     At once and whole: whoever reads meanwhile sees the old or the new one. Raises KeyFileError.
     """
-    file = Path(os.path.realpath(path))
     draft = _write_draft(file, text)
     try:
         os.chown(draft, status.st_uid, status.st_gid)
@@ -129,7 +126,7 @@ def _replace(path: Path, text: str, status: os.stat_result) -> None:
     except OSError as error:
         draft.unlink()
         raise KeyFileError(
-            f"{path}: can't be replaced: {error.strerror}; run it as the file's owner"
+            f"{file}: can't be replaced: {error.strerror}; run it as the file's owner"
         ) from None
     sync_folder(file.parent)
 

@@ -125,8 +125,8 @@ class TestListening:
         assert path.read_text() == "precious"
 
     def test_a_folder_that_somebody_keeps_locked(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("postmask.daemon.sockets._LOCK_SECONDS", 0.2)
-        with disk.locked(path.parent, 0.0):
+        monkeypatch.setattr("postmask.disk._LOCK_SECONDS", 0.2)
+        with disk.locked(path.parent):
             assert refusal(path) == "can't be listened on: another process has locked it for 0.2 s"
 
     def test_no_folder(self, tmp_path: Path) -> None:

@@ -171,8 +171,8 @@ def test_two_rotations_at_once_are_one(file: Path) -> None:
 
 def test_a_folder_that_somebody_keeps_locked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys.init(file, CLOCK)
-    monkeypatch.setattr("postmask.keys.keyfile._LOCK_SECONDS", 0.2)
-    with disk.locked(file.parent, 0.0), pytest.raises(KeyFileError, match="another process has locked it"):
+    monkeypatch.setattr("postmask.disk._LOCK_SECONDS", 0.2)
+    with disk.locked(file.parent), pytest.raises(KeyFileError, match="another process has locked it"):
         keys.rotate(file, CLOCK)
 
 

@@ -128,6 +128,6 @@ def test_two_at_once_forget_no_order(tmp_path: Path) -> None:
 def test_a_folder_that_somebody_keeps_locked_is_an_error_not_a_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("postmask.nodefile._LOCK_SECONDS", 0.2)
-    with disk.locked(tmp_path, 0.0), pytest.raises(TimeoutError, match="another process has locked it"):
+    monkeypatch.setattr("postmask.disk._LOCK_SECONDS", 0.2)
+    with disk.locked(tmp_path), pytest.raises(TimeoutError, match="another process has locked it"):
         DrainSwitch(tmp_path).turn(NOW, "ann@mx1", drained=True)

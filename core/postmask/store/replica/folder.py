@@ -18,7 +18,6 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -26,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from postmask.disk import sync_folder
+from postmask.disk import lock, sync_folder
 from postmask.store.errors import StoreUnavailable
 from postmask.store.replica.file import remove
 
@@ -145,10 +144,8 @@ class Folder:
         except OSError as error:
             raise StoreUnavailable(f"{self.path} can't be used: {error.strerror}") from error
         try:
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreUnavailable(f"another postmask-agent keeps the replica in {self.path}") from None
+            if not lock(folder, 0.0):
+                raise StoreUnavailable(f"another postmask-agent keeps the replica in {self.path}")
             yield
         finally:
             os.close(folder)
