@@ -28,6 +28,7 @@ import socket
 import threading
 
 from postmask.clock import Clock
+from postmask.daemon import begin
 from postmask.verdict import defer
 from postmask_milter.alias import Answer
 from postmask_milter.conversation import CHUNK, Conversation
@@ -119,7 +120,7 @@ class Gate:
             self._turn_away(connection)
             return
         try:
-            threading.Thread(target=self._run, args=(connection, conversation), daemon=True).start()
+            begin(threading.Thread(target=self._run, args=(connection, conversation), daemon=True))
         except RuntimeError:  # no more threads to be had
             self._forget(conversation)
             self._turn_away(connection)

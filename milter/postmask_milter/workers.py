@@ -19,6 +19,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from postmask.daemon import begin
+
 T = TypeVar("T")
 
 LOGGER = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ class Workers:
 
     def _add(self) -> None:
         """One thread more. Raises RuntimeError where none is to be had."""
-        threading.Thread(target=self._run, name=f"{self._name}-{self._count + 1}", daemon=True).start()
+        begin(threading.Thread(target=self._run, name=f"{self._name}-{self._count + 1}", daemon=True))
         self._count += 1
         self._idle += 1
 

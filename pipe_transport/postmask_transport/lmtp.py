@@ -27,7 +27,7 @@ import socket
 import threading
 
 from postmask.clock import Clock
-from postmask.daemon import peer_uid
+from postmask.daemon import begin, peer_uid
 from postmask.log import line
 from postmask_transport.lmtp_connection import Connection, Handler, Service, Stop, Times
 from postmask_transport.lmtp_events import Client, Envelope, Limits
@@ -61,8 +61,7 @@ class Server:
         self._max_connections = max_connections
         self._service = Service(handler, clock, host, limits, times)
         self._stop = Stop(clock, max(times.drain, times.message))
-        self._finished = threading.Condition()
-        self._open = 0
+        self._connections: list[threading.Thread] = []
 
     def serve(self) -> bool:
         """Until stop(). True: everything in hand was finished; False: the drain time ran out first."""
@@ -75,9 +74,9 @@ class Server:
             if not self._stop.requested:
                 self._accept()
         self._listener.close()
-        with self._finished:
-            self._finished.wait_for(lambda: self._open == 0, self._stop.deadline.left())
-            left = self._open
+        for connection in self._connections:
+            connection.join(self._stop.deadline.left())
+        left = len(self._alive())
         line(_log, logging.INFO, "lmtp.drained", left=left)
         return left == 0
 
@@ -104,35 +103,29 @@ class Server:
             sock.close()
 
     def _refusal(self, sock: socket.socket) -> bytes | None:
-        """What a peer hears that may not talk now; None: it may, and is counted until it has left."""
+        """What a peer hears that may not talk now; None: it may."""
         uid = peer_uid(sock)
         if self._allowed_uids is not None and uid not in self._allowed_uids:
             line(_log, logging.WARNING, "lmtp.peer_refused", uid=uid)
             return b"421 4.7.0 this socket is for Postfix alone"
-        with self._finished:
-            if self._open < self._max_connections:
-                self._open += 1
-                return None
+        self._connections = self._alive()
+        if len(self._connections) < self._max_connections:
+            return None
         line(_log, logging.WARNING, "lmtp.too_many", connections=self._max_connections)
         return b"421 4.3.2 too many connections, try again"
 
     def _start(self, sock: socket.socket) -> bytes | None:
         """Give the peer a thread of its own, or the reply that says why not."""
+        run = Connection(self._service, self._stop, sock).run
+        thread = threading.Thread(target=run, name="lmtp", daemon=True)
         try:
-            threading.Thread(target=self._run, args=(sock,), name="lmtp", daemon=True).start()
+            begin(thread)
         except RuntimeError as error:
-            self._left()
             line(_log, logging.ERROR, "lmtp.accept_failed", error=str(error))
             return b"421 4.3.2 no thread left, try again"
+        self._connections.append(thread)
         return None
 
-    def _run(self, sock: socket.socket) -> None:
-        try:
-            Connection(self._service, self._stop, sock).run()
-        finally:
-            self._left()
-
-    def _left(self) -> None:
-        with self._finished:
-            self._open -= 1
-            self._finished.notify_all()
+    def _alive(self) -> list[threading.Thread]:
+        """Those that lead a connection still. One that died for want of memory tells nobody that it left."""
+        return [thread for thread in self._connections if thread.is_alive()]

@@ -22,6 +22,7 @@ from postmask import disk
 from postmask.daemon import (
     SocketError,
     Stop,
+    begin,
     connect_unix,
     listen_unix,
     notify,
@@ -330,3 +331,36 @@ class TestStop:
         assert said(process) == "draining"
         process.communicate("go on\n", timeout=30)
         assert process.returncode == 0
+
+
+NO_MEMORY = """
+import contextlib, resource, threading
+from pathlib import Path
+from postmask import daemon
+daemon.threads._SECONDS = 1.0
+daemon.begin(threading.Thread(target=threading.Event().wait, daemon=True))
+daemon.begin(threading.Thread(target=int))  # whose stack, a moment later, is there for the next one
+size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+while True:
+    with contextlib.suppress(RuntimeError):
+        daemon.begin(threading.Thread(target=int))
+"""
+
+
+class TestThreads:
+    def test_one_that_is_born_without_memory_ends_the_program(self) -> None:
+        done = subprocess.run([sys.executable, "-c", NO_MEMORY], capture_output=True, text=True, timeout=60)
+        assert done.returncode == -signal.SIGALRM, done.stderr
+        assert "MemoryError" in done.stderr
+
+    def test_one_that_runs_leaves_no_alarm_and_keeps_another_s(self) -> None:
+        before = signal.setitimer(signal.ITIMER_REAL, 100.0)
+        try:
+            begin(threading.Thread(target=int))
+            assert 90.0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 100.0
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            begin(threading.Thread(target=int))
+            assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, *before)

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from postmask.clock import Clock
-from postmask.daemon import Stop
+from postmask.daemon import Stop, begin
 from postmask.fault import fault
 from postmask.log import line
 from postmask.store.errors import StoreError
@@ -64,7 +64,7 @@ class Copying:
             return
         line(_log, logging.WARNING, "replica.copying", reason=reason)
         self._thread = threading.Thread(target=self._copy, name="replica-copy", daemon=True)
-        self._thread.start()
+        begin(self._thread)
 
     def take(self) -> Path | None:
         """A finished copy, once."""
