@@ -20,6 +20,7 @@ from postmask.authentication import Authentication, Dmarc
 from postmask.clock import DAY, Clock, day_of
 from postmask.directory.lookup import Found, known
 from postmask.directory.records import Alias, Directory, Domain, Mailbox, MailboxState, ReverseAlias
+from postmask.holding import LOOP
 from postmask.keys import Keyring
 from postmask.message import authres
 from postmask.message import forward as rewriting
@@ -161,7 +162,7 @@ class Forwarding:
         headers = rewriting.forward(incoming.headers, context)
         signed = self._with.signer.sign(alias.domain, headers, incoming.body) + headers.to_bytes()
         why = verdict.reason if verdict.kind is Kind.HOLD else ""
-        why = "loop" if self._has_been_here(incoming, alias) else why
+        why = LOOP if self._has_been_here(incoming, alias) else why
         token = mapped.tokens.get(author, "")
         copies = [
             self._copy(incoming, alias, recipient, mailbox, token, signed, why) for mailbox in alias.mailboxes

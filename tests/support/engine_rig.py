@@ -107,6 +107,7 @@ def rig(
     rules: SpamRules = SpamRules(),  # noqa: B008  a value
     replies: int = 100,
     trusted: Sequence[str] = (),
+    keys: Keyring = KEYS,
 ) -> Iterator[Rig]:
     """One, with the alias shop@alias.test."""
     clock = ManualClock()
@@ -120,17 +121,17 @@ def rig(
     stationery = Stationery(
         directory,
         spool,
-        KEYS,
+        keys,
         clock,
-        ContactBook(directory, KEYS),
-        DomainSigner(directory, KEYS, clock),
+        ContactBook(directory, keys),
+        DomainSigner(directory, keys, clock),
         mapped_addresses=50,
         authserv_id="mx.alias.test",
         notices_from=None,
     )
     engine = Engine(
         directory=directory,
-        keys=KEYS,
+        keys=keys,
         clock=clock,
         courier=courier,
         forwarding=Forwarding(
@@ -146,7 +147,7 @@ def rig(
         ),
         bounces=Bounces(stationery, courier),
         patience=Patience(folder, clock),
-        reader=Reader(KEYS, clock, postfix_uid=0, oldest=6 * DAY),
+        reader=Reader(keys, clock, postfix_uid=0, oldest=6 * DAY),
         examiner=Examiner(dns, clock, scan=scan),
     )
     yield Rig(engine, memory, spool, out, held, clock, dns)

@@ -1,7 +1,8 @@
 """Held mail whose time is up: who is told, and what is written to them.
 
 One notice a mailbox and call, a few a day: what can't be told of today is kept until it can. Told is the
-first usable mailbox of the alias, else the postmaster of the domain.
+first usable mailbox of the alias, else the postmaster of the domain; of what came round in a loop the
+postmaster alone, since a notice to that mailbox would come round as well.
 
 DIAGNOSTICS
     None: where the directory can't be asked, nobody is named, and the mail is kept.
@@ -19,7 +20,7 @@ from postmask.clock import DAY, Clock
 from postmask.directory.lookup import UnknownNowError, known
 from postmask.directory.records import Directory, MailboxState
 from postmask.display import printable
-from postmask.holding import Held
+from postmask.holding import LOOP, Held
 from postmask.spool import Notice, Spool
 
 KIND = "expired"
@@ -60,7 +61,8 @@ def concerned(directory: Directory, held: Held, notices_from: str | None) -> Tol
     domain = known(directory.domain(alias.domain if alias else through.rpartition("@")[2]))
     if domain is None:
         return Told("", "")
-    usable = (mailbox for mailbox in alias.mailboxes if mailbox.state is MailboxState.ACTIVE) if alias else ()
+    reached = alias.mailboxes if alias and held.why != LOOP else ()
+    usable = (mailbox for mailbox in reached if mailbox.state is MailboxState.ACTIVE)
     address = next((mailbox.deliver_to for mailbox in usable), domain.postmaster)
     return Told(address, notices_from or f"postmask@{domain.name}")
 

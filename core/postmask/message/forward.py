@@ -4,6 +4,9 @@ Every address that an answer could go to becomes a reverse alias, so that "reply
 go through the alias. Message-IDs are wrapped. Fields that belong to the former journey go. All others
 keep their octets, unless some mail server would change them on the way (headers.tidy).
 
+The traces of aliases that a message went through before stay, behind our own: by them each service sees that
+one came round, through whatever others.
+
 First `wanted` says which addresses need a reverse alias, the sender's first; the caller finds or makes
 those; then `forward` rewrites.
 
@@ -37,6 +40,9 @@ from postmask.message.subject import prefixed
 WANTED_LIMIT = 50
 """Addresses of one message that get a reverse alias."""
 
+TRACES_KEPT = 30
+"""Of earlier aliases, here and elsewhere: so many are passed in no loop that Postfix lets go on."""
+
 OMITTED = "X-Postmask-Omitted"
 
 _ADDRESS_FIELDS = (
@@ -62,6 +68,7 @@ _REMOVED = frozenset({
     b"errors-to", b"apparently-to", b"envelope-to", b"x-envelope-to", b"x-original-to", b"original-to",
 })  # fmt: skip
 _REMOVED_PREFIXES = (b"x-postmask-", b"resent-")
+_TRACE = trace.FIELD.lower().encode()
 
 _SHOWN_NAME = 80
 _SHOWN_ADDRESS = 80
@@ -153,7 +160,7 @@ class _Rewriting:
     """One run.
 
     seen: keys of fields that may stand once and did. omitted: addresses left out. results: octets of
-    Authentication-Results so far.
+    Authentication-Results so far. traces: how many of them so far.
     """
 
     headers: Headers
@@ -162,6 +169,7 @@ class _Rewriting:
     seen: set[bytes] = field(default_factory=set)
     omitted: int = 0
     results: int = 0
+    traces: int = 0
 
     def run(self) -> Headers:
         self.lists = parse_fields(self.headers, _ADDRESS_FIELDS)
@@ -180,6 +188,9 @@ class _Rewriting:
 
     def _field(self, old: Field) -> Field | None:
         key = old.key
+        if key == _TRACE:
+            self.traces += 1
+            return tidy(old) if self.traces <= TRACES_KEPT else None
         if key in _REMOVED or key.startswith(_REMOVED_PREFIXES) or key in self.seen:
             return None
         if key == authres.KEY and self._is_claim(old):

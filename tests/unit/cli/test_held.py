@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from cli_site import Site
 from directories import MemoryDirectory, alias
 from engine_rig import KEYS, Played
 from postmask.cli import holding
-from postmask.cli.expiry import Expiry
+from postmask.cli.expiry import Expiry, concerned
 from postmask.cli.holding import Desk, Keeper
 from postmask.cli.program import program
 from postmask.clock import DAY, ManualClock
@@ -111,6 +112,19 @@ def test_what_has_expired_goes_together(tmp_path: Path) -> None:
     assert outcomes == {Outcome.DISCARDED}
     assert [name for names in queue.deleted for name in names] == [held.queue_id for held in due]
     assert len(queue.deleted) < 5
+
+
+def test_of_a_loop_the_postmaster_is_told() -> None:
+    """A notice to the mailbox would come round itself."""
+    directory = MemoryDirectory().with_domain()
+    directory.aliases["shop@alias.test"] = alias()
+    row = LedgerRow(bytes(32), "shop@alias.test", "Q1", Outcome.HELD, alias().id)
+    envelope = Envelope("Q1", "bob@example.com", ("me@real.test",), 0.0, 99)
+    told = {
+        why: concerned(directory, Held(envelope, replace(row, reason=why), ("Q1",)), None).address
+        for why in ("loop", "unproven")
+    }
+    assert told == {"loop": directory.domains["alias.test"].postmaster, "unproven": "me@real.test"}
 
 
 def test_what_is_discarded_goes_together(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import engine_rig
 from directories import alias, mailbox
 from engine_rig import FOREIGN, KEYS, LOGGED_IN, PLAIN, Rig
 from postmask.address import parse_loose
@@ -22,6 +24,7 @@ from postmask.directory.records import (
     SenderRule,
     WhenDisabled,
 )
+from postmask.keys import Keyring, Secret
 from postmask.message import dates
 from postmask.reinjection.submit import Outcome as Answer
 from postmask.reinjection.submit import Refused, Submitted, Unknown
@@ -519,6 +522,24 @@ def test_what_went_through_another_alias_before_is_no_loop(rig: Rig) -> None:
     (_, _, data) = rig.out.sent[0]
     assert rig.deliver("second@alias.test", data).kind is Kind.DELIVER
     assert (len(rig.out.sent), rig.held.sent) == (2, [])
+
+
+def test_what_comes_round_through_another_alias_is_held_as_a_loop(rig: Rig) -> None:
+    rig.directory.aliases["second@alias.test"] = alias("second@alias.test", id=8)
+    rig.deliver()
+    rig.deliver("second@alias.test", rig.out.sent[0][2])
+    assert rig.deliver(content=rig.out.sent[1][2]).kind is Kind.DELIVER
+    assert (len(rig.out.sent), len(rig.held.sent)) == (2, 1)
+
+
+def test_what_comes_round_through_another_service_is_held_as_a_loop(rig: Rig, tmp_path: Path) -> None:
+    keys = Keyring([Secret(1, "2026-01-01", b"o" * 32)])
+    (tmp_path / "other").mkdir()
+    with engine_rig.rig(tmp_path / "other", keys=keys) as other:
+        rig.deliver()
+        other.deliver(content=rig.out.sent[0][2])
+        assert rig.deliver(content=other.out.sent[0][2]).kind is Kind.DELIVER
+    assert (len(rig.out.sent), len(rig.held.sent)) == (1, 1)
 
 
 @pytest.mark.parametrize("method", ["domain", "alias", "contact", "dkim_keys", "sender_rule"])

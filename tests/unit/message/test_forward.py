@@ -16,7 +16,7 @@ from message_cases import (
 )
 from postmask.address import parse_loose
 from postmask.message.authres import READ_LIMIT
-from postmask.message.forward import ForwardContext, author, forward, shown, wanted
+from postmask.message.forward import TRACES_KEPT, ForwardContext, author, forward, shown, wanted
 from postmask.message.headers import Headers, split
 from postmask.message.mailboxes import NamedAddress, parse_list
 
@@ -161,10 +161,12 @@ def test_whom_some_program_would_answer_becomes_a_reverse_alias(name: str) -> No
     assert [one.address for one in parse_list(field.value).entries] == [reverse_for(parse_loose("c@x.y"))]
 
 
-def test_only_our_trace_goes_out() -> None:
-    headers = _forwarded("X-Postmask-Trace: forged\nFrom: b@x.y\n")
-    assert len(headers.get_all("x-postmask-trace")) == 1
-    assert b"forged" not in headers.to_bytes()
+def test_the_traces_of_earlier_aliases_stay_behind_ours() -> None:
+    """The newest, which stand first: what somebody pads a message with goes before them."""
+    text = "".join(f"X-Postmask-Trace: {number}\n" for number in range(TRACES_KEPT + 5))
+    ours, *others = _forwarded(f"{text}From: b@x.y\n").get_all("x-postmask-trace")
+    assert ours.value.split() == TRACE.split()
+    assert [int(one.value) for one in others] == list(range(TRACES_KEPT))
 
 
 def test_a_message_id_is_made_where_there_is_none() -> None:
