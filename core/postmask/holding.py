@@ -44,6 +44,7 @@ class Envelope:
     smtputf8: bool = False
     client: tuple[tuple[str, str], ...] = ()
 
+
 LOOP = "loop"
 """Why a copy is held that came round: by its mailbox nobody can be told of it."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmask.cli import spampolicy
+from postmask.cli import purging, spampolicy
 from postmask.cli.command import Noun
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
@@ -110,3 +110,36 @@ def disable(runtime: Runtime, name: str, undo: bool) -> None:
         else:
             changed = accounts.disable(session, name, now=runtime.clock.now())
     runtime.output.record(changed)
+
+
+@account.command(
+    "remove", examples=("postmask account remove anna", "postmask account remove anna --with-all")
+)
+@click.argument("name")
+@click.option(
+    "--with-all", is_flag=True, help="Remove its mailboxes and aliases with it, contacts and all, for good."
+)
+@click.pass_obj
+def remove(runtime: Runtime, name: str, with_all: bool) -> None:
+    """Forget an account. Refused while it has mailboxes or aliases, or looks after a domain.
+
+    Of its aliases keyed hashes stay, so that nobody else gets their mail. What lies in a queue, or on hold
+    (`held list`), isn't touched. More than 5,000 aliases are removed piece by piece: interrupted, it is to
+    be given again.
+    """
+    from postmask.store.admin import accounts
+
+    gone = list(purging.pieces(runtime, accounts.purge_piece, name)) if with_all else []
+    with runtime.changing() as session:
+        boxes, aliases = accounts.remove(
+            session, runtime.keys, name, with_all=with_all, now=runtime.clock.now()
+        )
+    gone += aliases
+    if runtime.output.json:
+        return runtime.output.record({"name": name, "removed_mailboxes": boxes, "removed_aliases": gone})
+    runtime.output.say(f"{name} is removed")
+    for box in boxes:
+        runtime.output.say(f"the mailbox {box} is removed with it")
+    for alias in gone:
+        runtime.output.say(f"the alias {alias} is removed with it")
+    return None

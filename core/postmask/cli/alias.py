@@ -271,19 +271,37 @@ def disable(runtime: Runtime, address: str, when_disabled: str | None) -> None:
     runtime.output.record(changed)
 
 
-@alias.command("remove", examples=("postmask alias remove shop@alias.example.com",))
+@alias.command(
+    "remove",
+    examples=(
+        "postmask alias remove shop@alias.example.com",
+        "postmask alias remove shop@alias.example.com --with-contacts",
+    ),
+)
 @click.argument("address")
+@click.option(
+    "--with-contacts",
+    is_flag=True,
+    help="Forget it for good, its contacts with it: their reverse aliases are void. A removed one, too.",
+)
 @click.pass_obj
-def remove(runtime: Runtime, address: str) -> None:
+def remove(runtime: Runtime, address: str, with_contacts: bool) -> None:
     """Make an alias unknown to the world. `alias restore` brings it back, with its contacts.
 
-    Its address stays taken, so that nobody else gets its mail.
+    Its address stays taken, so that nobody else gets its mail; with --with-contacts by a keyed hash of it,
+    which is all that stays.
     """
     from postmask.store.admin import aliases
 
+    now = runtime.clock.now()
+    if with_contacts:
+        with runtime.changing() as session:
+            gone = aliases.forget(session, runtime.keys, address, now=now)
+        return runtime.output.record({"address": gone, "state": "forgotten"})
     with runtime.changing() as session:
-        changed = aliases.remove(session, address, now=runtime.clock.now())
+        changed = aliases.remove(session, address, now=now)
     runtime.output.record(changed)
+    return None
 
 
 @alias.command(

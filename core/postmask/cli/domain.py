@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmask import dnsrecords
-from postmask.cli import postfix_facts, postfix_sync, spampolicy
+from postmask.cli import postfix_facts, postfix_sync, purging, spampolicy
 from postmask.cli.command import Noun, account_option
 from postmask.cli.failure import CommandError
 from postmask.cli.output import Column, fields
@@ -18,8 +18,6 @@ from postmask.cli.spampolicy import spam_edit_options, spam_options
 from postmask_postfix import commands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from postmask.store.admin.policies import Values
     from postmask.store.admin.views import DomainView
 
@@ -212,7 +210,7 @@ def remove(runtime: Runtime, name: str, with_aliases: bool) -> None:
     from postmask.store.admin import domains
 
     with postfix_sync.made_good(runtime):
-        gone = list(_purged(runtime, name)) if with_aliases else []
+        gone = list(purging.pieces(runtime, domains.purge_piece, name)) if with_aliases else []
         with runtime.changing() as session:
             gone += domains.remove(
                 session, runtime.keys, name, with_aliases=with_aliases, now=runtime.clock.now()
@@ -280,18 +278,6 @@ def verify(ctx: click.Context, runtime: Runtime, name: str, exchangers: tuple[st
     if states != {dnsrecords.Published.FOUND}:
         runtime.output.say(f"publish what is missing: postmask domain dns {name}")
         ctx.exit(os.EX_DATAERR)
-
-
-def _purged(runtime: Runtime, name: str) -> Iterator[str]:
-    """The aliases that had to go before the domain can, for there are so many."""
-    from postmask.store.admin import domains
-
-    while True:
-        with runtime.changing() as session:
-            piece = domains.purge_piece(session, runtime.keys, name, now=runtime.clock.now())
-        if piece is None:
-            return
-        yield from piece
 
 
 def _get(runtime: Runtime, name: str) -> DomainView:

@@ -476,10 +476,13 @@ class Deletion(Base):
 
 
 class Tombstone(Base):
-    """A keyed hash of an address that was purged: it is never given to another account."""
+    """A keyed hash of an address that was purged: it is never given to another account.
+
+    account_id: whose it was, who may be gone.
+    """
 
     __tablename__ = "tombstone"
 
     hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    account_id: Mapped[int] = mapped_column(Id, index=True)
     at: Mapped[float] = mapped_column(Double)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from postmask.address import AddressError
 from postmask.directory.lookup import ABSENT, Found
 from postmask.directory.records import AliasState, MailboxState, WhenDisabled
-from postmask.store.admin import accounts, aliases, bulk, domains, mailboxes, purge
+from postmask.store.admin import accounts, aliases, bulk, contacts, domains, mailboxes, purge
 from postmask.store.errors import Duplicate, InUse, NotFound, Refused, WrongCode
 from truth import KEYS, Truth
 
@@ -51,6 +51,30 @@ def test_a_disabled_account_disables_its_aliases(furnished: Truth) -> None:
     assert looked_up(furnished, "shop@alias.test").state is AliasState.DISABLED
     furnished.do(accounts.enable, "default")
     assert looked_up(furnished, "shop@alias.test").state is AliasState.ACTIVE
+
+
+def test_a_removed_account_leaves_only_that_its_addresses_were_somebodys(furnished: Truth) -> None:
+    """Nothing of another account's goes with it, and its tombstones outlive it."""
+    furnished.do(accounts.add, "eve", now=1.0)
+    furnished.do(mailboxes.add, KEYS, "eve@real.test", account="eve", senders=["e@work.test"], now=1.0)
+    furnished.do(aliases.add, KEYS, "eve@alias.test", ["eve@real.test"], account="eve", now=1.0)
+    furnished.do(contacts.add, KEYS, "eve@alias.test", "carol@example.com", now=1.0)
+    with pytest.raises(InUse) as refused:
+        furnished.do(accounts.remove, KEYS, "eve", now=2.0)
+    assert refused.value.dependents == ("mailbox eve@real.test", "alias eve@alias.test")
+    gone = furnished.do(accounts.remove, KEYS, "eve", with_all=True, now=2.0)
+    assert gone == (["eve@real.test"], ["eve@alias.test"])
+    assert looked_up(furnished, "eve@alias.test") is None
+    left: Any = [furnished.do(noun.listing) for noun in (mailboxes, aliases, contacts)]
+    assert [[one.address for one in some] for some in left] == [
+        ["ann@real.test", "bob@real.test"],
+        ["shop@alias.test"],
+        [],
+    ]
+    furnished.do(accounts.add, "eve", now=3.0)
+    furnished.do(mailboxes.add, KEYS, "eve@real.test", account="eve", now=3.0)
+    with pytest.raises(Refused, match="belonged to another account once"):
+        furnished.do(aliases.add, KEYS, "eve@alias.test", ["eve@real.test"], account="eve", now=3.0)
 
 
 def test_domains_are_normalised(truth: Truth) -> None:

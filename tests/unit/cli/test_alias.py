@@ -97,6 +97,25 @@ def test_states(site: Site) -> None:
     assert site.json("alias", "list", "--state", "removed")[0]["removed_at"] == NOW
     assert "restore" in site.refusal(os.EX_NOUSER, "alias", "enable", "shop@alias.test")
     assert site.json("alias", "restore", "shop@alias.test")["state"] == "active"
+
+
+@pytest.mark.parametrize("before", [[], ["alias", "remove", "shop@alias.test"]], ids=["active", "removed"])
+def test_remove_with_contacts(site: Site, before: list[str]) -> None:
+    """Nobody else gets the address; to whom it belonged it is a new one."""
+    site.text("contact", "add", "shop@alias.test", "bob@example.com")
+    if before:
+        site.text(*before)
+    gone = site.json("alias", "remove", "shop@alias.test", "--with-contacts")
+    assert gone == {"address": "shop@alias.test", "state": "forgotten"}
+    assert site.json("alias", "list", "--state", "all") == []
+    assert site.json("contact", "list") == []
+    site.text("account", "add", "anna")
+    site.text("mailbox", "add", "anna@real.test", "--verified", "--account", "anna")
+    hers = ("--to", "anna@real.test", "--account", "anna")
+    told = site.refusal(os.EX_DATAERR, "alias", "add", "shop@alias.test", *hers)
+    assert "belonged to another account" in told
+    site.text("alias", "add", "shop@alias.test", "--to", "me@real.test", "--account", "default")
+    assert site.json("contact", "list") == []
     assert site.json("alias", "edit", "shop@alias.test", "--note", "")["note"] is None
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from postmask import tokens
+from postmask.keys import Keyring
+from postmask.store.admin import purge
 from postmask.store.admin.views import AccountView
-from postmask.store.errors import Duplicate, NotFound, Refused
-from postmask.store.models import Account
+from postmask.store.errors import Duplicate, InUse, NotFound, Refused
+from postmask.store.models import Account, Alias, Domain, Mailbox
+from postmask.store.vocabulary import AliasRowState
 
 _NAME_LIMIT = 100
+_LISTED = 1000
 
 
 def add(session: Session, name: str, *, now: float) -> AccountView:
@@ -58,6 +62,38 @@ def enable(session: Session, name: str) -> AccountView:
     return _view(account)
 
 
+def remove(
+    session: Session, keys: Keyring, name: str, *, with_all: bool = False, now: float
+) -> tuple[list[str], list[str]]:
+    """Forget an account; returns the mailboxes and the aliases that went with it.
+
+    with_all: its mailboxes go with it, and its aliases are purged, contacts and all: a tombstone keeps
+    each address from being given to anybody. Raises NotFound, InUse (it has some, or looks after a domain).
+    """
+    account = _removable(session, name)
+    boxes = _all(session, select(Mailbox.written).where(Mailbox.account_id == account.id))
+    mine = Alias.account_id == account.id
+    present = _all(session, select(Alias.address).where(mine, Alias.state != AliasRowState.REMOVED))
+    if (boxes or present) and not with_all:
+        raise InUse(
+            f"{account.name} has mailboxes or aliases; remove them first, or all with it: --with-all",
+            [*(f"mailbox {one}" for one in boxes), *(f"alias {one}" for one in present)][:_LISTED],
+        )
+    purge.aliases(session, keys, mine, now=now)
+    session.execute(delete(Mailbox).where(Mailbox.account_id == account.id))
+    session.delete(account)
+    session.flush()
+    return boxes, present
+
+
+def purge_piece(session: Session, keys: Keyring, name: str, now: float) -> list[str] | None:
+    """Purge some of the aliases of a large account, before remove() does the rest; those that there were.
+
+    None: there are few enough to go with it. Raises NotFound, InUse (it looks after a domain).
+    """
+    return purge.piece(session, keys, Alias.account_id == _removable(session, name).id, now=now)
+
+
 def find(session: Session, name: str) -> Account:
     """The account's row. Raises NotFound."""
     account = session.scalars(select(Account).where(Account.name == name)).one_or_none()
@@ -77,6 +113,22 @@ def choose(session: Session, name: str | None) -> Account:
         raise NotFound("there is no account yet; make one: postmask account add NAME")
     names = ", ".join(account.name for account in accounts)
     raise Refused(f"there are several accounts, say which one with --account: {names}")
+
+
+def _removable(session: Session, name: str) -> Account:
+    account = find(session, name)
+    looked_after = _all(session, select(Domain.name).where(Domain.account_id == account.id))
+    if looked_after:
+        raise InUse(
+            f"{account.name} looks after {len(looked_after)} domain{'s' if len(looked_after) > 1 else ''}; "
+            "give them to another account: postmask domain edit DOMAIN --account NAME",
+            looked_after[:_LISTED],
+        )
+    return account
+
+
+def _all(session: Session, query: Select[str]) -> list[str]:
+    return sorted(session.scalars(query))
 
 
 def _checked_name(session: Session, name: str) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from postmask import address as addresses
 from postmask.directory.records import WhenDisabled
 from postmask.keys import Keyring
-from postmask.store.admin import accounts, domains, mailboxes
+from postmask.store.admin import accounts, domains, mailboxes, purge
 from postmask.store.admin.aliasviews import view, views
 from postmask.store.admin.naming import Namer, check_local_part, checked_answer
 from postmask.store.admin.views import AliasView
@@ -180,6 +180,14 @@ def remove(session: Session, address: str, *, now: float) -> AliasView:
     alias.state, alias.removed_at = AliasRowState.REMOVED.value, now
     session.flush()
     return view(session, alias)
+
+
+def forget(session: Session, keys: Keyring, address: str, *, now: float) -> str:
+    """Purge an alias, removed or not, with its contacts; its address as it was. Raises NotFound."""
+    alias = find(session, address, removed=True)
+    gone = alias.address
+    purge.aliases(session, keys, Alias.id == alias.id, now=now)
+    return gone
 
 
 def restore(session: Session, address: str, *, to: Sequence[str] | None = None) -> AliasView:

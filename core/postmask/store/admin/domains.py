@@ -92,22 +92,18 @@ def remove(
             "remove them first, or all with it: --with-aliases",
             present[:_LISTED],
         )
-    purge.domain_aliases(session, keys, domain.name, now=now)
+    purge.aliases(session, keys, Alias.domain == domain.name, now=now)
     session.delete(domain)
     session.flush()
     return present
 
 
-def purge_piece(session: Session, keys: Keyring, name: str, *, now: float) -> list[str] | None:
+def purge_piece(session: Session, keys: Keyring, name: str, now: float) -> list[str] | None:
     """Purge some of a large domain's aliases, before remove() does the rest; those that there were.
 
     None: there are few enough to go with it. Raises NotFound.
     """
-    domain = find(session, name)
-    count = session.scalar(select(func.count()).where(Alias.domain == domain.name)) or 0
-    if count <= purge.AT_ONCE:
-        return None
-    return purge.domain_aliases(session, keys, domain.name, limit=purge.AT_ONCE, now=now)
+    return purge.piece(session, keys, Alias.domain == find(session, name).name, now=now)
 
 
 def add_key(

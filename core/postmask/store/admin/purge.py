@@ -1,13 +1,13 @@
 """Forgetting aliases for good: rows and contacts go, a keyed hash of the address stays.
 
-Whoever changes anything else waits for the end of the transaction, so a large domain is emptied in several.
+Whoever changes anything else waits for the end of the transaction, so many go in several.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from postmask import tokens
@@ -22,13 +22,22 @@ AT_ONCE = 5_000
 _PIECE = 500
 
 
-def domain_aliases(
-    session: Session, keys: Keyring, domain: str, *, limit: int | None = None, now: float
+def piece(session: Session, keys: Keyring, which: ColumnElement[bool], *, now: float) -> list[str] | None:
+    """Purge some of these aliases, where they are too many for one transaction; those that there were.
+
+    None: there are few enough for aliases().
+    """
+    count = session.scalar(select(func.count()).select_from(Alias).where(which)) or 0
+    return aliases(session, keys, which, limit=AT_ONCE, now=now) if count > AT_ONCE else None
+
+
+def aliases(
+    session: Session, keys: Keyring, which: ColumnElement[bool], *, limit: int | None = None, now: float
 ) -> list[str]:
-    """Purge the aliases of the domain, or so many of them; those that there were, removed ones left out."""
+    """Purge these aliases, or so many of them; those that there were, removed ones left out."""
     rows = session.execute(
         select(Alias.id, Alias.account_id, Alias.address, Alias.state)
-        .where(Alias.domain == domain)
+        .where(which)
         .order_by(Alias.address)
         .limit(limit)
     ).all()
