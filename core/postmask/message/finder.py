@@ -22,7 +22,10 @@ import idna
 
 from postmask.address import Address
 
-_AT = rb"(?:[ \t]?@[ \t]?|\xef\xbc\xa0|%(?:25)*40|&#0*64;|&#x0*40;|&commat;|\\u0040| at | ?[(\[]at[)\]] ?)"
+_AT = (
+    rb"(?:[ \t]?@[ \t]?|\xef\xbc\xa0|%(?:25)*40|&#0*64;|&#x0*40;|&commat;|\\(?:u0040|'40|@)"
+    rb"| at | ?[(\[]at[)\]] ?)"
+)
 _DOT = rb"(?:\.|%(?:25)*2e|&#0*46;|&#x0*2e;|&period;| dot | ?[(\[]dot[)\]] ?)"
 _PLUS = rb"(?:\+|%(?:25)*2b|&#0*43;|&#x0*2b;|&plus;)"
 _QUOTE = rb"(?:\\?\"|&quot;|&#0*34;|%(?:25)*22)"
@@ -34,6 +37,12 @@ _FILES = rb"eml|msg|txt|pdf|docx?|xlsx?|html?|png|jpe?g|zip|ics|vcf|csv|xml|json
 _END = rb"(?![a-z0-9])(?!\.(?!(?:" + _FILES + rb")(?![a-z0-9-]))[a-z0-9])"
 """A longer domain is another one; but "bob@example.com.pdf" names a file."""
 
+_END_OR_TAG = rb"(?:" + _END + rb"|(?=[01]))"
+"""Behind a string in a certificate stand tags that are digits as well: then its length tells the end."""
+
+_COUNTED = frozenset(b"\x0c\x13\x16\x81\xb4\xcd")
+"""Tags of strings in certificates and OpenPGP keys, behind which an octet gives the length."""
+
 _BEFORE = re.compile(
     rb"(?:\A|[^a-z0-9._+-]|(?:\A|[^a-z0-9])[._+-]|%(?:25)*[0-9a-f]{2}|\\(?:[nrt]|u[0-9a-f]{4})"
     rb"|\x1b\([bj]|[\x81-\xfe][a-z0-9])\Z"
@@ -44,6 +53,10 @@ octet of a character in shift_jis, big5 and their kind, letters do stand there."
 _GLUE = {b"=": b"+-_", b"%": b"+"}
 """What else may, by how "@" is written: "bounce-bob=example.com", "to+bob%40example.com"."""
 
+_DELIVERED = re.compile(rb"delivered-to:[ \t]*+([a-z0-9.-]{1,255}-)\Z")
+"""qmail puts the domain, or its number, before the local part."""
+
+_LONGEST_DELIVERED = 280
 _OPENING = re.compile(_QUOTE + rb"\Z")
 _LOOK_BACK = 9
 _CHUNK = re.compile(r"[a-z0-9]+")
@@ -172,7 +185,7 @@ def _telling(part: str) -> bytes:
 
 @lru_cache(maxsize=512)
 def _pattern(local: str, domain: str) -> re.Pattern[bytes]:
-    return re.compile(_escaped(local) + _BEHIND_LOCAL + _escaped(domain) + _END)
+    return re.compile(_escaped(local) + _BEHIND_LOCAL + _escaped(domain) + _END_OR_TAG)
 
 
 def _escaped(part: str) -> bytes:
@@ -197,8 +210,12 @@ def _written(new: bytes, at: bytes) -> bytes:
 
 
 def _start(lowered: bytes, match: re.Match[bytes]) -> int | None:
-    """Where the address begins; None: it is the end of a longer one."""
-    start = match.start()
+    """Where the address begins; None: it is the beginning or the end of a longer one."""
+    start, end = match.span()
+    if _is_counted(lowered, start, end):
+        return start
+    if lowered[end : end + 1] in (b"0", b"1"):
+        return None
     if match[1]:
         opening = _OPENING.search(lowered, max(0, start - _LOOK_BACK), start)
         if not opening:
@@ -206,7 +223,17 @@ def _start(lowered: bytes, match: re.Match[bytes]) -> int | None:
         start = opening.start()
     if _BEFORE.search(lowered[max(0, start - _LOOK_BACK) : start]):
         return start
-    return start if lowered[start - 1] in _GLUE.get((match[2] or match[3])[:1], b"") else None
+    before = lowered[start - 1]
+    if before in _GLUE.get((match[2] or match[3])[:1], b""):
+        return start
+    delivered = before == 0x2D and _DELIVERED.search(lowered, max(0, start - _LONGEST_DELIVERED), start)
+    return delivered.start(1) if delivered else None
+
+
+def _is_counted(lowered: bytes, start: int, end: int) -> bool:
+    """Whether it is a whole string in a certificate or key."""
+    length = bytes([min(end - start, 0xFF)]).lower()
+    return start > 1 and lowered[start - 2] in _COUNTED and lowered[start - 1 : start] == length
 
 
 def _at_token(lowered: bytes, dot: int) -> re.Match[bytes] | None:

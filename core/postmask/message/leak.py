@@ -11,23 +11,24 @@ DIAGNOSTICS
 
 STANDARDS
     RFC 2045 §6 (transfer encodings), RFC 2047, RFC 2231 §3, RFC 5545 §3.1 (folding), RFC 3676 §4.1
-    (flowed lines, DelSp), RFC 3986 §2.1 and HTML (escaped "@" and "."), RFC 9580 §6.2 (armor).
+    (flowed lines, DelSp), RFC 3986 §2.1 and HTML (escaped "@" and ".").
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from postmask.message import words
 from postmask.message.finder import Finder, ReverseAliases, replace
 from postmask.message.headers import Field, Headers, make_field, tidy
 from postmask.message.lines import fold_long
-from postmask.message.mime import MESSAGES, Part, content_type, decode_base64, walk
+from postmask.message.mime import MESSAGES, Part, content_type, walk
+from postmask.message.readings import readings
 
 MAX_TEXT = 10_000_000
 """Octets of one decoded text part that is edited."""
@@ -35,8 +36,8 @@ MAX_TEXT = 10_000_000
 _MAX_ENCODED = 3
 """Messages within one another, each encoded as a whole, that are decoded and searched."""
 
-_WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-7"})
-"""Charsets in which an ASCII address isn't its ASCII octets."""
+_PROBE = "az09@.+-_"
+"""What addresses are made of."""
 
 _EDITED = ("text/", "message/", "application/ics", "application/xhtml+xml")
 """What begins the types of parts that are text, whatever their charset."""
@@ -56,12 +57,11 @@ _BLOCKS = rb"(?:p|br|hr|h\d|div|li|[uod]l|d[dt]|t(?:able|body|[dhr])|pre|center|
 
 _TAG = rb"<(?!/?" + _BLOCKS + rb")[a-z/!?][^<>]*+>"
 _IN_HTML = re.compile(_TAG + rb"|" + _SOFT + rb"|" + _SOFT_ENTITY, re.IGNORECASE)
+_BREAKS = re.compile(rb"(?:\s*+<[a-z/!?][^<>]*+>\s*+)++", re.IGNORECASE)
 _IN_FOLDED = re.compile(rb"\r?\n[ \t]|" + _SOFT)
 _IN_FLOWED = re.compile(rb" \r?\n(?:>+ ?)?|" + _SOFT)
-_ARMORED = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,60}+-----((?:[^-]++|-(?!----))*+)")
-_BLANK_LINE = re.compile(rb"\n[ \t>]*\r?\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_NEXT_PIECE = re.compile(rb'"?[ \t]{0,9};\s*[^\s;=*"]{1,100}\*\d{1,9}\*?\s*=\s*"?')
+_NEXT_PIECE = re.compile(rb'"?[ \t]{0,9};\s*[^\s;=*"]{1,100}\*[1-9]\d{0,8}\*?\s*=\s*"?')
 """Between the pieces of a parameter's value that is written in several (RFC 2231 §3)."""
 
 _UNSTRUCTURED = frozenset({b"subject", b"comments", b"keywords", b"content-description", b"thread-topic"})
@@ -122,15 +122,14 @@ class _Check:
         if b"*" in new.raw and self.finder.hits(_NEXT_PIECE.sub(b"", new.value)):
             self.unreplaceable.append(f"{where}: an address in the pieces of a parameter")
             return new
-        if b"=?" not in new.raw:
-            return new
-        text = new.text.encode("utf-8", "replace")
-        if not self.finder.hits(text, _IN_TEXT):
-            return new
-        if one.key not in _UNSTRUCTURED:
-            self.unreplaceable.append(f"{where}: an address in an encoded word")
-            return new
-        return make_field(new.name, self._text(text, where, _IN_TEXT).decode("utf-8", "replace"))
+        text = new.text.encode("utf-8", "replace") if b"=?" in new.raw else b""
+        if self.finder.hits(text, _IN_TEXT):
+            if one.key not in _UNSTRUCTURED:
+                self.unreplaceable.append(f"{where}: an address in an encoded word")
+                return new
+            new = make_field(new.name, self._text(text, where, _IN_TEXT).decode("utf-8", "replace"))
+        self._read_again(new.raw, where)
+        return new
 
     def _part_header(self, part: Part, where: str) -> list[tuple[int, int, bytes]]:
         if part.at < 0:
@@ -156,27 +155,25 @@ class _Check:
         if not part.is_identity and (part.kind in MESSAGES or part.kind.startswith("multipart/")):
             return self._encoded_parts(part, data, where)
         charset = _charset(part)
-        wide = charset in _WIDE
+        wide = _is_wide(charset)
         text = _narrow(data, charset) if wide else data
         edited = part.kind.startswith(_EDITED) and len(data) <= MAX_TEXT
         if not edited and self.finder.hits(text, _IN_FOLDED if b"BEGIN:V" in text[:16] else None):
             self.unreplaceable.append(f"{where}: an address in something that isn't edited")
             return []
         new = self._text(text, where, _unseen(part)) if edited else text
-        self._within(new, part, where)
+        if b"\0" not in new:
+            self._read_again(new, where, markup=part.kind in _HTML)
         content = data if new is text else new.decode("utf-8", "replace").encode(charset) if wide else new
         if (wide or b"\0" in content) and self.finder.hits(content.replace(b"\0", b"")):
             self.unreplaceable.append(f"{where}: an address in something that isn't in its charset")
         return [] if new is text else [(part.start, part.end, _encoded(content, part, wide=wide))]
 
-    def _within(self, text: bytes, part: Part, where: str) -> None:
+    def _read_again(self, text: bytes, where: str, *, markup: bool = False) -> None:
         """What is written in yet another way within the text: only searched."""
-        if part.kind in _HTML and b"&#" in text:
-            seen = html.unescape(_IN_HTML.sub(b"", text).decode("latin-1"))
-            if self.finder.hits(seen.encode("utf-8", "replace")):
-                self.unreplaceable.append(f"{where}: an address in character references")
-        if self.finder.hits(b"\n".join(_armored(text))):
-            self.unreplaceable.append(f"{where}: an address in a key, certificate or signature")
+        texts = [text, _BREAKS.sub(b"\n", _IN_HTML.sub(b"", text))] if markup else [text]
+        if any(self.finder.hits(reading) for one in texts for reading in readings(one, markup=markup)):
+            self.unreplaceable.append(f"{where}: an address that is encoded once more, as in a key or a link")
 
     def _encoded_parts(self, part: Part, data: bytes, where: str) -> list[tuple[int, int, bytes]]:
         """Parts that are encoded as a whole, which no standard allows and some programs do: only searched."""
@@ -211,6 +208,15 @@ def _charset(part: Part) -> str:
         return "utf-8"
 
 
+@lru_cache(maxsize=64)
+def _is_wide(charset: str) -> bool:
+    """Whether an ASCII address isn't its ASCII octets in it."""
+    try:
+        return charset == "utf-7" or _PROBE.encode(charset) != _PROBE.encode()
+    except (LookupError, ValueError):  # none of text, or it has no such letters
+        return False
+
+
 def _unseen(part: Part) -> re.Pattern[bytes]:
     """What may stand within an address in the part without being seen."""
     if part.kind in _HTML:
@@ -220,12 +226,6 @@ def _unseen(part: Part) -> re.Pattern[bytes]:
     if part.parameters.get("delsp", "").lower() == "yes":
         return _IN_FLOWED
     return _IN_TEXT
-
-
-def _armored(text: bytes) -> Iterator[bytes]:
-    """What the blocks of OpenPGP and PEM in a text say, decoded."""
-    for block in _ARMORED.finditer(text):
-        yield decode_base64(_BLANK_LINE.split(block[1], 1)[-1])
 
 
 def _narrow(data: bytes, charset: str) -> bytes:

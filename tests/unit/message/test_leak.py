@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import quopri
 import time
 import zlib
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from postmask.message.finder import Finder, ReverseAliases, replace
 from postmask.message.headers import Headers, split
@@ -23,6 +28,10 @@ _SECRETS = {
 def _check(data: bytes, reverse: ReverseAliases | None = None) -> LeakResult:
     headers, body = split(data)
     return check(headers, body, _SECRETS, reverse)
+
+
+def _again(kind: str) -> str:
+    return f"part 0 ({kind}): an address that is encoded once more, as in a key or a link"
 
 
 def _part(content: bytes, kind: str = "text/plain", encoding: str = "7bit", header: bytes = b"") -> bytes:
@@ -66,6 +75,12 @@ def _part(content: bytes, kind: str = "text/plain", encoding: str = "7bit", head
         (b"?text=write+to+owner%40mailbox.test", b"?text=write+to+shop%40alias.test"),
         (b"\\u003cowner@mailbox.test\\u003e", b"\\u003cshop@alias.test\\u003e"),
         (b"\\u003cowner\\u0040mailbox.test\\u003e", b"\\u003cshop\\u0040alias.test\\u003e"),
+        (b"<owner\\@mailbox.test>", b"<shop\\@alias.test>"),
+        (b"{\\rtf1 owner\\'40mailbox.test}", b"{\\rtf1 shop\\'40alias.test}"),
+        (b"Delivered-To: 12-owner@mailbox.test", b"Delivered-To: shop@alias.test"),
+        (b"Delivered-To: mailbox.test-owner@mailbox.test", b"Delivered-To: shop@alias.test"),
+        (b"the-owner@mailbox.test", b"the-owner@mailbox.test"),
+        (b"owner@mailbox.test0", b"owner@mailbox.test0"),
         (b"flowner@mailbox.test", b"flowner@mailbox.test"),
         (b"the.owner=mailbox.test", b"the.owner=mailbox.test"),
         (b'"the owner"@mailbox.test', b'"the owner"@mailbox.test'),
@@ -90,7 +105,9 @@ def test_a_clean_message_is_the_same_objects() -> None:
     assert result.replaced == 0
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "utf-16", "utf-16-le", "utf-32", "utf-7"])
+@pytest.mark.parametrize(
+    "charset", ["utf-8", "iso-8859-1", "utf-16", "utf-16-le", "utf-32", "utf-7", "cp500"]
+)
 def test_base64_text_in_any_charset(charset: str) -> None:
     text = "Grüße von owner@mailbox.test\r\n" * 20
     data = _part(base64.encodebytes(text.encode(charset)), f"text/plain; charset={charset}", "base64")
@@ -312,6 +329,7 @@ def test_parts_that_are_encoded_as_a_whole_again_and_again_are_not_followed() ->
     "value",
     [
         b'attachment; filename*0="an owner@mail";\r\n filename*1="box.test.pdf"',
+        b'attachment; filename*0=owner@mail;\r\n filename*1="box.test.pdf"',
         b"attachment; filename*0*=utf-8''an%20owner%40mailb; filename*1*=ox.test",
     ],
 )
@@ -377,7 +395,7 @@ def test_an_address_in_flowed_lines_from_which_the_blank_is_deleted() -> None:
 
 def test_letters_as_character_references_are_reported() -> None:
     result = _check(_part(b"&#111;wn<b>er</b>@mailbox.test", "text/html"))
-    assert result.unreplaceable == ("part 0 (text/html): an address in character references",)
+    assert result.unreplaceable == (_again("text/html"),)
 
 
 @pytest.mark.parametrize("kind", ["application/vnd.ms-outlook", "text/plain"])
@@ -395,6 +413,67 @@ def test_an_address_in_a_key_is_reported(header: bytes) -> None:
         + b"=njUN\r\n-----END PGP PUBLIC KEY BLOCK-----\r\n"
     )  # fmt: skip
     result = _check(_part(block, "application/pgp-keys"))
-    expected = "part 0 (application/pgp-keys): an address in a key, certificate or signature"
-    assert result.unreplaceable == (expected,)
+    assert result.unreplaceable == (_again("application/pgp-keys"),)
     assert _check(_part(b"> " + block.replace(b"\n", b"\n> "))).unreplaceable
+
+
+_KEY = base64.b64encode(b"\x99\x01\x0d..\xb4\x1aMe <Owner@Mailbox.test>" * 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("text/html", b"".join(b"<div>%s</div>\r\n" % _KEY[at : at + 64] for at in range(0, len(_KEY), 64))),
+        ("text/html", b'<img src="data:x;base64,' + base64.b64encode(b"I am owner@mailbox.test") + b'">'),
+        ("text/html", b"<td>to</td><td>&#111;wner@mailbox.test</td>"),
+        ("text/html", b'<a href="mailto:&#x6f;wner@mailbox.test">me</a>'),
+        ("text/html", b'<a href="https://x.test/?mailto=%256Fwner%2540mailbox.test">me</a>'),
+        ("text/vcard", b"KEY;ENCODING=b:" + b"\r\n ".join((_KEY[:60], _KEY[60:])) + b"\r\n"),
+        ("text/x-vcard", b"EMAIL;ENCODING=QUOTED-PRINTABLE:owner=40mailbox=2Etest\r\n"),
+        ("text/plain", b"https://x.test/?eid=" + base64.urlsafe_b64encode(b"\xff\xfe1 owner@mailbox.test")),
+        ("text/plain", b"https://x.test/path/b" + base64.b64encode(b"~owner@mailbox.test").rstrip(b"=")),
+        ("text/plain", b"> I am owner=40mailbox.test, owner@mail=\r\n> box.test\r\n"),
+        ("text/plain", b"<SRS0=aBcD=EF=mailbox.test=owner@relay.test>"),
+        ("text/plain", b"<SRS1=x=relay.test==aBcD=EF=mailbox.test=owner@other.test>"),
+        ("text/rfc822-headers", b"From: =?utf-8?q?owner=40mailbox=2Etest?= <x@y.test>\r\n"),
+        ("application/octet-stream", b"Subject: x\r\n\r\n" + base64.encodebytes(b"I am owner@mailbox.test")),
+        ("multipart/mixed", b"--b\r\n\r\n" + base64.encodebytes(b"owner@mailbox.test")),
+    ],
+)  # fmt: skip
+def test_an_address_that_is_encoded_once_more_is_reported(kind: str, text: bytes) -> None:
+    """Links of calendars, keys without armor, a quoted source, a structure that only others can read."""
+    assert _check(_part(text, kind)).unreplaceable == (_again(kind),)
+    other = text.replace(b"owner", b"other").replace(b"%256F", b"%255F").replace(b";wner", b";ther")
+    if other != text:
+        assert _check(_part(other, kind)).unreplaceable == ()
+
+
+def test_a_key_in_the_header_of_an_attached_message_is_reported() -> None:
+    autocrypt = b"Autocrypt: addr=owner@mailbox.test; keydata=\r\n " + b"\r\n ".join((_KEY[:70], _KEY[70:]))
+    result = _check(_part(autocrypt + b"\r\n\r\nx", "message/rfc822"))
+    assert result.unreplaceable == (_again("text/plain").replace("part 0", "part 1"),)
+
+
+@pytest.mark.parametrize("where", ["subject", "alternative name"])
+@pytest.mark.parametrize("local", ["o", "olive.owner", "o" * 35, "o" * 47, "Olive.Owner" * 5])
+@pytest.mark.parametrize("pem", [False, True])
+def test_an_address_in_a_certificate_is_reported(where: str, local: str, *, pem: bool) -> None:
+    """Around it stand its length and the next tag, which often are letters or digits."""
+    encoded = _certificate(f"{local}@mailbox.test", where, Encoding.PEM if pem else Encoding.DER)
+    kind = "application/x-x509"
+    data = _part(encoded, kind) if pem else _part(base64.encodebytes(encoded), kind, "base64")
+    headers, body = split(data)
+    for address, found in ((f"{local}@mailbox.test", True), (f"x{local}@mailbox.test", False)):
+        assert bool(check(headers, body, {address.lower(): "shop@alias.test"}).unreplaceable) is found
+
+
+def _certificate(address: str, where: str, encoding: Encoding) -> bytes:
+    key = ed25519.Ed25519PrivateKey.generate()
+    attribute = x509.NameAttribute(NameOID.EMAIL_ADDRESS, address)
+    name = x509.Name([attribute] if where == "subject" else [])
+    now = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now)
+    if where != "subject":
+        names = x509.SubjectAlternativeName([x509.RFC822Name(address)])
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(key, None).public_bytes(encoding)
