@@ -31,7 +31,7 @@ log_option = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Postfix's log; may be given again. Otherwise it is looked for where Postfix says, in "
-    "/var/log/mail.log (rotated ones too), or in the journal.",
+    "/var/log/mail.log (rotated ones too) while syslog writes it, or in the journal.",
 )
 
 

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import IO, Any
@@ -26,6 +26,9 @@ SYSLOG = Path("/var/log/mail.log")
 _PROGRAMS = ("postmask-milter", "postmask-forwarder", "postmask-agent")
 _OURS = ("forwarder.log", "milter-alias.log", "milter-scan.log", "agent.log")
 _JOURNAL = "journalctl"
+_MAIL = "SYSLOG_FACILITY=2"
+_BEHIND = 60.0
+"""Seconds by which syslog's file may be behind the journal."""
 _OPENED_BY: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 _UNPACKED_BY = {".zst": "zstd -d", ".lz4": "lz4 -d"}
 """What we can't read; it is passed over once the unpacked file lies beside it."""
@@ -49,12 +52,23 @@ def read(named: Sequence[Path], maillog_file: str, since: float, *, ours: bool =
     own = Path(maillog_file) if maillog_file else SYSLOG
     # Postfix makes its own again with the next line that it writes, which may be long after a rotation.
     files = [*_rotated(own, since), *([own] if own.exists() else [])]
-    if own in files or (maillog_file and files):
+    if (maillog_file and files) or (own in files and not _is_abandoned(own)):
         lines = _files(files)
         return itertools.chain(lines, _apart(own, since)) if ours else lines
     if not maillog_file and shutil.which(_JOURNAL):
-        return _journal(since, ["SYSLOG_FACILITY=2", *(_said_by(_PROGRAMS, lead="+") if ours else ())])
+        return _journal(since, [_MAIL, *(_said_by(_PROGRAMS, lead="+") if ours else ())])
     raise LogError(f"{own} isn't there, nor a journal; name the log of Postfix: --log FILE")
+
+
+def _is_abandoned(file: Path) -> bool:
+    """Whether syslog's file is one of old: the journal has had lines of mail since. rsyslog is gone, say."""
+    if not shutil.which(_JOURNAL):
+        return False
+    with contextlib.closing(_journal(file.stat().st_mtime + _BEHIND, ["--lines=1", _MAIL])) as newer:
+        try:
+            return any(newer)
+        except LogError:
+            return False
 
 
 def _apart(own: Path, since: float) -> Iterator[str]:
@@ -102,7 +116,7 @@ def _opened(path: Path) -> IO[str]:
     return file
 
 
-def _journal(since: float, matches: Sequence[str]) -> Iterator[str]:
+def _journal(since: float, matches: Sequence[str]) -> Generator[str, None, None]:
     how = ["--quiet", "--no-pager", "--output=short-iso-precise", f"--since=@{int(since)}"]
     command = [_JOURNAL, *how, *matches]
     # Into a file: what it has to say may be more than a pipe takes, which nobody reads meanwhile.

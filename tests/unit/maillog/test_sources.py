@@ -92,6 +92,31 @@ def test_a_log_that_was_rotated_and_not_made_again_yet_is_read(tmp_path: Path) -
     assert list(sources.read([], str(log), 0.0)) == ["one\n"]
 
 
+@pytest.mark.parametrize(
+    ("behind", "status", "expected"), [(30, 0, "file"), (600, 0, "journal"), (600, 1, "file")]
+)
+def test_a_file_that_syslog_left_behind_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: int, status: int, expected: str
+) -> None:
+    """Where rsyslog was removed it lies there for ever, and every message since would be missing in it.
+
+    One whose last line is as new as the journal's is the log; so is any, where there is no journal.
+    """
+    log, newest = tmp_path / "mail.log", 1_800_000_000
+    log.write_text("file\n")
+    os.utime(log, (newest - behind, newest - behind))
+    journal = tmp_path / "journalctl"
+    journal.write_text(
+        '#!/bin/sh\nfor word; do case $word in --since=@*) since=${word#*@} ;; esac; done\n'
+        f"[ {status} != 0 ] || [ $since -gt {newest} ] || echo journal\nexit {status}\n"
+    )
+    journal.chmod(0o755)
+    monkeypatch.setattr(sources, "SYSLOG", log)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert list(sources.read([], "", 0.0)) == [f"{expected}\n"]
+    assert list(sources.read([], str(log), 0.0)) == ["file\n"]
+
+
 @pytest.mark.parametrize("status", [0, 1])
 def test_a_journal_that_complains_at_length_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
