@@ -28,6 +28,9 @@ _TOKEN = re.compile(
       | .""",
     re.VERBOSE | re.DOTALL,
 )
+_HIDDEN = re.compile(r"<[^<>]*@")
+"""In quotes or a comment: to whoever reads past a backslash or a parenthesis it is the address."""
+
 _SPEC = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"|[^\s"<>(),:;@]+)@[^\s"<>(),:;@]+\s*', re.DOTALL)
 
 
@@ -78,9 +81,13 @@ def _author(fields: list[Field]) -> tuple[Address | None, str]:
 def _unmistakable(text: str, address: Address) -> bool:
     """Whether it is one bare address, or a name and then an address in angle brackets, with comments.
 
-    An address in the name, outside quotes, may only be the same one.
+    An address in the name, outside quotes, may only be the same one; in angle brackets there is none in
+    quotes or a comment either.
     """
-    tokens = [(token.lastgroup, token[0]) for token in _TOKEN.finditer(text) if token.lastgroup != "comment"]
+    read = [(token.lastgroup, token[0]) for token in _TOKEN.finditer(text)]
+    if any(kind in ("quoted", "comment") and _HIDDEN.search(piece) for kind, piece in read):
+        return False
+    tokens = [(kind, piece) for kind, piece in read if kind != "comment"]
     kinds = [kind for kind, _ in tokens]
     if kinds == ["word"]:
         return bool(_SPEC.fullmatch(tokens[0][1]))

@@ -30,6 +30,7 @@ def claims(header: bytes):
         b"owner@example.com (Owner)",
         b"Owner (at home) <owner@example.com> (x)",
         b"owner@example.com <owner@example.com>",
+        b'"Owner <3" <owner@example.com> (<3, at home)',
         b"Owner\r\n <owner@example.com>",
     ],
 )
@@ -57,6 +58,8 @@ def test_one_author(value):
         b"From: <owner@example.com> eve@example.net\r\n",
         b"From: eve@example.net (<owner@example.com>\r\n",
         b'From: "<eve@example.net>, <owner@example.com>\r\n',
+        b"From: owner@example.com (<eve@example.net>)\r\n",
+        b'From: "a\\" <eve@example.net>, \\"" <owner@example.com>\r\n',
         b"From: Owners: owner@example.com;\r\n",
         b"From: undisclosed-recipients:;\r\n",
         b"From: <@eve.example.net:owner@example.com>\r\n",
