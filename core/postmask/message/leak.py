@@ -45,7 +45,7 @@ _EDITED = ("text/", "message/", "application/ics", "application/xhtml+xml")
 _FOLDED = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "application/ics")
 """Types in which a line goes on behind a line end and a blank, in the middle of an address too."""
 
-_HTML = ("text/html", "application/xhtml+xml")
+_HTML = ("text/html", "text/x-amp-html", "application/xhtml+xml")
 
 _SOFT = rb"\xc2\xad|\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
 """Soft hyphens, and characters without any width."""
@@ -163,16 +163,20 @@ class _Check:
             return []
         new = self._text(text, where, _unseen(part)) if edited else text
         if b"\0" not in new:
-            self._read_again(new, where, markup=part.kind in _HTML)
+            self._read_again(new, where)
         content = data if new is text else new.decode("utf-8", "replace").encode(charset) if wide else new
         if (wide or b"\0" in content) and self.finder.hits(content.replace(b"\0", b"")):
             self.unreplaceable.append(f"{where}: an address in something that isn't in its charset")
         return [] if new is text else [(part.start, part.end, _encoded(content, part, wide=wide))]
 
-    def _read_again(self, text: bytes, where: str, *, markup: bool = False) -> None:
-        """What is written in yet another way within the text: only searched."""
-        texts = [text, _BREAKS.sub(b"\n", _IN_HTML.sub(b"", text))] if markup else [text]
-        if any(self.finder.hits(reading) for one in texts for reading in readings(one, markup=markup)):
+    def _read_again(self, text: bytes, where: str) -> None:
+        """What is written in yet another way within the text: only searched. HTML may be attached as
+        anything."""
+        shown = _BREAKS.sub(b"\n", _IN_HTML.sub(b"", text)) if b"</" in text else b""
+        texts = [text, shown] if shown else [text]
+        if self.finder.hits(shown) or any(
+            self.finder.hits(reading) for one in texts for reading in readings(one)
+        ):
             self.unreplaceable.append(f"{where}: an address that is encoded once more, as in a key or a link")
 
     def _encoded_parts(self, part: Part, data: bytes, where: str) -> list[tuple[int, int, bytes]]:

@@ -31,15 +31,15 @@ _NOT_DIGITS = b"\r\n\t >"
 _URL_DIGITS = bytes.maketrans(b"-_", b"+/")
 _LETTER_ESCAPED = re.compile(rb"%(?:25)*(?:3[0-9]|[46][1-9a-fA-F]|[57][0-9aA])")
 _MOST_UNESCAPED = 3
-_QUOTED_PRINTABLE = re.compile(rb"=(?:[2-7][0-9A-Fa-f]|\r?\n)")
+_QUOTED_PRINTABLE = re.compile(rb"=(?:[0-9A-Fa-f]{2}|\r?\n)")
 _SOFT_BREAK = re.compile(rb"=\r?\n[ \t>]*+")
 _SRS = re.compile(rb"=[A-Za-z0-9]{2}=([^\s=@]{1,253}+)=([^\s=@]{1,128}+)@")
 """The end of an envelope sender that a forwarder wrote: "=TT=domain=local@"."""
 
 
-def readings(text: bytes, *, markup: bool) -> Iterator[bytes]:
-    """The other readings. markup: character references are some of them."""
-    if markup and b"&#" in text:
+def readings(text: bytes) -> Iterator[bytes]:
+    """The other readings."""
+    if b"&#" in text:
         yield html.unescape(text.decode("latin-1")).encode("utf-8", "replace")
     if b"%" in text and _LETTER_ESCAPED.search(text):
         yield _percent_decoded(text)
