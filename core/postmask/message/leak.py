@@ -162,7 +162,7 @@ class _Check:
             self.unreplaceable.append(f"{where}: an address in something that isn't edited")
             return []
         new = self._text(text, where, _unseen(part)) if edited else text
-        if b"\0" not in new:
+        if b"\0" not in new or part.kind.endswith("pkcs7-mime"):  # S/MIME: a message with its signature
             self._read_again(new, where)
         content = data if new is text else new.decode("utf-8", "replace").encode(charset) if wide else new
         if (wide or b"\0" in content) and self.finder.hits(content.replace(b"\0", b"")):

@@ -440,6 +440,7 @@ _KEY = base64.b64encode(b"\x99\x01\x0d..\xb4\x1aMe <Owner@Mailbox.test>" * 3)
         ("text/plain", b"<SRS1=x=relay.test==aBcD=EF=mailbox.test=owner@other.test>"),
         ("text/rfc822-headers", b"From: =?utf-8?q?owner=40mailbox=2Etest?= <x@y.test>\r\n"),
         ("application/octet-stream", b"Subject: x\r\n\r\n" + base64.encodebytes(b"I am owner@mailbox.test")),
+        ("application/pkcs7-mime", b"0\x80\0\x04&\r\n\r\n" + base64.encodebytes(b"I am owner@mailbox.test")),
         ("multipart/mixed", b"--b\r\n\r\n" + base64.encodebytes(b"owner@mailbox.test")),
     ],
 )  # fmt: skip
