@@ -16,13 +16,12 @@ from postmask.store.admin import accounts, domains, mailboxes, purge
 from postmask.store.admin.aliasviews import view, views
 from postmask.store.admin.naming import Namer, check_local_part, checked_answer
 from postmask.store.admin.views import AliasView
-from postmask.store.errors import Duplicate, NotFound, Refused
+from postmask.store.errors import NotFound, Refused
 from postmask.store.models import Account, Alias, AliasMailbox, Mailbox
 from postmask.store.vocabulary import AliasRowState
 
 _CONSONANTS = "bdfgklmnprstvz"
 _VOWELS = "aeiou"
-_RANDOM_TRIES = 20
 
 
 def add(
@@ -79,23 +78,17 @@ def random(
 ) -> AliasView:
     """Make an alias with a name of chance, easy to say and hard to guess. Raises as add."""
     chosen = domains.choose(session, domain)
-    for _ in range(_RANDOM_TRIES):
-        address = f"{_random_name()}@{chosen.name}"
-        try:
-            return add(
-                session,
-                keys,
-                address,
-                to,
-                account=account,
-                note=note,
-                name=name,
-                when_disabled=when_disabled,
-                now=now,
-            )
-        except Duplicate:
-            continue
-    raise Refused(f"no free name was found in {chosen.name}; try again, or choose one: postmask alias add")
+    return add(
+        session,
+        keys,
+        f"{_random_name()}@{chosen.name}",
+        to,
+        account=account,
+        note=note,
+        name=name,
+        when_disabled=when_disabled,
+        now=now,
+    )
 
 
 def get(session: Session, address: str) -> AliasView:
@@ -249,7 +242,6 @@ def _deliver_to(session: Session, alias: Alias, boxes: Sequence[Mailbox]) -> Non
         insert(AliasMailbox),
         [{"alias_id": alias.id, "mailbox_id": box.id, "account_id": alias.account_id} for box in boxes],
     )
-    session.expire(alias, ["mailboxes"])
 
 
 def _set_state(session: Session, address: str, state: AliasRowState) -> AliasView:
