@@ -6,14 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import postgres as server
 from postgres import Cluster
-from postmask.directory.lookup import ABSENT, Absent, Found, Unavailable
+from postmask.alias.sifting import SpamRules
+from postmask.directory.lookup import ABSENT, Absent, Found, Lookup, Unavailable
 from postmask.directory.records import Alias, Domain
-from postmask.store.admin import aliases, domains
+from postmask.directory.replica import ReplicaDirectory
+from postmask.store.admin import accounts, aliases, contacts, domains, mailboxes, policies
+from postmask.store.admin.rules import Target
+from postmask.store.admin.views import AliasView, ContactView
 from replica_node import ReplicaNode, node_url, wait_for
 from truth import KEYS, Truth, made
 
@@ -69,6 +74,7 @@ def test_without_the_truth(shaky: Truth, follower: ReplicaNode, cluster: Cluster
             assert isinstance(directory.contact(alias.id, "new@example.com"), Absent)
             assert isinstance(directory.account_addresses(alias.account_id), Found)
             assert isinstance(directory.dkim_keys("alias.test"), Found)
+            assert isinstance(directory.replay_mark("m", "t" * 24), Absent)
         assert time.monotonic() - begun < 20.0, "by far less than asking the truth takes as often"
         for number in range(5):
             begun = time.monotonic()
@@ -86,6 +92,8 @@ def test_what_the_replica_does_not_know_yet(truth: Truth, node: ReplicaNode) -> 
     node.stop()
     directory = node.directory()
     truth.do(domains.add, "second.test", "ops@real.test", now=1.0)
+    key = {"selector": "s1", "algorithm": "rsa", "sealed": b"x", "public": "v=DKIM1; p=x"}
+    truth.do(domains.add_key, "second.test", **key, now=1.0)
     truth.do(aliases.add, KEYS, "new@second.test", ["bob@real.test"], now=1.0)
     domain, alias = directory.domain("second.test"), directory.alias("new@second.test")
     assert isinstance(domain, Found)
@@ -93,11 +101,43 @@ def test_what_the_replica_does_not_know_yet(truth: Truth, node: ReplicaNode) -> 
     assert isinstance(directory.alias_by_id(alias.value.id), Found)
     assert directory.sender_rule("bob@example.com", alias.value, domain.value) == ABSENT
     assert directory.contact(alias.value.id, "bob@example.com") == ABSENT
-    assert directory.dkim_keys("second.test") == Found(())
+    keys = directory.dkim_keys("second.test")
+    assert isinstance(keys, Found)
+    assert [key.selector for key in keys.value] == ["s1"]
     addresses = directory.account_addresses(alias.value.account_id)
     assert isinstance(addresses, Found)
     assert "bob@real.test" in addresses.value
     assert directory.alias("nobody@alias.test") == ABSENT
+
+
+FIRST_QUESTIONS: dict[str, Callable[[ReplicaDirectory, AliasView, ContactView], Lookup[Any]]] = {
+    "alias": lambda directory, alias, _: directory.alias(alias.address),
+    "alias by id": lambda directory, alias, _: directory.alias_by_id(alias.id),
+    "reverse alias": lambda directory, _, contact: directory.reverse_alias(contact.token),
+}
+
+
+@pytest.mark.parametrize("first", FIRST_QUESTIONS)
+def test_all_of_an_owner_that_the_replica_does_not_know_yet(
+    truth: Truth, node: ReplicaNode, first: str
+) -> None:
+    """What must not leak and who is blocked too, whatever the message asked for first."""
+    node.stop()
+    truth.do(accounts.add, "eve", now=1.0)
+    truth.do(mailboxes.add, KEYS, "eve@home.test", account="eve", verified=True, now=1.0)
+    alias: Any = truth.do(aliases.add, KEYS, "eve@alias.test", ["eve@home.test"], account="eve", now=1.0)
+    contact: Any = truth.do(contacts.add, KEYS, "eve@alias.test", "bob@example.com", now=1.0)
+    truth.do(contacts.block, "eve@alias.test", "bob@example.com")
+    truth.do(policies.change, Target(account="eve"), {"hold": 2.0}, SpamRules())
+    directory = node.directory()
+    assert isinstance(FIRST_QUESTIONS[first](directory, alias, contact), Found)
+    domain, owned = directory.domain("alias.test"), truth.directory().alias("eve@alias.test")
+    assert isinstance(domain, Found)
+    assert isinstance(owned, Found)
+    assert directory.account_addresses(owned.value.account_id) == Found(("eve@home.test",))
+    assert isinstance(directory.sender_rule("bob@example.com", owned.value, domain.value), Found)
+    assert isinstance(directory.contact(alias.id, "bob@example.com"), Found)
+    assert isinstance(directory.spam_policies(owned.value), Found)
 
 
 def test_without_a_replica_everything_is_asked(truth: Truth, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from postmask.directory.lookup import Absent, Found, Unavailable
 from postmask.directory.opening import open_directory
 from postmask.directory.records import Directory
 from postmask.store.admin import aliases
+from postmask.store.engine import parse_url
 from postmask.store.moving import target
 from postmask.store.moving.journal import Destination, Journal
 from postmask.store.moving.move import Mover
@@ -82,7 +83,12 @@ def test_a_moved_one_is_not_believed_that_something_is_absent(node: Node, new: s
     time.sleep(0.5)
     found = node.directory.alias(KNOWN)
     assert isinstance(found, Found)
-    for answer in (node.directory.alias(UNKNOWN), node.directory.domain("none.test")):
+    for answer in (
+        node.directory.alias(UNKNOWN),
+        node.directory.domain("none.test"),
+        node.directory.alias_by_id(1),
+        node.directory.reverse_alias("a" * 24),
+    ):
         assert isinstance(answer, Unavailable)
         assert "was moved to" in answer.reason
     domain = node.directory.domain("alias.test")
@@ -99,6 +105,18 @@ def test_it_goes_over_by_itself(node: Node, new: str) -> None:
         node.await_answer(NEW, Found)
         assert isinstance(node.directory.alias(KNOWN), Found)
         assert isinstance(node.directory.alias(UNKNOWN), Absent)
+
+
+@pytest.mark.parametrize("node", ["sqlite"], indirect=True)
+def test_until_there_is_a_replica_the_old_file_serves(node: Node, new: str, postgres: Cluster) -> None:
+    node.move(new)
+    with opened(new) as successor:
+        successor.do(aliases.add, KEYS, NEW, ["bob@real.test"], now=1.0)
+        node.await_answer(NEW, Found)
+    postgres.command(f'ALTER DATABASE "{parse_url(new).database}" ALLOW_CONNECTIONS false')
+    postgres.disconnect_all()
+    assert isinstance(node.directory.alias(KNOWN), Found)
+    assert isinstance(node.directory.alias(UNKNOWN), Unavailable)
 
 
 def test_and_once_more(node: Node, new: str, postgres: Cluster) -> None:

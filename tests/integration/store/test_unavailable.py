@@ -19,7 +19,7 @@ from postmask.directory.records import Domain
 from postmask.spool import Entry
 from postmask.store import intake, schema
 from postmask.store.directory import SqlDirectory
-from postmask.store.engine import LOOKUP_SECONDS, Use, make_engine, parse_url
+from postmask.store.engine import LOOKUP_SECONDS, TIME_LIMIT, Use, make_engine, parse_url
 from postmask.store.errors import StoreUnavailable
 from postmask.store.session import transaction
 from postmask.store.waiting import time_limit
@@ -220,6 +220,17 @@ def test_operations_on_a_stopped_server_say_so(server: Cluster, remote: Truth) -
 def test_operations_on_a_frozen_server_end(server: Cluster, remote: Truth) -> None:
     with server.frozen(), time_limit(0.5), pytest.raises(StoreUnavailable, match="in time"):
         remote.do(lambda session: None)
+
+
+def test_the_agent_gives_up_on_a_server_that_freezes_in_the_middle(server: Cluster, remote: Truth) -> None:
+    agent = make_engine(remote.url, Use.INTAKE).execution_options(**{TIME_LIMIT: 2.0})
+
+    def overtaken() -> None:
+        with transaction(agent) as session, server.frozen():
+            session.execute(text("SELECT 1"))
+
+    with pytest.raises(StoreUnavailable, match="in time"):
+        overtaken()
 
 
 def test_sqlite_file_missing_is_not_made(tmp_path: Path) -> None:
