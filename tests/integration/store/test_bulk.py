@@ -53,6 +53,15 @@ def test_ids_are_those_of_single_aliases(furnished: Truth) -> None:
     assert shown.id == alias_id(KEYS, "a1@alias.test")
 
 
+def test_ids_that_clash_with_one_another(furnished: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and when one's next is what another has just got."""
+    first = {"a@alias.test": 1, "b@alias.test": 1, "c@alias.test": 2}
+    monkeypatch.setattr("postmask.tokens.alias_id", lambda _, key, attempt=0: first[key] + attempt)
+    assert furnished.do(bulk.add, KEYS, list(first), to=["bob@real.test"], now=1.0) == 3
+    made: Any = [furnished.do(aliases.get, address) for address in first]
+    assert [alias.id for alias in made] == [1, 3, 2]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

@@ -69,6 +69,7 @@ def test_a_removed_aliass_contacts_are_kept_but_not_reached(furnished: Truth) ->
     shown: Any = furnished.do(contacts.add, KEYS, SHOP, "c@firm.test", now=1.0)
     furnished.do(aliases.remove, SHOP, now=2.0)
     assert furnished.directory().reverse_alias(shown.token) == ABSENT
+    assert furnished.do(contacts.listing, alias=SHOP) == [shown]
     furnished.do(aliases.restore, SHOP)
     assert isinstance(furnished.directory().reverse_alias(shown.token), Found)
 

@@ -17,7 +17,7 @@ from postmask.directory.lookup import Found
 from postmask.directory.records import MailboxState
 from postmask.spool import Entry, LocalContact, Spool
 from postmask.store import fitness, intake, schema
-from postmask.store.admin import aliases, domains, events, mailboxes
+from postmask.store.admin import aliases, contacts, domains, events, mailboxes
 from postmask.store.models import Bounce, Contact, Counter, Event, Generation, Node, ReplayMark, ReverseAlias
 from postmask.tokens import reverse_token
 from truth import KEYS, Truth
@@ -147,6 +147,8 @@ def test_a_contact_met_by_two_nodes(furnished: Truth) -> None:
     current = directory.contact(alias_of(furnished).id, "c@firm.test")
     assert isinstance(current, Found)
     assert current.value.token == first.payload["token"]
+    replaced: Any = furnished.do(contacts.replace, KEYS, SHOP, "c@firm.test", now=2.0)
+    assert replaced.token == second.payload["token"]
 
 
 def test_the_same_contact_twice_in_one_batch(furnished: Truth) -> None:
@@ -185,9 +187,11 @@ def test_words_from_mail_are_always_taken(furnished: Truth, text: str) -> None:
 
 def test_events_of_what_is_gone_are_kept(furnished: Truth) -> None:
     late = event(furnished)
+    apply(furnished, event(furnished, "refused"))
     furnished.do(domains.remove, KEYS, "alias.test", with_aliases=True, now=2.0)
+    assert count(furnished, Counter) == 0
     assert apply(furnished, late) == ()
-    listed: Any = furnished.do(events.listing)
+    listed: Any = furnished.do(events.listing, kind="forwarded")
     assert [(one.kind, one.alias, one.account) for one in listed] == [("forwarded", None, "default")]
 
 

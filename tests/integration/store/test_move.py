@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, select, text
+from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy.orm import Session
 
 from postgres import Cluster
 from postmask.spool import Entry
@@ -17,7 +20,7 @@ from postmask.store import intake, schema, whereabouts
 from postmask.store.admin import aliases
 from postmask.store.engine import WAIT, make_engine
 from postmask.store.errors import BeingMoved, Moved, Refused, StoreError, StoreUnavailable
-from postmask.store.models import MAX_ID, Base
+from postmask.store.models import MAX_ID, Base, Generation
 from postmask.store.moving import copying, target
 from postmask.store.moving.freeze import frozen
 from postmask.store.moving.journal import Destination, Journal
@@ -25,7 +28,7 @@ from postmask.store.moving.move import Mover, Settled
 from postmask.store.schema import SchemaState
 from postmask.store.session import transaction
 from postmask.store.vocabulary import Phase
-from truth import KEYS, Truth
+from truth import KEYS, Truth, made
 
 BIG = (1 << 62) + 1
 ODD = "Ünï \U0001f40d '\"\\ %s :x\n\t\u202e"
@@ -499,8 +502,10 @@ def test_writers_wait_and_readers_do_not(furnished: Truth) -> None:
 
     with frozen(furnished.engine):
         assert schema.status(furnished.url).frozen
+        begun = time.monotonic()
         with pytest.raises(BeingMoved), transaction(impatient):
             raise AssertionError("begun")
+        assert time.monotonic() - begun < 10.0, "by far less than for a lock"
         with transaction(furnished.engine, read_only=True) as session:
             assert session.scalar(text("SELECT count(*) FROM alias")) == 1
         with pytest.raises(BeingMoved), frozen(furnished.engine):
@@ -530,6 +535,23 @@ def test_a_change_under_way_comes_to_its_end_first(furnished: Truth) -> None:
         assert release.is_set()
         assert connection.scalar(text("SELECT count(*) FROM alias")) == 2
     under_way.join(20)
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_who_began_before_it_stood_still_is_told_why_he_waited(postgres: Cluster, done: bool) -> None:
+    """Postgres, where one may begin and be overtaken; the exit status of the command line says it too."""
+    with made(postgres.fresh()) as truth, contextlib.ExitStack() as afterwards:
+
+        def overtaken(session: Session) -> None:
+            mover = afterwards.enter_context(frozen(truth.engine))
+            if done:
+                mover.execute(update(Generation).values(phase=Phase.MOVED, elsewhere="another"))
+                mover.commit()
+            session.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            session.execute(text("UPDATE account SET created = 2"))
+
+        with pytest.raises(Moved if done else BeingMoved):
+            truth.do(overtaken)
 
 
 def test_a_database_before_moves_is_in_use(postgres: Cluster) -> None:

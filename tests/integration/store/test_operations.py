@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from postmask.address import AddressError
 from postmask.directory.lookup import ABSENT, Found
 from postmask.directory.records import AliasState, MailboxState, WhenDisabled
+from postmask.keys import Keyring, Secret
 from postmask.store.admin import accounts, aliases, bulk, contacts, domains, mailboxes, purge
 from postmask.store.errors import Duplicate, InUse, NotFound, Refused, WrongCode
 from truth import KEYS, Truth
@@ -109,7 +110,8 @@ def test_a_domain_with_mailboxes_of_ours_cant_become_ours(furnished: Truth) -> N
         "mailbox bob@real.test",
         "postmaster of alias.test",
     )
-    furnished.do(domains.add, "al.test", "x@other.test", now=1.0)
+    for name in ("al.test", "rea_.test"):
+        furnished.do(domains.add, name, "x@other.test", now=1.0)
 
 
 def test_removing_a_domain(furnished: Truth) -> None:
@@ -152,8 +154,10 @@ def test_a_purged_address_goes_to_no_other_account(furnished: Truth) -> None:
     furnished.do(domains.add, "alias.test", "ops@real.test", now=1.0)
     furnished.do(accounts.add, "eve", now=1.0)
     furnished.do(mailboxes.add, KEYS, "eve@real.test", account="eve", now=1.0)
-    with pytest.raises(Refused, match="another account"):
-        furnished.do(aliases.add, KEYS, "shop@alias.test", ["eve@real.test"], account="eve", now=2.0)
+    rotated = Keyring([*KEYS.secrets, Secret(2, "2027-01-01", bytes(32))])
+    for keys in (KEYS, rotated):
+        with pytest.raises(Refused, match="another account"):
+            furnished.do(aliases.add, keys, "shop@alias.test", ["eve@real.test"], account="eve", now=2.0)
 
 
 def test_dkim_keys(furnished: Truth) -> None:
@@ -224,6 +228,7 @@ def test_a_code_is_good_for_its_own_mailbox_and_address_only(furnished: Truth) -
     furnished.do(mailboxes.edit, KEYS, "one@real.test", new_address="three@real.test", now=1.0)
     with pytest.raises(WrongCode):
         furnished.do(mailboxes.verify, KEYS, "three@real.test", one.code, now=1.0)
+    furnished.do(mailboxes.new_code, KEYS, "two@real.test", now=-90.0)  # by a clock that was put right
 
 
 def test_moving_a_mailbox_takes_its_aliases_along(furnished: Truth) -> None:
@@ -294,6 +299,22 @@ def test_the_same_mailbox_in_two_accounts(furnished: Truth) -> None:
         furnished.do(mailboxes.get, "bob@real.test")
     shown: Any = furnished.do(mailboxes.get, "bob@real.test", account="ann")
     assert shown.account == "ann"
+    listed: Any = furnished.do(aliases.listing, mailbox="bob@real.test", account="default")
+    assert [alias.address for alias in listed] == ["shop@alias.test"]
+    assert furnished.do(aliases.listing, mailbox="bob@real.test", account="ann") == []
+
+
+def test_what_is_listed_of_an_account_is_its_own(furnished: Truth) -> None:
+    furnished.do(accounts.add, "ann", now=1.0)
+    furnished.do(domains.add, "ann.test", "ops@real.test", account="ann", now=1.0)
+    furnished.do(mailboxes.add, KEYS, "ann@home.test", account="ann", now=1.0)
+    furnished.do(aliases.add, KEYS, "a@alias.test", ["ann@home.test"], account="ann", now=1.0)
+    furnished.do(contacts.add, KEYS, "a@alias.test", "x@firm.test", now=1.0)
+    furnished.do(contacts.add, KEYS, "shop@alias.test", "y@firm.test", now=1.0)
+    for listing in (domains.listing, mailboxes.listing, aliases.listing, contacts.listing):
+        of_all: Any = furnished.do(listing)
+        of_ann: Any = furnished.do(listing, account="ann")
+        assert (len(of_all) > 1, len(of_ann)) == (True, 1), listing.__module__
 
 
 def test_pause_and_resume(furnished: Truth) -> None:
