@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from postmask.clock import SystemClock
 from postmask.keys import load
 from postmask.store import schema
+from postmask_postfix.system.actions import Action, Make, NewKeys, Restrict, Run
+from postmask_postfix.system.host import HostError
+from postmask_postfix.system.perform import perform
 from system_tree import PROGRAMS, Tree, plant
 
 UNITS = "etc/systemd/system"
@@ -92,10 +96,12 @@ def test_removed_leaves_what_was_kept_for_root_alone(tree: Tree) -> None:
 
 
 def test_what_was_kept_is_taken_up_again(tree: Tree) -> None:
-    """Even when the users' numbers have become somebody else's."""
+    """Even when the users' numbers have become somebody else's; not what a link there leads to."""
     tree.install()
     (tree.root / "var/lib/postmask/directory").mkdir()
     (tree.root / "var/lib/postmask/directory/directory.1.db").touch()
+    (tree.root / "var/lib/postmask/directory/link").symlink_to(tree.root / "etc/shadow")
+    before = tree.access("etc/shadow")
     kept = {
         name: text for name, text in tree.content().items() if name.startswith(("etc/postmask", "var/lib"))
     }
@@ -107,7 +113,9 @@ def test_what_was_kept_is_taken_up_again(tree: Tree) -> None:
     tree.install()
     assert tree.access("etc/postmask/postmask.toml") == "root:postmask 0640"
     assert tree.access("var/lib/postmask/postmask.db") == "postmask:postmask 0660"
-    assert tree.access("var/lib/postmask/directory/directory.1.db").startswith("postmask:postmask")
+    for name in ("directory", "directory/directory.1.db", "directory/link"):
+        assert tree.access(f"var/lib/postmask/{name}").startswith("postmask:postmask"), name
+    assert tree.access("etc/shadow") == before
     assert tree.content().items() >= kept.items()
 
 
@@ -124,10 +132,35 @@ def test_a_step_that_failed_is_made_good_by_the_next_call(tree: Tree) -> None:
     failed = tree.run("install", "--programs", PROGRAMS)
     assert failed.exit_code == os.EX_UNAVAILABLE
     assert "write /etc/systemd/system/postmask-agent.service" in failed.stderr
+    assert failed.stdout.startswith("useradd ")
+    assert failed.stdout.endswith("pipe client into /usr/local/lib/postmask\n")
     key = (tree.root / "etc/postmask/keys").read_bytes()
     (tree.root / UNITS).unlink()
+    (tree.root / UNITS).mkdir()
+    (tree.root / UNITS / ".postmask-agent.service.new").touch()  # a draft of one that was killed
     assert tree.install()[0].startswith("write /etc/systemd/system/")
     assert (tree.root / "etc/postmask/keys").read_bytes() == key
+
+
+@pytest.mark.parametrize(
+    ("command", "rooted", "seconds", "told"),
+    [
+        (("systemctl", "enable", "lacking.service"), "--root", 120, "systemctl --root .* failed: .*lacking"),
+        (("postmask-lacking",), "--root", 120, "postmask-lacking isn't installed"),
+        (("tail", "-f", "/dev/null"), "-q", 0.5, "tail did not end within 0.5 seconds"),
+    ],
+)
+def test_what_fails_of_other_programs_is_told(
+    tree: Tree,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    rooted: str,
+    seconds: float,
+    told: str,
+) -> None:
+    monkeypatch.setattr("postmask_postfix.system.perform._SECONDS", seconds)
+    with pytest.raises(HostError, match=told):
+        perform(tree.root, [Run(command, rooted)], SystemClock(), lambda _: None)
 
 
 def test_without_systemd_the_group_reads_the_secrets_and_the_rest_is_done(tree: Tree) -> None:
@@ -205,6 +238,25 @@ def test_a_link_where_a_folder_of_ours_ought_to_be_is_not_followed(tree: Tree) -
     assert tree.access("etc/postfix") == before
 
 
+@pytest.mark.parametrize(
+    "action",
+    [
+        Make(Path("/srv/link"), "postfix", "postfix", 0o755),
+        Restrict(Path("/srv/link"), "postfix", 0o644),
+        NewKeys(Path("/srv/link"), "postfix", 0o644),
+    ],
+    ids=lambda action: type(action).__name__,
+)
+def test_what_became_a_link_after_it_was_looked_at_is_not_followed(tree: Tree, action: Action) -> None:
+    target = tree.root / "etc/postfix" if isinstance(action, Make) else tree.root / "etc/shadow"
+    (tree.root / "srv").mkdir()
+    (tree.root / "srv/link").symlink_to(target)
+    before = (tree.listing(), tree.content())
+    with pytest.raises(HostError, match="/srv/link"):
+        perform(tree.root, [action], SystemClock(), lambda _: None)
+    assert (tree.listing(), tree.content()) == before
+
+
 def test_attached_it_is_not_removed(tree: Tree) -> None:
     tree.install()
     with (tree.root / "etc/postfix/main.cf").open("a") as main_cf:
@@ -220,6 +272,7 @@ def test_attached_it_is_not_removed(tree: Tree) -> None:
 
 def test_a_host_without_postfix_is_refused(tree: Tree) -> None:
     (tree.root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (tree.root / "etc/postfix/main.cf").unlink()
     refused = tree.run("install", "--programs", PROGRAMS)
     assert refused.exit_code == os.EX_UNAVAILABLE
     assert "Postfix isn't installed here" in refused.stderr

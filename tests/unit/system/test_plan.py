@@ -150,6 +150,11 @@ def test_folders_that_are_shared_keep_their_owner() -> None:
     assert install(dataclasses.replace(host, found=site), shared) == []
 
 
+def test_a_folder_of_sockets_that_is_shared_stays() -> None:
+    shared = of('[sockets]\ndirectory = "/srv/sockets"\n')
+    assert not [step for step in remove(installed(shared), shared, purge=True) if "/srv/sockets" in step]
+
+
 def test_removed_in_the_order_in_which_nothing_fails() -> None:
     steps = remove(installed())
     assert steps[:2] == [f"systemctl stop {' '.join(STARTED)}", f"systemctl disable {' '.join(STARTED)}"]
