@@ -57,6 +57,11 @@ def test_missing_found_different(site: Site, nameserver: Nameserver) -> None:
     assert found["alias.test MX"] == found["_dmarc.alias.test TXT"] == "missing"
     assert "alias.test TXT is: v=spf1 a -all\n" in site.run("domain", "verify", "alias.test").stdout
 
+    nameserver.record("alias.test. IN MX 10 mx.host.test.")
+    nameserver.txt("_dmarc.alias.test", "v=DMARC1; p=none")
+    status, found = verified(site)
+    assert (status, set(found.values())) == (os.EX_DATAERR, {"found", "different"})
+
 
 def test_dns_that_cant_be_asked_is_75(site: Site, nameserver: Nameserver) -> None:
     with nameserver.failing("alias.test"):

@@ -23,11 +23,9 @@ def told(site: Site) -> Site:
         _event(alias, mailbox, NOW - 50 * HOUR, "forwarded", "old@other.test"),
         _event(alias, mailbox, NOW - HOUR, "forwarded", "bob@other.test"),
         _event(alias, mailbox, NOW - 60, "refused", "e\u202evil@other.test"),
-        Entry.new(
-            "bounce", at=NOW - 30, alias_id=alias, contact_token="00" * 8, mailbox_id=mailbox,
-            kind="forward", action="failed", status="5.2.2", reason="full\x1b[2J",
-        ),
-    ]  # fmt: skip
+        _bounce(alias, mailbox, NOW - 50 * HOUR, "5.1.1"),
+        _bounce(alias, mailbox, NOW - 30, "5.2.2"),
+    ]
     engine = make_engine(f"sqlite:///{site.folder}/postmask.db")
     with engine.begin() as connection:
         intake.apply(connection, "mx.host.test", entries)
@@ -42,13 +40,22 @@ def _event(alias: int, mailbox: int, at: float, kind: str, contact: str) -> Entr
     )  # fmt: skip
 
 
+def _bounce(alias: int, mailbox: int, at: float, status: str) -> Entry:
+    return Entry.new(
+        "bounce", at=at, alias_id=alias, contact_token="00" * 8, mailbox_id=mailbox,
+        kind="forward", action="failed", status=status, reason="full\x1b[2J",
+    )  # fmt: skip
+
+
 def test_list_newest_first(told: Site) -> None:
     assert [event["kind"] for event in told.json("event", "list")] == ["refused", "forwarded", "forwarded"]
     [refused] = told.json("event", "list", "--kind", "refused")
     assert refused["alias"] == "shop@alias.test"
     assert refused["mailbox"] == "me@real.test"
     assert len(told.json("event", "list", "--contact", "bob@other.test")) == 1
+    assert len(told.json("event", "list", "--contact", "Bob@Other.test")) == 1
     assert len(told.json("event", "list", "--alias", "shop@alias.test", "--limit", "2")) == 2
+    assert told.json("event", "list", "--account", "default") == []
     assert "2.0.0" in told.text("event", "list")
 
 
@@ -66,6 +73,13 @@ def test_a_time_that_is_none(site: Site) -> None:
 def test_bounces(told: Site) -> None:
     [bounce] = told.json("event", "bounces", "--alias", "shop@alias.test", "--since", "1h")
     assert (bounce["action"], bounce["status"], bounce["mailbox"]) == ("failed", "5.2.2", "me@real.test")
+    assert [bounce["status"] for bounce in told.json("event", "bounces")] == ["5.2.2", "5.1.1"]
+
+
+def test_what_became_of_a_removed_aliass_mail(told: Site) -> None:
+    told.text("alias", "remove", "shop@alias.test")
+    for verb, count in (("list", 3), ("bounces", 2)):
+        assert len(told.json("event", verb, "--alias", "shop@alias.test")) == count
 
 
 def test_nothing_of_it_reaches_the_terminal_raw(told: Site) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from contextlib import closing
+
+import pytest
 
 from cli_site import Site
 from postmask.spool import Notice, Spool
@@ -129,7 +132,56 @@ def test_pause_and_resume(site: Site) -> None:
     paused = site.json("mailbox", "pause", "me@real.test", "--reason", "moving house")
     assert (paused["state"], paused["pause_reason"]) == ("paused", "moving house")
     assert "moving house" in site.text("mailbox", "list")
-    assert site.json("mailbox", "resume", "me@real.test")["state"] == "active"
+    told = site.text("mailbox", "resume", "me@real.test")
+    assert told.endswith("\npostmask held release --mailbox me@real.test\n")
+    assert site.json("mailbox", "show", "me@real.test")["state"] == "active"
+
+
+def test_the_pause_of_an_address_ends_with_it(site: Site) -> None:
+    site.text("mailbox", "pause", "me@real.test")
+    moved = site.json("mailbox", "edit", "me@real.test", "--address", "me@other.test", "--verified")
+    assert (moved["state"], moved["pause_reason"]) == ("active", None)
+
+
+def test_the_operator_vouches_for_it_later(site: Site) -> None:
+    site.text("mailbox", "add", "new@real.test")
+    old = code(site)
+    assert site.json("mailbox", "edit", "new@real.test", "--verified")["state"] == "active"
+    site.text("mailbox", "edit", "new@real.test", "--address", "newer@real.test")
+    assert "not the code" in site.refusal(os.EX_DATAERR, "mailbox", "verify", "newer@real.test", old)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show",),
+        ("edit", "--login", "anna"),
+        ("verify", "CODE"),
+        ("pause", "--reason", "moving house"),
+        ("resume",),
+        ("remove", "--with-aliases"),
+    ],
+)
+def test_of_two_accounts_mailboxes_the_named_ones_is_meant(site: Site, words: tuple[str, ...]) -> None:
+    site.text("account", "add", "anna")
+    site.text("mailbox", "add", "me@real.test", "--verified", "--account", "anna")
+    own = site.json("mailbox", "show", "me@real.test", "--account", "default")
+    verb, *options = words
+    assert "anna, default" in site.refusal(os.EX_DATAERR, "mailbox", verb, "me@real.test", *options)
+    site.text("mailbox", verb, "me@real.test", *options, "--account", "anna")
+    assert site.json("mailbox", "show", "me@real.test", "--account", "default") == own
+
+
+def test_what_is_advised_of_an_odd_address_can_be_copied_into_a_shell(site: Site) -> None:
+    odd = """"o'n $(id)"@real.test"""
+    told = site.text("mailbox", "add", odd)
+    verify = told.partition("confirm it: ")[2].strip()
+    assert shlex.split(verify) == ["postmask", "mailbox", "verify", odd, "CODE"]
+    (line,) = (one for one in notices(site)[0].text.splitlines() if "mailbox verify" in one)
+    words = shlex.split(line)
+    assert words[:4] == ["postmask", "mailbox", "verify", odd]
+    release = site.text(*words[1:]).splitlines()[-1]
+    assert shlex.split(release) == ["postmask", "held", "release", "--mailbox", odd]
 
 
 def test_remove(site: Site) -> None:
