@@ -86,6 +86,14 @@ def test_nothing_waits_for_ever_whatever_the_url_says(
         assert connection.scalar(text("SHOW work_mem")) == "9MB"
 
 
+def test_names_are_the_same_whatever_the_environment_says(
+    truth: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with make_engine(truth.url).connect() as connection:
+        assert connection.scalar(text("SELECT :name"), {"name": "jürgen 🐍"}) == "jürgen 🐍"
+
+
 def test_a_statement_that_takes_too_long(truth: Truth) -> None:
     def sleep() -> None:
         with transaction(make_engine(truth.url)) as session:

@@ -204,6 +204,7 @@ def test_another_queue_directory_and_user(tree: Tree) -> None:
     assert 'mail_owner = "mailer"' in text
     assert 'directory = "/srv/queue/postmask"' in text
     assert 'socket = "/srv/queue/public/postmask-reinject"' in text
+    assert 'hold_socket = "/srv/queue/public/postmask-hold"' in text
     assert tree.access("srv/queue/postmask/pipe") == "postmask-pipe:postmask 0775"
     assert (
         "ListenStream=/srv/queue/postmask/gate.sock"

@@ -60,9 +60,11 @@ def test_a_quoted_local_part(site: Site) -> None:
 
 
 def test_random(site: Site) -> None:
-    address = site.text("alias", "random", "--to", "me@real.test", "--note", "letters").strip()
+    said = ("--note", "letters", "--name", "Me", "--when-disabled", "defer")
+    address = site.text("alias", "random", "--to", "me@real.test", *said).strip()
     assert address.endswith("@alias.test")
-    assert site.json("alias", "show", address)["note"] == "letters"
+    shown = site.json("alias", "show", address)
+    assert (shown["note"], shown["name"], shown["when_disabled"]) == ("letters", "Me", "defer")
     other = site.json("alias", "random", "--domain", "alias.test", "--to", "me@real.test")
     assert other["address"] != address
 
@@ -94,9 +96,14 @@ def test_states(site: Site) -> None:
     assert site.json("alias", "enable", "shop@alias.test")["state"] == "active"
     assert site.json("alias", "remove", "shop@alias.test")["state"] == "removed"
     assert site.json("alias", "list") == []
+    assert site.json("mailbox", "show", "me@real.test")["aliases"] == 0
     assert site.json("alias", "list", "--state", "removed")[0]["removed_at"] == NOW
     assert "restore" in site.refusal(os.EX_NOUSER, "alias", "enable", "shop@alias.test")
-    assert site.json("alias", "restore", "shop@alias.test")["state"] == "active"
+    site.text("mailbox", "add", "you@real.test", "--verified")
+    restored = site.json("alias", "restore", "shop@alias.test", "--to", "you@real.test")
+    assert (restored["state"], restored["mailboxes"]) == ("active", ["you@real.test"])
+    changed = site.json("alias", "edit", "shop@alias.test", "--note", "", "--when-disabled", "unknown")
+    assert (changed["note"], changed["when_disabled"]) == (None, "unknown")
 
 
 @pytest.mark.parametrize("before", [[], ["alias", "remove", "shop@alias.test"]], ids=["active", "removed"])

@@ -16,8 +16,11 @@ from postmask.cli.failure import CommandError
 from postmask.cli.runtime import Runtime
 from postmask.clock import ManualClock
 from postmask.drain import DrainSwitch
-from postmask.store import intake
+from postmask.store import intake, nodes
 from postmask.store.engine import make_engine
+from postmask.store.nodes import Report
+
+MX2 = "mx2.host.test"
 
 
 def heard_of(site: Site, *names: str, at: float = NOW) -> None:
@@ -165,7 +168,31 @@ def test_the_wait_ends_when_the_time_is_up_or_it_is_resumed(monkeypatch: pytest.
         await_empty(Runtime(clock), look, 3)
     assert (raised.value.exit_code, len(looks)) == (os.EX_TEMPFAIL, 3)
     with pytest.raises(CommandError, match="resumed"):
-        await_empty(Runtime(clock), lambda: Standing("mx1", State.OPEN), 3)
+        await_empty(Runtime(clock), lambda: Standing("mx1", State.OPEN, waiting=0), 3)
+
+
+def test_how_another_stands_is_what_it_has_said(site: Site) -> None:
+    heard_of(site, MX2)
+    runtime = Runtime(site.clock)
+    runtime.config_file = site.config
+
+    def stands(drained_at: float | None, waiting: int | None, done_at: float | None = None) -> Standing:
+        with make_engine(f"sqlite:///{site.folder}/postmask.db").begin() as connection:
+            by = "ann@mx1" if drained_at else None
+            said = Report("0.1", None, None, drained_at, by, waiting, 4 if drained_at else None, done_at)
+            nodes.report(connection, MX2, said)
+        return draining.standing_of(runtime, MX2)
+
+    assert stands(None, None) == Standing(MX2, State.OPEN)
+    site.text("node", "drain", MX2)
+    assert stands(None, None) == Standing(MX2, State.ORDERED)
+    drained = Standing(MX2, State.DRAINED, NOW, "ann@mx1", waiting=3, held=4)
+    assert stands(NOW, 3, done_at=NOW + 9) == drained
+    assert not drained.empty
+    assert stands(NOW, 0).empty
+    assert stands(None, None) == Standing(MX2, State.OPEN), "resumed there"
+    site.text("node", "drain", MX2)
+    assert stands(None, None) == Standing(MX2, State.ORDERED), "though its clock was ahead"
 
 
 def test_the_schema_of_an_older_program_is_no_reason_to_say_nothing(site: Site, tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from directories import MemoryDirectory
+import pytest
+
+from directories import MemoryDirectory, alias
 from postmask.clock import ManualClock
 from postmask.directory.local import LocalDirectory
-from postmask.directory.lookup import Found, Unavailable
-from postmask.directory.records import Contact, ContactRule
-from postmask.spool import LocalContact, Spool
+from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
+from postmask.directory.records import Alias, Contact, ContactRule, ReverseAlias
+from postmask.spool import LocalContact, Spool, SpoolError
 
 TOKEN = "t" * 24
 MET = LocalContact(TOKEN, 7, "bob@example.com", "Bob", "Bob@example.com")
@@ -28,3 +30,27 @@ def test_whether_a_contact_is_blocked_only_the_directory_knows(tmp_path: Path) -
         assert directory.contact(7, MET.address) == Found(blocked)
         memory.broken = "gone"
         assert directory.contact(7, MET.address) == Unavailable("gone")
+
+
+def test_a_reverse_alias_that_this_node_alone_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was written; unavailable where its alias is or the spool can't be read, never absent."""
+    memory = MemoryDirectory(aliases={"shop@alias.test": alias()})
+    with contextlib.closing(Spool(tmp_path / "spool.db", ManualClock())) as spool:
+        directory = LocalDirectory(memory, spool)
+        assert directory.reverse_alias(TOKEN) == ABSENT
+        spool.begin([], [MET])
+        found = directory.reverse_alias(TOKEN)
+        assert found == Found(ReverseAlias(TOKEN, alias(), MET.address, "Bob", "Bob@example.com"))
+
+        def gone(_: int) -> Lookup[Alias]:
+            return Unavailable("gone")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(memory, "alias_by_id", gone)
+            assert directory.reverse_alias(TOKEN) == Unavailable("gone")
+
+        def unreadable(_: str) -> LocalContact:
+            raise SpoolError("unreadable")
+
+        monkeypatch.setattr(spool, "contact_by_token", unreadable)
+        assert directory.reverse_alias(TOKEN) == Unavailable("unreadable")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from postmask.config import read
 from postmask_postfix.system import plan
 from postmask_postfix.system.host import UNITS, Account, Found, Group, Host, Systemd
@@ -143,11 +145,13 @@ def test_a_file_of_secrets_that_somebody_looks_after_is_left_alone() -> None:
     assert install(dataclasses.replace(host, found={**host.found, WANTED.keys: theirs})) == []
 
 
-def test_folders_that_are_shared_keep_their_owner() -> None:
-    shared = of('[spool]\npath = "/srv/mail/spool.db"\n')
+@pytest.mark.parametrize("folder", ["/srv/mail", "/srv/postmask-and-more"])
+def test_folders_that_are_shared_keep_their_owner(folder: str) -> None:
+    shared = of(f'[spool]\npath = "{folder}/spool.db"\n')
     host = installed(shared)
-    site = {**host.found, Path("/srv/mail"): Found("root", "root", 0o755)}
+    site = {**host.found, Path(folder): Found("root", "root", 0o755)}
     assert install(dataclasses.replace(host, found=site), shared) == []
+    assert f"remove {folder}" not in remove(host, shared, purge=True)
 
 
 def test_a_folder_of_sockets_that_is_shared_stays() -> None:
