@@ -2,7 +2,7 @@
 
 DIAGNOSTICS
     LogError: no log. CommandError (78) where Postfix writes addresses so that a stranger's could pass for
-    the rest of a line, and (69) when one of its commands fails.
+    the rest of a line, or the log doesn't tell its daemons apart, and (69) when one of its commands fails.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ log_option = click.option(
 
 
 _FORMAT = "info_log_address_format"
+_RFC_5424 = "<22>1 "
+"""What a line of the mail system begins with in that form (facility mail, severity info)."""
+_NAMELESS = (
+    "the log is in RFC 5424's form, in which rsyslog leaves out which of Postfix's daemons said it; have it "
+    "written as by default (RSYSLOG_FileFormat); until then, where there is a journal: "
+    "journalctl -o short-iso-precise SYSLOG_FACILITY=2 > FILE, and --log FILE"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +63,17 @@ class PostfixLog:
                 os.EX_CONFIG,
             )
         reader = LineReader(facts["syslog_name"], self.runtime.clock.now())
+        understood = False
+        nameless = False
         for text in sources.read(self.named, facts["maillog_file"], since, ours=ours):
             line = reader.read(text)
             if line is not None:
+                understood = understood or line.service != ""
                 yield line
+            elif text.startswith(_RFC_5424):
+                nameless = True
+        if nameless and not understood:
+            raise CommandError(_NAMELESS, os.EX_CONFIG)
 
 
 def open_log(runtime: Runtime, named: Sequence[Path]) -> PostfixLog:

@@ -1,22 +1,39 @@
-"""What became of a message, where nothing did."""
+"""What became of a message, where nothing did, or where the log doesn't say."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+import pytest
 
 from cli_site import Site
 from postmask_postfix.instance import cool
 
 
-def test_longer_ago_than_a_date_can_say(site: Site) -> None:
+@pytest.fixture
+def log(site: Site) -> Path:
+    """The log, empty, of a Postfix that was never started."""
     folder = site.folder / "postfix"
     folder.mkdir()
     (folder / "main.cf").write_text("compatibility_level = 3.6\ninfo_log_address_format = external\n")
     (folder / "master.cf").touch()
     for file in folder.iterdir():
         cool(file)
-    (site.folder / "log").touch()
-    told = site.refusal(
-        os.EX_NOUSER, "trace", "4C68C2F27C1", "--since", "999999d", "--log", str(site.folder / "log")
-    )
+    file = site.folder / "log"
+    file.touch()
+    return file
+
+
+def test_longer_ago_than_a_date_can_say(site: Site, log: Path) -> None:
+    told = site.refusal(os.EX_NOUSER, "trace", "4C68C2F27C1", "--since", "999999d", "--log", str(log))
     assert "nothing is known of 4C68C2F27C1 since 1970-01-01" in told
+
+
+def test_a_log_that_does_not_tell_the_daemons_apart(site: Site, log: Path) -> None:
+    """As rsyslog's RSYSLOG_SyslogProtocol23Format has it: nothing of it can be understood."""
+    log.write_text(
+        "<22>1 2026-11-28T14:51:13.609622+00:00 mx postfix 4332 - -  8A3512FE0B8: message-id=<1@a.net>\n"
+    )
+    told = site.refusal(os.EX_CONFIG, "trace", "8A3512FE0B8", "--log", str(log))
+    assert "RSYSLOG_FileFormat" in told
