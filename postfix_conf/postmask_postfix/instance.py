@@ -15,7 +15,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -186,10 +185,8 @@ class Instance:
             raise InstanceError(f"{_shown(command)} failed:\n{told}")
 
     def run(self, verb: str) -> None:
-        """`postfix -c DIR verb`: start, stop, reload, check, flush."""
+        """`postfix -c DIR verb`: start, stop."""
         self.finish(self.command(verb))
-        if verb == "reload" and (master := self.master_pid()):
-            processes.await_seen(master, signal.SIGHUP)
 
     def master_pid(self) -> int | None:
         """The pid of the running master, None when it isn't running."""

@@ -28,6 +28,7 @@ import sites
 import without_us
 from ports import free_port
 from postgres import Cluster
+from postmask_postfix import commands
 from postmask_postfix.instance import Instance
 from sites import Site
 
@@ -109,7 +110,7 @@ def _killed(site: Site, verb: str, dice: random.Random) -> Any:
             if number:
                 site.postmask("postfix", OPPOSITE[verb])
             assert fatal_attach.dies(step, verb, site.postfix, site.instance.queue / "postmask")
-            site.instance.run("reload")
+            commands.reload(site.postfix)
             site.ask_own()
             done = site.postmask("postfix", verb)
     return done

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
+from conversation import settled
+from faults import await_empty_outbox
 from service import Service
 
 PLAIN = b"From: Bob <bob@example.com>\r\nTo: %s\r\nSubject: Hello\r\n\r\nHi.\r\n"
@@ -47,8 +49,7 @@ def bounce_address(service: Service) -> tuple[str, str]:
 
 
 def events(service: Service, alias: str, kind: str) -> list[dict[str, object]]:
-    listed = service.lab.postmask("event", "list", "--alias", alias)
-    return [event for event in listed if event["kind"] == kind]
+    return [event for event in service.events(alias) if event["kind"] == kind]
 
 
 def test_a_bounce_is_recorded_and_goes_no_further(service: Service) -> None:
@@ -66,14 +67,8 @@ def test_a_vacation_message_is_no_bounce(service: Service) -> None:
         b"From: me@real.test\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\r\nBack on Monday.\r\n"
     )
     said = service.send("", [address], vacation)
-    service.await_done(said.queue_id)
-    line = service.lab.wait_for(
-        lambda: next(
-            (x for x in service.lab.program_log("forwarder").splitlines() if said.queue_id in x), ""
-        ),
-        "the forwarder's line",
-    )
-    assert "verdict=discard" in line
+    assert "verdict=discard" in settled(service, said.queue_id)
+    await_empty_outbox(service)
     assert events(service, alias, "bounced") == []
 
 

@@ -24,19 +24,14 @@ def service(request: pytest.FixtureRequest, names: Nameserver) -> Iterator[Servi
 
 
 def test_every_body_arrives_as_the_queue_held_it(service: Service) -> None:
-    service.lab.run(
-        "postconf", "-c", str(service.lab.postfix), "-e", "defer_transports=postmask postmask-lmtp"
-    )
-    service.lab.run("postfix", "-c", str(service.lab.postfix), "reload")
     owned = {name: service.alias() for name in BODIES}
     held: dict[str, bytes] = {}
-    for name, body in BODIES.items():
-        head = f"From: bob@example.com\r\nTo: {owned[name].alias}\r\nSubject: {name}\r\n\r\n".encode()
-        said = service.send("bob@example.com", [owned[name].alias], head + body, options=["BODY=8BITMIME"])
-        content = service.lab.queued_content(said.queue_id)
-        held[name] = content.partition(b"\n\n")[2]
-    service.lab.run("postconf", "-c", str(service.lab.postfix), "-e", "defer_transports=")
-    service.lab.run("postfix", "-c", str(service.lab.postfix), "reload")
+    with service.lab.main_cf(defer_transports="postmask postmask-lmtp"):
+        for name, body in BODIES.items():
+            to = owned[name].alias
+            head = f"From: bob@example.com\r\nTo: {to}\r\nSubject: {name}\r\n\r\n".encode()
+            said = service.send("bob@example.com", [to], head + body, options=["BODY=8BITMIME"])
+            held[name] = service.lab.queued_content(said.queue_id).partition(b"\n\n")[2]
     service.lab.flush()
     records = service.dkim_records()
     for name in BODIES:

@@ -13,19 +13,14 @@ import pytest
 
 import sites
 from postmask.cli import programs
-from postmask_postfix import commands
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[sites.Site]:
     with sites.running("relay-with-recipients") as site:
         site.postmask("postfix", "attach")
-        set_main(site, "smtpd_forbid_bare_newline=yes")
+        site.postconf("-e", "smtpd_forbid_bare_newline=yes")
         yield site
-
-
-def set_main(site: sites.Site, *settings: str) -> None:
-    commands.run("postconf", "-c", str(site.postfix), "-e", *settings)
 
 
 def doctor(site: sites.Site, *words: str) -> tuple[int, dict[str, Any]]:
@@ -48,8 +43,8 @@ def test_all_is_well_and_what_is_not_is_found_until_it_is_mended(site: sites.Sit
     main = site.postfix / "main.cf"
     right = main.read_bytes()
     gone = Path(site.directory) / "gone"
-    set_main(
-        site,
+    site.postconf(
+        "-e",
         "soft_bounce=yes",
         "header_checks=regexp:{ {/^Received:/ IGNORE} }",
         f"smtp_generic_maps=regexp:{{ {{/@{sites.DOMAIN}$$/ me@host.test}} }}",
@@ -110,7 +105,7 @@ def test_in_a_process_of_its_own_every_check_is_made(site: sites.Site) -> None:
 
 def test_a_subdomain_of_ours_that_is_the_hosts(site: sites.Site) -> None:
     right = (site.postfix / "main.cf").read_bytes()
-    set_main(site, f"mydestination=$myhostname, sub.{sites.DOMAIN}")
+    site.postconf("-e", f"mydestination=$myhostname, sub.{sites.DOMAIN}")
     try:
         assert found(site) == {"PM229": "postmask_domains"}
         site.postmask("postfix", "sync")

@@ -9,7 +9,7 @@ import Milter
 import pytest
 
 from bodies import BODIES
-from faults import killed, message
+from faults import FOREIGN, killed, message
 from handed_over import HandedOver, handed_over
 from lab import lab
 from milter_offer import negotiated
@@ -18,7 +18,6 @@ from postmask.authentication import Spf
 from service import Service
 
 FIELD = b"x-postmask-evidence"
-FOREIGN = "you@elsewhere.test"
 
 SENDERS = [
     '"with space"@example.com',

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faults import Watch, frozen, killed, main_cf, message, postsuper, refused_at_reinjection, subjects
+from faults import Watch, frozen, killed, message, postsuper, refused_at_reinjection, subjects
 from postmask.cli.checks import Check, all_checks
 from postmask.cli.runtime import Runtime
 from postmask.clock import DAY, ManualClock
@@ -27,7 +27,7 @@ IMPATIENT = {
 @pytest.fixture
 def impatient(faulty: Service) -> Iterator[Service]:
     """A Postfix that returns what it can't deliver within seconds."""
-    with main_cf(faulty, **IMPATIENT):
+    with faulty.lab.main_cf(**IMPATIENT):
         yield faulty
 
 
@@ -41,16 +41,9 @@ def _await_held(service: Service, recipient: str) -> str:
     """Its queue id, once something for the recipient is on hold."""
 
     def found() -> list[str]:
-        _push(service)
         return [e["queue_id"] for e in service.held() if recipient in _recipients(e)]
 
-    return str(service.lab.wait_for(found, f"something on hold for {recipient}", 60)[0])
-
-
-def _push(service: Service) -> None:
-    """What the queue manager found locked by the attempt before waits for somebody to remind it."""
-    time.sleep(0.5)
-    service.lab.flush()
+    return str(service.lab.wait_retrying(found, f"something on hold for {recipient}", 60)[0])
 
 
 def _recipients(entry: dict[str, Any]) -> Sequence[str]:
@@ -61,17 +54,12 @@ def _await_returned(service: Service, watch: Watch) -> None:
     """The known sender has it back, and the other one has nothing."""
 
     def returned() -> list[str]:
-        _push(service)
         return watch.lines(f"from=<{KNOWN}>", "returned to sender")
 
-    service.lab.wait_for(returned, "the known sender's bounce", 60)
+    service.lab.wait_retrying(returned, "the known sender's bounce", 60)
     service.await_mail_for(KNOWN)
     assert watch.lines(f"from=<{FORGED}>", "returned to sender") == []
     assert service.mail_for(FORGED) == []
-
-
-def _events(service: Service, alias: str) -> list[str]:
-    return [event["kind"] for event in service.lab.postmask("event", "list", "--alias", alias)]
 
 
 def test_no_mailbox_is_usable(impatient: Service) -> None:
@@ -82,7 +70,7 @@ def test_no_mailbox_is_usable(impatient: Service) -> None:
         impatient.lab.postmask("mailbox", "pause", owned.mailbox)
     held = _await_held(impatient, owned.mailbox)
     _await_returned(impatient, watch)
-    impatient.lab.wait_for(lambda: "held" in _events(impatient, owned.alias), "the event")
+    impatient.lab.wait_for(lambda: "held" in impatient.event_kinds(owned.alias), "the event")
     postsuper(impatient, "-H", held)
     impatient.await_mail_for(owned.mailbox)
     assert subjects(impatient, owned.mailbox) == ["forged"]
@@ -92,8 +80,7 @@ def test_one_of_two_copies_is_refused_at_reinjection(impatient: Service) -> None
     """The copy that couldn't be sent is held, the other was sent long before: each once."""
     owned, watch = impatient.alias(), Watch(impatient.lab)
     second = f"second-{owned.mailbox}"
-    impatient.lab.postmask("mailbox", "add", second, "--verified")
-    impatient.lab.postmask("alias", "edit", owned.alias, "--to", owned.mailbox, "--to", second)
+    impatient.share(owned, second)
     with refused_at_reinjection(impatient, second):
         _send_both(impatient, owned.alias)
         held = _await_held(impatient, second)

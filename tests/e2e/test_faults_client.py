@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import Watch, await_flow, main_cf, message
+from faults import Watch, await_flow, message
 from service import Service
 
 MODULE = "postmask_pipe.py"
@@ -205,7 +205,7 @@ def test_an_overrun_time_limit(faulty_pipe: Service, what: str) -> None:
     owned = faulty_pipe.alias()
     recipient = owned.alias.replace("@", f"+{what}@")
     watch = Watch(faulty_pipe.lab)
-    with replaced_client(faulty_pipe) as client, main_cf(faulty_pipe, postmask_time_limit="2s"):
+    with replaced_client(faulty_pipe) as client, faulty_pipe.lab.main_cf(postmask_time_limit="2s"):
         client.write_text(ACTOR.format(lines=LINES), encoding="utf-8")
         _forget_bytecode(client)
         said = faulty_pipe.send("bob@example.com", [recipient], message(owned.alias, "late"))

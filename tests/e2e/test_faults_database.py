@@ -7,37 +7,32 @@ from __future__ import annotations
 import itertools
 import signal
 import smtplib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 
-from faults import Watch, await_flow, killed, message, within
+import pytest
+
+from faults import FOREIGN, Watch, await_flow, killed, message, pass_foreign, within
 from postgres import Cluster
 from service import Owned, Service
 
 ANSWER_SECONDS = 3.0
-"""The gate's time-out in Postfix; its own deadline lies below."""
+"""Twice the gate's own deadline."""
 
 SLACK = 4.0
-FOREIGN = "you@elsewhere.test"
 
 _numbers = itertools.count(1)
 
 
-def test_stopped(faulty_lmtp: Service, faulty_cluster: Cluster) -> None:
+@pytest.mark.parametrize("out", [Cluster.stopped, Cluster.frozen])
+def test_out(
+    faulty_lmtp: Service, faulty_cluster: Cluster, out: Callable[[Cluster], AbstractContextManager[None]]
+) -> None:
     owned = faulty_lmtp.alias()
     with _session(faulty_lmtp) as session:
         _await_answers(faulty_lmtp, session, owned)
-        with faulty_cluster.stopped():
-            _unknown_waits(faulty_lmtp, owned)
-            _flows(faulty_lmtp, owned, "meanwhile", 1)
-            assert _codes(session, FOREIGN, owned.alias, _unknown()) == [250, 250, 451]
-        _await_answers(faulty_lmtp, session, owned)
-    _flows(faulty_lmtp, owned, "afterwards", 2)
-
-
-def test_frozen(faulty_lmtp: Service, faulty_cluster: Cluster) -> None:
-    owned = faulty_lmtp.alias()
-    with _session(faulty_lmtp) as session:
-        _await_answers(faulty_lmtp, session, owned)
-        with faulty_cluster.frozen():
+        with out(faulty_cluster):
             _unknown_waits(faulty_lmtp, owned)
             _flows(faulty_lmtp, owned, "meanwhile", 1)
             assert _codes(session, FOREIGN, owned.alias, _unknown()) == [250, 250, 451]
@@ -61,12 +56,8 @@ def test_programs_start_without_it(faulty_lmtp: Service, faulty_cluster: Cluster
             _unknown_waits(faulty_lmtp, owned)
     assert await_flow(faulty_lmtp, owned.mailbox, 1) == ["queued"]
     assert watch.bounced() == []
-
-    def told() -> bool:
-        events = faulty_lmtp.lab.postmask("event", "list", "--alias", owned.alias)
-        return [event["kind"] for event in events] == ["forwarded"]
-
-    faulty_lmtp.lab.wait_for(told, "the event in the database", 90.0)
+    told = partial(faulty_lmtp.event_kinds, owned.alias)
+    faulty_lmtp.lab.wait_for(lambda: told() == ["forwarded"], "the event in the database", 90.0)
 
 
 def _unknown() -> str:
@@ -86,14 +77,9 @@ def _codes(session: smtplib.SMTP, *recipients: str) -> list[int]:
 
 def _unknown_waits(service: Service, owned: Owned) -> None:
     """What nobody knows here gets 451 4.3.0 in time, a known alias 250, other mail passes as ever."""
-    known = len(service.mail_for(FOREIGN))
-    with within(SLACK, "the host's other mail"):
-        service.send("bob@example.com", [FOREIGN], message(FOREIGN), address="127.0.0.1")
-        service.await_mail_for(FOREIGN, known + 1)
-    unknown = _unknown()
+    pass_foreign(service, SLACK)
     with within(ANSWER_SECONDS + SLACK, "an unknown recipient"):
-        said = service.send("bob@example.com", [unknown], b"")
-    assert said.recipients[unknown].startswith("451 4.3.0 "), said
+        assert service.rcpt(_unknown()).startswith("451 4.3.0 ")
     with within(ANSWER_SECONDS + SLACK, "an alias"), _session(service) as session:
         assert _codes(session, owned.alias) == [250]
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from faults import Watch, await_flow, message
+from faults import Watch, await_flow, message, pass_foreign
 from faults_environment import copied_environment, deleted, programs
 from lab import lab
 from nameserver import Nameserver
 from service import Service
 
-FOREIGN = "you@elsewhere.test"
 UNKNOWN = "nobody-of-this-name@alias.test"
 
 
@@ -24,7 +23,7 @@ def test_deleted_and_back(names: Nameserver, tmp_path: Path) -> None:
             running.wait_for(lambda name=program: "ready" in running.program_log(name), program)
         owned = service.alias()
         service.send("bob@example.com", [owned.alias], message(owned.alias, "before"))
-        running.wait_for(lambda: running.postmask("event", "list", "--alias", owned.alias), "the agent")
+        running.wait_for(lambda: service.events(owned.alias), "the agent")
         watch = Watch(running)
         with deleted(environment):
             said = service.send("bob@example.com", [owned.alias, UNKNOWN], message(owned.alias, "running"))
@@ -32,7 +31,7 @@ def test_deleted_and_back(names: Nameserver, tmp_path: Path) -> None:
             assert said.recipients[UNKNOWN][:3] in ("550", "451")
             if said.end:
                 watch.await_lines(1, said.queue_id, "status=")
-            _pass_foreign(service)
+            pass_foreign(service)
             running.send_signal("forwarder", signal.SIGKILL)
             queue_id = service.send("bob@example.com", [owned.alias], message(owned.alias, "queued")).queue_id
             watch.await_lines(1, queue_id, "status=deferred")
@@ -41,16 +40,9 @@ def test_deleted_and_back(names: Nameserver, tmp_path: Path) -> None:
             running.up()  # in vain
             said = service.send("bob@example.com", [owned.alias, UNKNOWN], b"")
             assert [answer[:9] for answer in said.recipients.values()] == ["451 4.3.0"] * 2
-            _pass_foreign(service)
+            pass_foreign(service)
         running.up()
         assert set(await_flow(service, owned.mailbox, 2)) >= {"before", "queued"}
         service.send("bob@example.com", [owned.alias], message(owned.alias, "back"))
         assert set(await_flow(service, owned.mailbox, 3)) >= {"queued", "back"}
         assert watch.bounced() == []
-
-
-def _pass_foreign(service: Service) -> None:
-    """The host's other mail gets through."""
-    known = len(service.mail_for(FOREIGN))
-    service.send("bob@example.com", [FOREIGN], message(FOREIGN), address="127.0.0.1")
-    service.await_mail_for(FOREIGN, known + 1)

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from faults import Watch, await_flow, frozen, killed, main_cf, message, subjects, within
+from faults import FOREIGN, Watch, await_flow, frozen, killed, message, pass_foreign, subjects, within
 from service import Owned, Service
 
 MILTER_SECONDS = 2.0
@@ -23,11 +23,12 @@ CONTENT_SECONDS = 3.0
 FOREIGN_SECONDS = 5.0
 """What the host's other mail may wait behind a hung forwarder, however much of ours waits."""
 
+GATE_SECONDS = 5.0
+"""What a gate that doesn't answer costs a recipient of ours: two tries of 2 s, a second apart."""
+
 WAITING, PROBES = 150, 6
-GATE_SECONDS = 3.0
 SLACK = 4.0
 UNKNOWN = "nobody-of-this-name@alias.test"
-FOREIGN = "you@elsewhere.test"
 
 
 def _codes(session: smtplib.SMTP, *recipients: str) -> list[int]:
@@ -41,14 +42,6 @@ def _session(faulty: Service) -> smtplib.SMTP:
     return session
 
 
-def _pass_foreign(faulty: Service, seconds: float) -> None:
-    """The host's other mail gets from client to sink within that time and the slack."""
-    known = len(faulty.mail_for(FOREIGN))
-    with within(seconds + SLACK, "the host's other mail"):
-        faulty.send("bob@example.com", [FOREIGN], message(FOREIGN), address="127.0.0.1")
-        faulty.await_mail_for(FOREIGN, known + 1)
-
-
 def test_gate_and_milter_killed(faulty_pipe: Service) -> None:
     owned = faulty_pipe.alias()
     with _session(faulty_pipe) as session:
@@ -57,7 +50,7 @@ def test_gate_and_milter_killed(faulty_pipe: Service) -> None:
             assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
             with _session(faulty_pipe) as other:
                 assert _codes(other, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
-            _pass_foreign(faulty_pipe, 0)
+            pass_foreign(faulty_pipe, SLACK)
             assert session.data(message(owned.alias, "accepted before"))[0] == 250
         # The milter is lost to this session, the gate isn't.
         assert session.mail("bob@example.com")[0] == 250
@@ -75,7 +68,7 @@ def test_gate_and_milter_frozen(faulty_pipe: Service) -> None:
             with within(GATE_SECONDS + SLACK, "a recipient of ours"):
                 assert _codes(session, owned.alias) == [451]
             assert _codes(session, UNKNOWN) == [451]
-            _pass_foreign(faulty_pipe, MILTER_SECONDS)
+            pass_foreign(faulty_pipe, MILTER_SECONDS + SLACK)
             with within(MILTER_SECONDS + SLACK, "a message"):
                 assert session.data(message(owned.alias, "accepted before"))[0] == 250
             assert session.mail("bob@example.com")[0] == 250
@@ -113,10 +106,10 @@ def test_forwarder_killed(faulty: Service) -> None:
         assert _codes(session, owned.alias) == [250]
         with killed(faulty, "forwarder"):
             assert session.data(message(owned.alias, "in a session"))[0] == 250
-            assert faulty.send("bob@example.com", [UNKNOWN], b"").recipients[UNKNOWN].startswith("550 5.1.1")
+            assert faulty.rcpt(UNKNOWN).startswith("550 5.1.1")
             queue_id = faulty.send("bob@example.com", [owned.alias], message(owned.alias, "after")).queue_id
             watch.await_lines(1, queue_id, "status=deferred")
-            _pass_foreign(faulty, 0)
+            pass_foreign(faulty, SLACK)
     assert await_flow(faulty, owned.mailbox, 2) == ["after", "in a session"]
     assert watch.bounced() == []
 
@@ -130,7 +123,7 @@ def test_forwarder_frozen_with_a_full_queue(faulty: Service) -> None:
     watch = Watch(faulty.lab)
     names = [f"{number:03d}" for number in range(WAITING)]
     foreign = [f"{number}@{FOREIGN.partition('@')[2]}" for number in range(PROBES)]
-    with main_cf(faulty, qmgr_message_active_limit=str(WAITING // 3)), frozen(faulty, "forwarder"):
+    with faulty.lab.main_cf(qmgr_message_active_limit=str(WAITING // 3)), frozen(faulty, "forwarder"):
         with faulty.lab.client() as session:
             for name in names:
                 session.sendmail("bob@example.com", [owned.alias], message(owned.alias, name))
@@ -155,13 +148,8 @@ def test_agent_killed_and_frozen(faulty: Service, how: object) -> None:
         assert _flows(faulty, owned) == 1
         with _session(faulty) as session:
             assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [250, 550, 250]
-        _pass_foreign(faulty, 0)
-
-    def told() -> bool:
-        events = faulty.lab.postmask("event", "list", "--alias", owned.alias)
-        return [event["kind"] for event in events] == ["forwarded"]
-
-    faulty.lab.wait_for(told, "the event")
+        pass_foreign(faulty, SLACK)
+    faulty.lab.wait_for(lambda: faulty.event_kinds(owned.alias) == ["forwarded"], "the event")
 
 
 def test_all_programs_killed_at_once(faulty: Service) -> None:
@@ -169,7 +157,7 @@ def test_all_programs_killed_at_once(faulty: Service) -> None:
     with killed(faulty, "milter-alias", "milter-scan", "forwarder", "agent"):
         with _session(faulty) as session:
             assert _codes(session, owned.alias, UNKNOWN, FOREIGN) == [451, 451, 250]
-        _pass_foreign(faulty, 0)
+        pass_foreign(faulty, SLACK)
     _flows(faulty, owned)
 
 

@@ -65,14 +65,6 @@ def said(service: Service, statement: str, **values: object) -> None:
     engine.dispose()
 
 
-def answer(service: Service, recipient: str) -> str:
-    """To RCPT; no message follows."""
-    with service.lab.client() as session:
-        session.mail("bob@example.com")
-        code, text = session.rcpt(recipient)
-        return f"{code} {text.decode()}"
-
-
 def logged(service: Service, *texts: str) -> bool:
     """Whether a line of the agent's has all of these."""
     lines = service.lab.program_log("agent").splitlines()
@@ -88,8 +80,8 @@ def test_its_disk_is_full(following: Service) -> None:
         following.lab.wait_for(partial(amiss, following, "disk: .*only 0.0 MB left"), "the status")
         following.send("full@example.com", [owned.alias], message(owned.alias, "meanwhile"))
         assert await_flow(following, owned.mailbox, 1) == ["meanwhile"]
-        assert answer(following, "many77@alias.test").startswith("250")
-        assert answer(following, UNKNOWN).startswith("550 5.1.1")
+        assert following.rcpt("many77@alias.test").startswith("250")
+        assert following.rcpt(UNKNOWN).startswith("550 5.1.1")
         filler.unlink()
         following.lab.await_replica()
         following.lab.wait_for(lambda: not amiss(following), "a status that finds nothing amiss")
@@ -107,8 +99,8 @@ def test_its_disk_is_read_only(following: Service) -> None:
         following.lab.wait_for(partial(amiss, following, "disk: .*is read-only"), "the status")
         following.send("read-only@example.com", [owned.alias], message(owned.alias, "meanwhile"))
         assert await_flow(following, owned.mailbox, 1) == ["meanwhile"]
-        assert answer(following, "many10077@alias.test").startswith("250")
-        assert answer(following, UNKNOWN).startswith("550 5.1.1")
+        assert following.rcpt("many10077@alias.test").startswith("250")
+        assert following.rcpt(UNKNOWN).startswith("550 5.1.1")
         assert remount(folder, "rw")
         following.lab.wait_for(lambda: not amiss(following), "a status that finds nothing amiss", 60.0)
         assert watch.bounced() == []
@@ -135,8 +127,8 @@ def test_damaged_while_nobody_can_make_another(
             following.lab.up()
             following.lab.flush()
             watch.await_lines(2, queue_id, "status=deferred")
-            assert answer(following, owned.alias)[:3] in ("250", "451")
-            assert answer(following, UNKNOWN).startswith("451 4.3.0")
+            assert following.rcpt(owned.alias)[:3] in ("250", "451")
+            assert following.rcpt(UNKNOWN).startswith("451 4.3.0")
             following.lab.wait_for(
                 partial(amiss, following, "replica: there is none that can be used"), "the status"
             )
@@ -172,10 +164,10 @@ def test_a_schema_out_of_range(following: Service, change: str, undo: str, findi
         following.send("schema@example.com", [owned.alias], message(owned.alias, "meanwhile"))
         assert await_flow(following, owned.mailbox, 1) == ["meanwhile"]
         following.lab.wait_for(
-            lambda: answer(following, UNKNOWN).startswith("451 4.3.0"), "unknown ones to be asked to wait"
+            lambda: following.rcpt(UNKNOWN).startswith("451 4.3.0"), "unknown ones to be asked to wait"
         )
     finally:
         said(following, undo)
-    following.lab.wait_for(lambda: answer(following, UNKNOWN).startswith("550 5.1.1"), "the truth's return")
+    following.lab.wait_for(lambda: following.rcpt(UNKNOWN).startswith("550 5.1.1"), "the truth's return")
     following.lab.wait_for(lambda: not amiss(following), "a status that finds nothing amiss", 60.0)
     assert watch.bounced() == []

@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from faults import Watch, await_flow, frozen, killed, message, within
+from faults import FOREIGN, Watch, await_flow, frozen, killed, message, within
 from service import Service
 
 MILTER_SECONDS = 2.0
 CONTENT_SECONDS = 15.0
 SLACK = 4.0
-FOREIGN = "you@elsewhere.test"
 
 State = Callable[[Service, str], contextlib.AbstractContextManager[None]]
 

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults import await_flow, frozen, killed, main_cf, message, untouched
+from faults import FOREIGN, await_flow, frozen, killed, message, untouched
 from service import Service
 
-FOREIGN = "you@elsewhere.test"
 SUBMITTER = "local-submitter@host.test"
 
 
 @pytest.fixture
 def asked(faulty: Service) -> Iterator[Service]:
     """A service whose Postfix asks the milters about local submissions too."""
-    with main_cf(faulty, non_smtpd_milters="$smtpd_milters"):
+    with faulty.lab.main_cf(non_smtpd_milters="$smtpd_milters"):
         yield faulty
 
 

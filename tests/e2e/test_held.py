@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from account import Account, settled, shared_by
+from account import Account, settled
 from conversation import OWNERS_HOST, answer, publish, signed, start
 from dkim_judges import dkimpy
-from faults import Watch, await_empty_outbox, killed, main_cf, message, postsuper, subjects
+from faults import Watch, await_empty_outbox, killed, message, postsuper, subjects
 from held_steps import STEPS, killed_at
 from postmask.cli.program import program
 from service import DOMAIN, Owned, Service
@@ -25,7 +25,7 @@ def paused_copy(service: Service, mailbox: str = "", subject: str = "held") -> t
     """A message for two mailboxes of which one is paused: the alias with that one, and its copy on hold."""
     owned = service.alias()
     paused = mailbox or f"paused-{owned.mailbox}"
-    shared_by(service, owned, paused)
+    service.share(owned, paused)
     service.lab.postmask("mailbox", "pause", paused)
     content = message(owned.alias, subject, b"One.\r\n.dot\r\n\x1b[2J\r\n")
     service.send("bob@example.com", [owned.alias], content)
@@ -97,7 +97,7 @@ def test_listed_shown_and_released(counted: Service) -> None:
     assert held not in ids(counted.lab.postmask("held", "list"))
     assert refused(counted, "release", held)[0] == 67
     await_empty_outbox(counted)
-    events = counted.lab.postmask("event", "list", "--alias", owned.alias)
+    events = counted.events(owned.alias)
     (event,) = (one for one in events if one["reason"])
     assert (event["kind"], event["mailbox"]) == ("forwarded", owned.mailbox)
 
@@ -152,7 +152,7 @@ def test_a_held_reply_goes_to_the_contact(counted: Service) -> None:
     (mail,) = counted.await_mail_for(talk.contact)
     assert mail.content.count(b"%PDF") == 1
     await_empty_outbox(counted)
-    events = counted.lab.postmask("event", "list", "--alias", talk.owned.alias)
+    events = counted.events(talk.owned.alias)
     assert [one["kind"] for one in events if "released" in (one["reason"] or "")] == ["replied"]
 
 
@@ -163,7 +163,7 @@ def test_released_however_late_it_is_not_returned_by_a_first_temporary_failure(c
     for queue_id in (held, by_hand):
         made_older(counted, queue_id, HOUR)
     watch = Watch(counted.lab)
-    with main_cf(counted, maximal_queue_lifetime="600s"), killed(counted, "sink"):
+    with counted.lab.main_cf(maximal_queue_lifetime="600s"), killed(counted, "sink"):
         postsuper(counted, "-H", by_hand)
         counted.lab.flush()
         watch.await_lines(1, f"{by_hand}: from=", "status=expired, returned to sender")
@@ -186,7 +186,7 @@ def test_discarded_with_a_record(counted: Service) -> None:
     account.closes_with(delivered=1, discarded=1)
     assert counted.queued(held) is None
     await_empty_outbox(counted)
-    events = counted.lab.postmask("event", "list", "--alias", owned.alias)
+    events = counted.events(owned.alias)
     assert [one["kind"] for one in events if one["reason"]] == ["discarded"]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from account import Account, shared_by
+from account import Account
 from conversation import Conversation, answer, publish, signed
 from faults import message
 from ipv6 import ADDRESS, Ipv6Host, ipv6_host
@@ -62,7 +62,7 @@ def test_there_and_back(alone: Service) -> None:
 def test_held_and_released(alone: Service) -> None:
     account = Account(alone)
     owned, paused = alone.alias(), "paused@real.test"
-    shared_by(alone, owned, paused)
+    alone.share(owned, paused)
     alone.lab.postmask("mailbox", "pause", paused)
     alone.send("bob@example.com", [owned.alias], message(owned.alias), address=CLIENT)
     (entry,) = alone.lab.wait_for(alone.held, "the held copy")

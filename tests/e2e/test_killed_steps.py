@@ -20,7 +20,6 @@ from faults import (
     await_flow,
     frozen,
     kill_daemons,
-    main_cf,
     message,
     subjects,
     taken_as,
@@ -61,7 +60,7 @@ def fatal_pipe(names: Nameserver) -> Iterator[Service]:
     with lab(door="pipe", nameserver=names.text, programs=fatal_steps.COMMANDS) as running:
         running.await_forwarder()
         made = Service("fatal-pipe", running, names)
-        with main_cf(made, **PATIENT_MASTER):
+        with made.lab.main_cf(**PATIENT_MASTER):
             yield made
 
 
@@ -72,7 +71,7 @@ def fatal_lmtp(names: Nameserver, postgres: Cluster) -> Iterator[Service]:
     with lab(door="lmtp", database=database, nameserver=names.text, programs=fatal_steps.COMMANDS) as running:
         running.await_forwarder()
         made = Service("fatal-lmtp", running, names)
-        with main_cf(made, **PATIENT_MASTER):
+        with made.lab.main_cf(**PATIENT_MASTER):
             yield made
 
 
@@ -157,17 +156,13 @@ def _kill_waiting(service: Service, victim: str) -> int:
 def _shared(service: Service) -> Shared:
     owned = service.alias()
     second = f"second-{owned.mailbox}"
-    service.lab.postmask("mailbox", "add", second, "--verified")
-    service.lab.postmask("alias", "edit", owned.alias, "--to", owned.mailbox, "--to", second)
+    service.share(owned, second)
     return Shared(owned.alias, (owned.mailbox, second))
 
 
 def _await_events(service: Service, alias: str, count: int) -> None:
     """The truth knows of each message once: so many events, and no more when the outbox is empty."""
 
-    def told() -> int:
-        return len(service.lab.postmask("event", "list", "--alias", alias))
-
-    service.lab.wait_for(lambda: told() >= count, f"{count} events")
+    service.lab.wait_for(lambda: len(service.events(alias)) >= count, f"{count} events")
     await_empty_outbox(service)
-    assert told() == count
+    assert len(service.events(alias)) == count

@@ -10,7 +10,6 @@ from faults import (
     await_flow,
     frozen,
     killed,
-    main_cf,
     message,
     postsuper,
     refused_at_reinjection,
@@ -41,7 +40,7 @@ def test_the_same_message_received_twice_is_two_messages(faulty: Service) -> Non
 def test_so_it_is_where_received_fields_are_taken_out(faulty: Service) -> None:
     owned = faulty.alias()
     content = message(owned.alias, "same")
-    with main_cf(faulty, header_checks="regexp:{ {/^Received:/ IGNORE} }"):
+    with faulty.lab.main_cf(header_checks="regexp:{ {/^Received:/ IGNORE} }"):
         for number in (1, 2):
             # With a recipient that isn't ours nobody adds evidence, by which they would differ.
             faulty.send("bob@example.com", [owned.alias, "else@elsewhere.test"], content)
@@ -53,8 +52,7 @@ def test_half_delivered_requeued_held_and_released(faulty: Service) -> None:
     put on hold and released with its own."""
     owned = faulty.alias()
     second = f"second-{owned.mailbox}"
-    faulty.lab.postmask("mailbox", "add", second, "--verified")
-    faulty.lab.postmask("alias", "edit", owned.alias, "--to", owned.mailbox, "--to", second)
+    faulty.share(owned, second)
     watch = Watch(faulty.lab)
     with refused_at_reinjection(faulty, second):
         queue_id = faulty.send("bob@example.com", [owned.alias], message(owned.alias, "both")).queue_id

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from faults import Watch, await_flow, fill, message, mounted, remount, subjects
+from faults import Watch, await_flow, fill, message, mounted, pass_foreign, remount, subjects
 from postmask_postfix import lab as labs
 from service import Service
 from stand_ins import passage
 
-FOREIGN = "you@elsewhere.test"
 UNKNOWN = "nobody-of-this-name@alias.test"
 
 
@@ -85,7 +84,7 @@ def test_a_full_disk(faulty: Service, disk: Path) -> None:
         said = faulty.send("bob@example.com", [owned.alias, UNKNOWN], message(owned.alias, "after"))
         assert said.recipients[UNKNOWN].startswith("550 5.1.1")
         watch.await_lines(1, said.queue_id, "status=deferred", "4.3.0")
-        _pass_foreign(faulty)
+        pass_foreign(faulty)
         faulty.lab.flush()
         watch.await_lines(2, said.queue_id, "status=deferred", "4.3.0")
         faulty.await_mail_for(owned.mailbox)
@@ -107,7 +106,7 @@ def test_a_disk_that_is_read_only(faulty_pipe: Service) -> None:
         said = faulty_pipe.send("bob@example.com", [owned.alias, UNKNOWN], message(owned.alias, "waits"))
         assert said.recipients[UNKNOWN].startswith("550 5.1.1")
         watch.await_lines(1, said.queue_id, "status=deferred", "4.3.0")
-        _pass_foreign(faulty_pipe)
+        pass_foreign(faulty_pipe)
         assert subjects(faulty_pipe, owned.mailbox) == []
         assert remount(disk, "rw")
         assert await_flow(faulty_pipe, owned.mailbox, 1) == ["waits"]
@@ -124,7 +123,7 @@ def test_a_spool_that_somebody_keeps_locked(faulty_pipe: Service) -> None:
         said = faulty_pipe.send("bob@example.com", [owned.alias, UNKNOWN], message(owned.alias, "waits"))
         assert said.recipients[UNKNOWN].startswith("550 5.1.1")
         watch.await_lines(1, said.queue_id, "status=deferred", "4.3.0")
-        _pass_foreign(faulty_pipe)
+        pass_foreign(faulty_pipe)
     assert await_flow(faulty_pipe, owned.mailbox, 1) == ["waits"]
 
 
@@ -132,10 +131,3 @@ def _outcomes(spool: Path) -> dict[str, int]:
     """How many rows of the ledger are what."""
     with contextlib.closing(sqlite3.connect(spool)) as connection:
         return dict(connection.execute("SELECT outcome, count(*) FROM ledger GROUP BY outcome"))
-
-
-def _pass_foreign(faulty: Service) -> None:
-    """The host's other mail gets through."""
-    known = len(faulty.mail_for(FOREIGN))
-    faulty.send("bob@example.com", [FOREIGN], message(FOREIGN), address="127.0.0.1")
-    faulty.await_mail_for(FOREIGN, known + 1)

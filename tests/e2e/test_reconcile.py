@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fatal_steps
-from account import Account, settled, shared_by
+from account import Account, settled
 from faults import frozen, kill_daemons, message, postsuper, requeue
 from service import Service
 from stand_ins import passage
@@ -47,8 +47,8 @@ def test_each_outcome_is_counted_once(counted: Service) -> None:
     account = Account(counted)
     two, off, gone, bad = (counted.alias() for _ in range(4))
     second, third = f"second-{two.mailbox}", f"third-{two.mailbox}"
-    shared_by(counted, two, second, third)
-    shared_by(counted, bad, f"bounce-{bad.mailbox}")
+    counted.share(two, second, third)
+    counted.share(bad, f"bounce-{bad.mailbox}")
     counted.lab.postmask("mailbox", "pause", third)
     counted.lab.postmask("alias", "edit", off.alias, "--when-disabled", "discard")
     counted.lab.postmask("alias", "disable", off.alias)
@@ -95,7 +95,7 @@ def test_a_copy_of_which_nothing_is_known_any_more_is_named(counted: Service) ->
     owned = counted.alias()
     counted.lab.postmask("mailbox", "pause", owned.mailbox)
     second = f"second-{owned.mailbox}"
-    shared_by(counted, owned, second)
+    counted.share(owned, second)
     taken = counted.send("bob@example.com", [owned.alias], message(owned.alias)).queue_id
     counted.await_done(taken)
     settled(counted)

@@ -14,14 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from faults import killed, message, subject, within
+from faults import FOREIGN, killed, message, subject, within
 from lab import lab
 from nameserver import Nameserver
 from played_engine import PlayedEngine, played_engine
 from postmask_postfix import lab as labs
 from service import Owned, Service
 
-FOREIGN = "you@elsewhere.test"
 OTHERS_SECONDS = 12.0
 """One time-out at connect (2 s) and what a busy machine takes; below the 15 s of the content's."""
 

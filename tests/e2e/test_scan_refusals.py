@@ -55,7 +55,7 @@ def test_dmarc_is_applied(service: Service) -> None:
     said = service.send("bob@example.com", [owned.alias, other.alias], forged(owned.alias))
     assert said.end is not None
     assert said.end.startswith("550 5.7.26 ")
-    service.lab.wait_for(lambda: _events(service, owned.alias) == ["refused"], "the event")
+    service.lab.wait_for(lambda: service.event_kinds(owned.alias) == ["refused"], "the event")
     said = service.send(f"boss@{STRICT}", [owned.alias], forged(owned.alias), address=OWNERS_HOST)
     service.await_mail_for(owned.mailbox)
     assert len(service.mail_for(owned.mailbox)) == 1
@@ -72,7 +72,7 @@ def test_where_not_all_refuse_or_the_milter_is_dead_it_is_held(service: Service)
         assert "held=1" in settled(service, said.queue_id)
         service.send("bob@example.com", [owned.alias], content, address=LISTS)
         assert len(service.await_mail_for(owned.mailbox)) == 1
-    service.lab.wait_for(lambda: _events(service, owned.alias).count("held") == 2, "the events")
+    service.lab.wait_for(lambda: service.event_kinds(owned.alias).count("held") == 2, "the events")
 
 
 def test_a_trusted_forwarder_may_break_dmarc(service: Service) -> None:
@@ -108,7 +108,7 @@ def test_a_reply_without_proof_is_refused(service: Service, talk: Conversation) 
     assert said.end is not None
     assert said.end.startswith("550 5.7.1 ")
     assert talk.owned.mailbox not in said.end
-    service.lab.wait_for(lambda: "refused" in _events(service, talk.owned.alias), "the event")
+    service.lab.wait_for(lambda: "refused" in service.event_kinds(talk.owned.alias), "the event")
     service.send(talk.owned.mailbox, [talk.reverse], signed(answer(talk)), address=OWNERS_HOST)
     assert len(service.await_mail_for(talk.contact)) == 1
 
@@ -187,7 +187,3 @@ def test_over_the_rate_mail_waits(service: Service) -> None:
     with service.lab.client() as session:
         session.mail("somebody.else@example.com")
         assert session.rcpt(flooded.alias)[0] == 450
-
-
-def _events(service: Service, alias: str) -> list[str]:
-    return [event["kind"] for event in service.lab.postmask("event", "list", "--alias", alias)]

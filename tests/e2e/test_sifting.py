@@ -158,7 +158,7 @@ def test_spam_is_held_discarded_or_waits_as_it_is_set(
     with settings(sifting, 'discard = 2.0\nwhen_unscanned = "defer"'):
         owned = sifting.alias()
         submit(sifting, owned, GTUBE)
-        sifting.lab.wait_for(lambda: "discarded" in kinds(sifting, owned), "the record of the discarding")
+        sifting.lab.wait_for(lambda: "discarded" in sifting.event_kinds(owned.alias), "the record")
         for one in engines.values():
             one.flaw = closes_at_once
         submit(sifting, owned, PLAIN)
@@ -177,7 +177,7 @@ def test_each_alias_has_its_own_rules(sifting: Service) -> None:
     said = sifting.send("alice@example.com", [refusing.alias], GTUBE)
     assert said.end is not None
     assert said.end.startswith("550 5.7.1 ")
-    sifting.lab.wait_for(lambda: "refused" in kinds(sifting, refusing), "the record of the refusal")
+    sifting.lab.wait_for(lambda: "refused" in sifting.event_kinds(refusing.alias), "the record")
     both = [refusing.alias, holding.alias, marking.alias]
     assert sifting.send("alice@example.com", both, GTUBE).queue_id, "not all refuse it"
     message = received(sifting, marking)
@@ -244,7 +244,3 @@ def deferred(service: Service, owned: Owned) -> list[dict[str, Any]]:
         for one in service.lab.queue()
         if owned.alias in str(one["recipients"]) and "checked now" in str(one["recipients"])
     ]
-
-
-def kinds(service: Service, owned: Owned) -> list[str]:
-    return [str(one["kind"]) for one in service.lab.postmask("event", "list", "--alias", owned.alias)]

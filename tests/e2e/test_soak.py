@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import func, select
 
-from faults import PATIENT_MASTER, await_empty_outbox, main_cf
+from faults import PATIENT_MASTER, await_empty_outbox
 from lab import lab
 from nameserver import Nameserver
 from played_engine import PlayedEngine, played_engine
@@ -52,7 +52,7 @@ def stormy(
     door, database = str(request.param), faulty_cluster.fresh()
     with lab(door=door, database=database, nameserver=names.text, spamd=engine.place) as running:
         made = Service("stormy", running, names)
-        with main_cf(made, **PATIENT_MASTER):
+        with made.lab.main_cf(**PATIENT_MASTER):
             yield made
 
 
@@ -96,8 +96,7 @@ def _mailboxes(service: Service) -> dict[str, tuple[str, ...]]:
     """Two aliases, the second with two mailboxes."""
     one, two = service.alias(), service.alias()
     second = f"second-{two.mailbox}"
-    service.lab.postmask("mailbox", "add", second, "--verified")
-    service.lab.postmask("alias", "edit", two.alias, "--to", two.mailbox, "--to", second)
+    service.share(two, second)
     return {one.alias: (one.mailbox,), two.alias: (two.mailbox, second)}
 
 

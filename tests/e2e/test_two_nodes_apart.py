@@ -92,7 +92,7 @@ def test_a_sender_met_on_both_while_apart_is_one_contact(site: Site) -> None:
     with site.at("mx1") as first:
         (contact,) = first.lab.postmask("contact", "list", owned.alias)
         assert contact["address"] == sender
-        assert len(first.lab.postmask("event", "list", "--alias", owned.alias)) == len(NODES)
+        assert len(first.events(owned.alias)) == len(NODES)
     with site.at("mx2") as second:
         # Its programs may still spare the truth, which was away for them.
         second.lab.wait_for(lambda: _answered(second, UNKNOWN) == "550 5.1.1", "the truth's word")
@@ -140,7 +140,7 @@ def _said(node: Service, *words: str) -> Result:
 
 
 def _answered(node: Service, alias: str) -> str:
-    return node.send("bob@example.com", [alias], b"").recipients[alias][:9]
+    return node.rcpt(alias)[:9]
 
 
 def _await_told(site: Site) -> None:
@@ -154,9 +154,7 @@ def _await_told(site: Site) -> None:
 
 
 def _told_of(node: Service, talk: Conversation, kind: str) -> bool:
-    return kind in {
-        event["kind"] for event in node.lab.postmask("event", "list", "--alias", talk.owned.alias)
-    }
+    return kind in node.event_kinds(talk.owned.alias)
 
 
 def _hello(sender: str, alias: str) -> bytes:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from service import Owned, Service
+from service import Service
 
 
 class Account:
@@ -60,11 +60,3 @@ def settled(service: Service, *left: str) -> None:
         return all(e["queue_id"] in left or e["queue_name"] == "hold" for e in service.lab.queue())
 
     service.lab.wait_retrying(quiet, "a quiet queue")
-
-
-def shared_by(service: Service, owned: Owned, *more: str) -> None:
-    """The alias gets further mailboxes."""
-    for address in more:
-        service.lab.postmask("mailbox", "add", address, "--verified")
-    words = [word for address in (owned.mailbox, *more) for word in ("--to", address)]
-    service.lab.postmask("alias", "edit", owned.alias, *words)

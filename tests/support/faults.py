@@ -13,7 +13,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab import Delivered, Lab
@@ -21,11 +21,13 @@ from postmask.clock import SystemClock
 from postmask.config import load
 from postmask.spool import Spool
 from postmask_postfix import processes
-from postmask_postfix.instance import cool
 from service import Service
 
 PATIENT_MASTER = {"service_throttle_time": "1s"}
-"""For main_cf(): how long master(8) waits before it starts a service again whose process was killed."""
+"""For Lab.main_cf(): how long master(8) waits before it starts a service again whose process was killed."""
+
+FOREIGN = "you@elsewhere.test"
+"""Somebody for whom the host has mail, besides us."""
 
 _numbers = itertools.count(1)
 
@@ -38,6 +40,14 @@ def message(recipient: str, subject: str | None = None, body: bytes = b"Hello.\r
         f"Message-ID: <{next(_numbers)}@example.com>\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n\r\n"
     )
     return header.encode() + body
+
+
+def pass_foreign(service: Service, seconds: float = 60.0) -> None:
+    """The host's other mail gets from client to sink within that time."""
+    known = len(service.mail_for(FOREIGN))
+    with within(seconds, "the host's other mail"):
+        service.send("bob@example.com", [FOREIGN], message(FOREIGN), address="127.0.0.1")
+        service.await_mail_for(FOREIGN, known + 1)
 
 
 def subjects(service: Service, mailbox: str) -> list[str]:
@@ -147,47 +157,19 @@ def untouched(service: Service, program: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def main_cf(service: Service, **parameters: str) -> Iterator[None]:
-    """Other values in main.cf; as before at the end."""
-    before = {name: _postconf(service, "-h", name).strip() for name in parameters}
-    _set_main_cf(service, parameters)
-    try:
-        yield
-    finally:
-        _set_main_cf(service, before)
-
-
-@contextlib.contextmanager
 def refused_at_reinjection(service: Service, mailbox: str) -> Iterator[None]:
     """The re-injection listener says 450 to one recipient."""
     restrictions = "postmask-reinject/unix/smtpd_recipient_restrictions"
-    _postconf(service, "-P", f"{restrictions}=$faults_refused")
+    service.lab.postconf("-P", f"{restrictions}=$faults_refused")
     table = f"check_recipient_access inline:{{ {{ {mailbox} = 450 4.2.0 not now }} }}"
     try:
-        with main_cf(service, faults_refused=table), killed(service, "forwarder"):
+        with service.lab.main_cf(faults_refused=table):
             # The connections that it kept know the value of before.
-            service.lab.up()
+            service.restart("forwarder")
             yield
     finally:
-        _postconf(service, "-P", f"{restrictions}=")
-        reload(service)
-
-
-def _set_main_cf(service: Service, parameters: Mapping[str, str]) -> None:
-    _postconf(service, "-e", *(f"{name}={value}" for name, value in parameters.items()))
-    reload(service)
-
-
-def _postconf(service: Service, *arguments: str) -> str:
-    return service.lab.run("postconf", "-c", str(service.lab.postfix), *arguments).stdout
-
-
-def reload(service: Service) -> None:
-    """Postfix reads its files again, at once. (The command returns before master(8) has heard of it.)"""
-    watch = Watch(service.lab)
-    cool(service.lab.postfix / "main.cf")
-    service.lab.run("postfix", "-c", str(service.lab.postfix), "reload")
-    watch.await_lines(1, "postfix/master", "reload -- version")
+        service.lab.postconf("-P", f"{restrictions}=")
+        service.lab.reload()
 
 
 def kill_daemons(service: Service, name: str) -> int:

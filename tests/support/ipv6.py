@@ -88,6 +88,6 @@ def become(running: Lab) -> None:
         ("-P", "smtp/unix/inet_protocols=ipv4", "smtp/unix/inet_interfaces=all"),
     )
     for change in changes:
-        running.run("postconf", "-c", str(running.postfix), *change)
+        running.postconf(*change)
     instance.run("start")
     running.described["smtp"] = f"{ours}:{port}"

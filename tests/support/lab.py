@@ -21,7 +21,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,9 @@ import replicas
 from postmask.cli.program import program
 from postmask.config import load
 from postmask.store.engine import make_engine
+from postmask_postfix import commands, processes
 from postmask_postfix import lab as labs
-from postmask_postfix import processes
+from postmask_postfix.instance import cool
 from postmask_postfix.lab.readiness import answers
 
 IDLE = dict.fromkeys(("milter-alias", "milter-scan", "forwarder", "agent"), "sleep 100000")
@@ -169,6 +170,29 @@ class Lab:
         done = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape")
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done
+
+    def postconf(self, *arguments: str) -> str:
+        """What postconf(1) says with these arguments."""
+        return self.run("postconf", "-c", str(self.postfix), *arguments).stdout
+
+    @contextlib.contextmanager
+    def main_cf(self, **parameters: str) -> Iterator[None]:
+        """Other values in main.cf; as before at the end."""
+        before = {name: self.postconf("-h", name).strip() for name in parameters}
+        self._set_main_cf(parameters)
+        try:
+            yield
+        finally:
+            self._set_main_cf(before)
+
+    def _set_main_cf(self, parameters: Mapping[str, str]) -> None:
+        self.postconf("-e", *(f"{name}={value}" for name, value in parameters.items()))
+        self.reload()
+
+    def reload(self) -> None:
+        """Postfix reads its files again, at once."""
+        cool(self.postfix / "main.cf")
+        commands.reload(self.postfix)
 
     def client(
         self, address: str = "198.51.100.7", name: str = "mail.example.com", login: str | None = None

@@ -85,6 +85,27 @@ class Service:
         self.lab.postmask("alias", "add", owned.alias, "--to", owned.mailbox, *options)
         return owned
 
+    def share(self, owned: Owned, *more: str) -> None:
+        """Give the alias further mailboxes, new and confirmed."""
+        for address in more:
+            self.lab.postmask("mailbox", "add", address, "--verified")
+        words = [word for address in (owned.mailbox, *more) for word in ("--to", address)]
+        self.lab.postmask("alias", "edit", owned.alias, *words)
+
+    def events(self, alias: str) -> list[dict[str, Any]]:
+        """What the truth has recorded of an alias so far."""
+        return list(self.lab.postmask("event", "list", "--alias", alias))
+
+    def event_kinds(self, alias: str) -> list[str]:
+        """Of what kinds that is."""
+        return [event["kind"] for event in self.events(alias)]
+
+    def rcpt(self, recipient: str) -> str:
+        """What RCPT is answered; no message follows."""
+        with self.lab.client() as session:
+            session.mail("bob@example.com")
+            return _reply(session.rcpt(recipient))
+
     def send(
         self,
         sender: str,

@@ -90,7 +90,7 @@ class Site(Lab):
         return ports
 
     def _sink_port(self) -> str:
-        relay = self.run("postconf", "-c", str(self.postfix), "-h", "relayhost").stdout.strip()
+        relay = self.postconf("-h", "relayhost").strip()
         return relay.rpartition(":")[2]
 
     def become(self) -> None:

@@ -52,11 +52,11 @@ def request(site: Site, *domains: str, **options: object) -> Request:
 
 
 def parameter(site: Site, name: str) -> str:
-    return site.run("postconf", "-c", str(site.postfix), "-h", name).stdout.strip()
+    return site.postconf("-h", name).strip()
 
 
 def set_parameter(site: Site, line: str) -> None:
-    site.run("postconf", "-c", str(site.postfix), "-e", line)
+    site.postconf("-e", line)
 
 
 def rcpt(site: Site, *recipients: str) -> list[int]:
@@ -172,7 +172,7 @@ class TestDrift:
         assert [one.setting for one in done.left] == ["biff"]
         assert change.read(host.postfix).main == original.main + "biff = no\n"
         set_parameter(host, "biff = yes")
-        host.run("postconf", "-c", str(host.postfix), "-X", "biff")
+        host.postconf("-X", "biff")
         assert change.read(host.postfix) == original
 
     def test_attaching_again_mends_ours_and_takes_the_rest_for_the_start(self, host: Site) -> None:
@@ -185,7 +185,7 @@ class TestDrift:
         assert status(host.postfix).standing is Standing.ATTACHED
         assert detach(host.postfix).identical
         assert change.read(host.postfix).main == original.main + "biff = no\n"
-        host.run("postconf", "-c", str(host.postfix), "-X", "biff")
+        host.postconf("-X", "biff")
 
     def test_without_its_record(self, site: Site) -> None:
         attach(request(site))

@@ -44,7 +44,7 @@ def bare_lab(door: str) -> Iterator[Lab]:
     """alias.test is ours and goes through that door; nobody listens at forwarder.sock."""
     with lab(programs=IDLE, door=door) as running:
         # How long master(8) waits before it starts a service again whose process was killed.
-        running.run("postconf", "-c", str(running.postfix), "-e", "service_throttle_time=1s")
+        running.postconf("-e", "service_throttle_time=1s")
         sync_domains(running.postfix, ["alias.test"])
         sockets = running.described["sockets"]
         with _open_gate(Path(sockets["gate"])):
