@@ -198,6 +198,19 @@ def test_foreign_refusals_wait(door: Lab, forwarder: Path, verb: bytes, reply: b
     assert door.queue()
 
 
+def test_the_site_s_own_tls_is_not_asked_for_at_our_sockets(door: Lab, forwarder: Path) -> None:
+    """As on a host whose only listener is on port 465, and whose mailboxes are reached by LMTP over TLS."""
+    port = door.described["smtp"].rpartition(":")[2]
+    door.postconf("-P", f"127.0.0.1:{port}/inet/smtpd_tls_wrappermode=no")
+    own = dict.fromkeys(("smtpd_tls_wrappermode", "lmtp_tls_wrappermode"), "yes")
+    own |= {"lmtp_tls_security_level": "encrypt", "lmtp_tls_policy_maps": "static:encrypt"}
+    with lmtp_service(forwarder) as service, door.main_cf(**own):
+        send(door)
+        door.wait_for(lambda: service.recorder.messages, "the message")
+        with door.reinjection() as session:
+            assert session.noop()[0] == 250
+
+
 def test_a_dead_forwarder_and_back(door: Lab, forwarder: Path) -> None:
     before = door.log().count("status=deferred")
     send(door)
