@@ -255,7 +255,8 @@ class Courier:
         problem = self._send(incoming, copy, told)
         if not problem or copy.hold or not incoming.ending:
             return copy, problem
-        copy = replace(copy, hold=True, reason=f"{TAKEN_OVER}: {problem}")
+        again = copy.again or ("" if problem.startswith(_NOT_SENT) else f"{_AGAIN}{problem}")
+        copy = replace(copy, hold=True, reason=f"{TAKEN_OVER}: {problem}", again=again)
         return copy, self._send(incoming, copy, [_as_held(one) for one in told])
 
     def _send(self, incoming: Incoming, copy: Copy, told: Sequence[News]) -> str:

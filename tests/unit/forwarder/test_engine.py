@@ -234,6 +234,16 @@ def test_nothing_can_be_held_either(rig: Rig) -> None:
     assert rig.deliver(content=old(rig)).kind is Kind.DEFER
 
 
+def test_that_a_copy_may_have_been_sent_is_not_forgotten_when_it_cannot_be_held(rig: Rig) -> None:
+    """Else whoever releases what is held as it came knows nothing of that."""
+    rig.out.answers = [Unknown("lost after the dot")]
+    rig.held.answers = [Refused(451, "4.4.1", "nobody listens")]
+    verdict = rig.deliver(content=old(rig))
+    assert verdict.kind is Kind.HOLD
+    assert "lost after the dot" in verdict.reason
+    assert sorted(rig.outcomes()) == ["held", "pending"]
+
+
 def test_the_spool_cannot_be_written_in_the_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rig.spool, "begin", failing)
     assert rig.deliver(content=old(rig)).kind is Kind.DEFER
