@@ -32,13 +32,13 @@ from postmask.keys import Keyring
 from postmask.log import line
 from postmask.spool import Entry, LedgerRow, Outcome, SpoolError
 from postmask.tokens import BounceValid, Postmaster, Reverse
-from postmask.verdict import Kind, Verdict, defer, deliver, discard, hold, unavailable
+from postmask.verdict import Kind, Verdict, defer, discard, hold, unavailable
 from postmask_transport.bounces import Bounces
 from postmask_transport.courier import TAKEN_OVER, Consignment, Courier, as_it_came
 from postmask_transport.examination import Examination, Examiner
 from postmask_transport.forwarding import Forwarding
 from postmask_transport.incoming import Incoming, Reader
-from postmask_transport.lmtp import Client, Envelope
+from postmask_transport.lmtp import Envelope
 from postmask_transport.patience import Patience
 from postmask_transport.replying import Replying
 
@@ -72,10 +72,6 @@ class Engine:
         self._patience = patience
         self._reader = reader
         self._examiner = examiner
-
-    def recipient(self, sender: str, recipient: str, client: Client) -> Verdict:  # noqa: ARG002  the handler's form
-        """Everything is decided on the whole message."""
-        return deliver()
 
     def message(self, envelope: Envelope, data: bytes, deadline: Deadline) -> Sequence[Verdict]:
         """One verdict for each recipient, in their order."""

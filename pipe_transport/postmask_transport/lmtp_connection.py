@@ -22,12 +22,10 @@ from postmask.fault import fault
 from postmask.log import line
 from postmask.verdict import Verdict, unavailable
 from postmask_transport.lmtp_events import (
-    Client,
     Closing,
     Envelope,
     Limits,
     MessageGiven,
-    RecipientGiven,
     TooLarge,
 )
 from postmask_transport.lmtp_protocol import Session
@@ -39,9 +37,6 @@ _log = logging.getLogger(__name__)
 
 class Handler(Protocol):
     """Who decides. Called from many threads at once; whatever it raises is a deferral."""
-
-    def recipient(self, sender: str, recipient: str, client: Client) -> Verdict:
-        """The answer to one RCPT."""
 
     def message(self, envelope: Envelope, data: bytes, deadline: Deadline) -> Sequence[Verdict]:
         """The answers after the dot: one for each of envelope.recipients, in their order."""
@@ -139,8 +134,6 @@ class Connection:
         match event:
             case None:
                 return self._read(asked=self._flush())
-            case RecipientGiven():
-                self._session.answer_recipient(self._ask_recipient(event))
             case MessageGiven():
                 self._session.answer_message(self._ask_message(event))
                 self._restart(in_transaction=False)
@@ -161,16 +154,6 @@ class Connection:
 
     # -- asking ----------------------------------------------------------------------------------
 
-    def _ask_recipient(self, event: RecipientGiven) -> Verdict:
-        try:
-            verdict = self._service.handler.recipient(event.sender, event.recipient, event.client)
-            if isinstance(verdict, Verdict):
-                return verdict
-            trouble = f"no verdict but {type(verdict).__name__}"
-        except Exception as error:  # noqa: BLE001 - an unknown exception is a deferral
-            trouble = fault(error)
-        return self._trouble("rcpt", event.client, trouble)
-
     def _ask_message(self, event: MessageGiven) -> Sequence[Verdict]:
         wanted = len(event.envelope.recipients)
         deadline = Deadline.after(self._service.clock, self._service.times.message)
@@ -181,11 +164,9 @@ class Connection:
             trouble = f"{len(verdicts)} verdicts for {wanted} recipients"
         except Exception as error:  # noqa: BLE001 - an unknown exception is a deferral
             trouble = fault(error)
-        return (self._trouble("message", event.envelope.client, trouble),) * wanted
-
-    def _trouble(self, stage: str, client: Client, trouble: str) -> Verdict:
-        line(_log, logging.ERROR, "lmtp.handler_failed", stage=stage, queue_id=client.queue_id, error=trouble)
-        return unavailable(trouble)
+        queue_id = event.envelope.client.queue_id
+        line(_log, logging.ERROR, "lmtp.handler_failed", queue_id=queue_id, error=trouble)
+        return (unavailable(trouble),) * wanted
 
     # -- moving octets ---------------------------------------------------------------------------
 

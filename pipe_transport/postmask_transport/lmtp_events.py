@@ -1,4 +1,4 @@
-"""What an LMTP session is about: who the client was, the envelope, the questions put to the handler.
+"""What an LMTP session is about: who the client was, the envelope, the question put to the handler.
 
 STANDARDS
     Postfix XFORWARD_README (the client's attributes).
@@ -31,22 +31,13 @@ class Client:
 class Envelope:
     """The envelope of one message; addresses as written on the wire. sender: "" is the null sender.
 
-    recipients: those that were accepted at RCPT, in order, a repeated one repeated.
+    recipients: in order, a repeated one repeated.
     """
 
     sender: str
     recipients: tuple[str, ...]
     smtputf8: bool
     body: str | None
-    client: Client
-
-
-@dataclass(frozen=True, slots=True)
-class RecipientGiven:
-    """A question, to be answered by answer_recipient()."""
-
-    sender: str
-    recipient: str
     client: Client
 
 
@@ -71,7 +62,7 @@ class Closing:
     """Send the output and close."""
 
 
-Event: TypeAlias = RecipientGiven | MessageGiven | TooLarge | Closing
+Event: TypeAlias = MessageGiven | TooLarge | Closing
 
 
 @dataclass(frozen=True, slots=True)

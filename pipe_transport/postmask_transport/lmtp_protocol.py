@@ -1,8 +1,9 @@
 """An LMTP session without a socket: octets in, events and replies out.
 
 The shell feeds what it reads to receive(), then asks next_event() until that is None ("more
-octets, please"), answers the events that are questions, and sends what take_output() gives. So
-the whole dialogue can be replayed in tests at any buffer size.
+octets, please"), answers a message that is given, and sends what take_output() gives. So the whole
+dialogue can be replayed in tests at any buffer size. Of a recipient nothing is asked: all is decided
+on the whole message.
 
 DIAGNOSTICS
     452 4.3.1  the message is over the size limit. Postfix has accepted it, so it waits.
@@ -30,7 +31,6 @@ from postmask_transport.lmtp_events import (
     Event,
     Limits,
     MessageGiven,
-    RecipientGiven,
     TooLarge,
 )
 from postmask_transport.lmtp_syntax import GrammarError, parse_attributes, parse_path
@@ -85,10 +85,9 @@ class Session:
         self._client = Client()
         self._sender: str | None = None
         self._recipients: list[str] = []
-        self._asked = ""
         self._body: str | None = None
         self._smtputf8 = False
-        self._verbs: dict[str, Callable[[str], Event | None]] = {
+        self._verbs: dict[str, Callable[[str], None]] = {
             "LHLO": self._lhlo,
             "XFORWARD": self._xforward,
             "MAIL": self._mail,
@@ -133,24 +132,16 @@ class Session:
         return "".join(line + "\r\n" for line in lines).encode("ascii")
 
     def next_event(self) -> Event | None:
-        """The next question or piece of news; None: nothing more in what was received so far."""
+        """The next message or piece of news; None: nothing more in what was received so far."""
         while not self.closed:
             if self.in_data:
                 return self._read_data()
             line = self._read_line()
             if line is not None:
-                event = self._command(line)
-                if event is not None:
-                    return event
+                self._command(line)
             elif not self.closed:
                 return None
         return Closing()
-
-    def answer_recipient(self, verdict: Verdict) -> None:
-        """The answer to RecipientGiven; a recipient with a 2xx belongs to the envelope."""
-        if verdict.accepted:
-            self._recipients.append(self._asked)
-        self._reply(lmtp_reply(verdict))
 
     def answer_message(self, verdicts: Sequence[Verdict]) -> None:
         """The answer to MessageGiven: one verdict a recipient."""
@@ -208,17 +199,16 @@ class Session:
 
     # -- commands --------------------------------------------------------------------------------
 
-    def _command(self, line: bytes) -> Event | None:
+    def _command(self, line: bytes) -> None:
         verb, _, argument = text(line).partition(" ")
         command = self._verbs.get(verb.upper())
         if command is None:
             self._fault("500 5.5.2 command not known")
-            return None
+            return
         try:
-            return command(argument)
+            command(argument)
         except GrammarError as fault:
             self._fault(f"501 5.5.4 {fault}")
-            return None
 
     def _lhlo(self, argument: str) -> None:
         if not argument.strip():
@@ -269,10 +259,10 @@ class Session:
             self._sender, self._body, self._smtputf8 = path.address, body, smtputf8
             self._reply("250 2.1.0 ok")
 
-    def _rcpt(self, argument: str) -> Event | None:
+    def _rcpt(self, argument: str) -> None:
         if self._sender is None:
             self._fault("503 5.5.1 RCPT belongs after MAIL")
-            return None
+            return
         path = parse_path(argument, "TO")
         if path.parameters:
             self._fault("555 5.5.4 RCPT parameter not known")
@@ -281,9 +271,8 @@ class Session:
         elif len(self._recipients) >= self._limits.recipients:
             self._reply("452 4.5.3 too many recipients")
         else:
-            self._asked = path.address
-            return RecipientGiven(self._sender, path.address, self._client)
-        return None
+            self._recipients.append(path.address)
+            self._reply("250 2.1.5 ok")
 
     def _data(self, argument: str) -> None:
         if argument.strip():

@@ -121,10 +121,7 @@ def deliver(words: "dict[str, bytes]", parent: int) -> None:
     introduction = [b"LHLO localhost\r\n", *envelope(words)]
     talk.send(b"".join(introduction))
     for command in introduction:
-        if command == b"DATA\r\n":
-            talk.expect(354)
-        else:
-            talk.expect(250, final=command.startswith(b"RCPT "))
+        talk.expect(354 if command == b"DATA\r\n" else 250)
     talk.send_message()
     check_parent(parent, words["parent"])
     talk.send(b".\r\n")

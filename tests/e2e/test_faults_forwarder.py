@@ -11,7 +11,7 @@ from faults import Watch, await_flow, message, subjects
 from lmtp_service import lmtp_service
 from postmask.clock import Deadline
 from postmask.verdict import Verdict, deliver
-from postmask_transport.lmtp import Client, Envelope
+from postmask_transport.lmtp import Envelope
 from service import Service
 from stand_ins import fake_forwarder, put_aside
 
@@ -74,12 +74,6 @@ class Broken:
     """A handler for the real server, with a fault."""
 
     fault: Callable[[Envelope], Any]
-    at_rcpt: bool = False
-
-    def recipient(self, sender: str, recipient: str, client: Client) -> Verdict:
-        if self.at_rcpt:
-            return self.fault(Envelope(sender, (recipient,), False, None, client))  # type: ignore[no-any-return]
-        return deliver()
 
     def message(self, envelope: Envelope, data: bytes, deadline: Deadline) -> Sequence[Verdict]:
         return self.fault(envelope)  # type: ignore[no-any-return]
@@ -94,10 +88,8 @@ def _raise(error: BaseException) -> Callable[[Envelope], Any]:
 
 BROKEN = {
     "raises": Broken(_raise(KeyError("me@real.test"))),
-    "raises-at-rcpt": Broken(_raise(ValueError("550 5.1.1 postmask: no")), at_rcpt=True),
     "out-of-memory": Broken(_raise(MemoryError())),
     "returns-none": Broken(lambda envelope: None),
-    "returns-none-at-rcpt": Broken(lambda envelope: None, at_rcpt=True),
     "returns-nothing": Broken(lambda envelope: []),
     "returns-too-many": Broken(lambda envelope: [deliver()] * (len(envelope.recipients) + 1)),
     "returns-text": Broken(lambda envelope: ["250 2.0.0 ok"] * len(envelope.recipients)),

@@ -11,22 +11,18 @@ from pathlib import Path
 
 from postmask.clock import Clock, Deadline, SystemClock
 from postmask.verdict import Verdict, deliver
-from postmask_transport.lmtp import Client, Envelope, Handler, Limits, Server, Times
+from postmask_transport.lmtp import Envelope, Handler, Limits, Server, Times
 
 
 @dataclass
 class Recorder:
     """Accepts and keeps everything, or does what it is told."""
 
-    at_rcpt: Callable[[str], Verdict] = lambda recipient: deliver()
     at_dot: Callable[[Envelope, bytes], Sequence[Verdict]] = lambda envelope, data: [
         deliver() for _ in envelope.recipients
     ]
     messages: list[tuple[Envelope, bytes]] = field(default_factory=list)
     deadlines: list[Deadline] = field(default_factory=list)
-
-    def recipient(self, sender: str, recipient: str, client: Client) -> Verdict:
-        return self.at_rcpt(recipient)
 
     def message(self, envelope: Envelope, data: bytes, deadline: Deadline) -> Sequence[Verdict]:
         verdicts = self.at_dot(envelope, data)

@@ -149,13 +149,9 @@ def test_a_long_socket_path(tmp_path: Path) -> None:
 # -- what the forwarder says ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", ["rcpt", "dot"])
-def test_its_refusals(tmp_path: Path, client: PipeClient, stage: str) -> None:
+def test_its_refusals(tmp_path: Path, client: PipeClient) -> None:
     verdict = [reject("5.7.1", "not you")]
-    recorder = (
-        Recorder(at_rcpt=lambda _: verdict[0]) if stage == "rcpt" else Recorder(at_dot=lambda *_: verdict)
-    )
-    with lmtp_service(tmp_path / "f", recorder):
+    with lmtp_service(tmp_path / "f", Recorder(at_dot=lambda *_: verdict)):
         assert client.run() == Result(75, f"5.7.1 {MARK}not you\n", "")
         verdict[0] = defer("4.2.1", "not now")
         assert client.run() == Result(75, "4.2.1 not now\n", "")

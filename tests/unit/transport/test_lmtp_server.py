@@ -126,18 +126,6 @@ def test_a_broken_handler_defers_every_recipient(
     assert "home.example" not in caplog.text
 
 
-@pytest.mark.parametrize("at_rcpt", [raising, lambda recipient: None])
-def test_a_broken_handler_at_rcpt(tmp_path: Path, at_rcpt: Callable[..., object]) -> None:
-    with lmtp_service(tmp_path / "s", Recorder(at_rcpt=at_rcpt)) as service:
-        client = talk(service)
-        client.reply()
-        client.ask("LHLO x")
-        client.ask("MAIL FROM:<>")
-        assert client.ask("RCPT TO:<a@b>") == "451 4.3.0 temporary trouble, try again later"
-        assert client.ask("DATA") == "503 5.5.1 no recipient was accepted"
-        client.ask("QUIT")
-
-
 def test_only_a_verdict_has_the_mark(tmp_path: Path) -> None:
     recorder = Recorder(at_dot=lambda *_: [reject("5.7.1", "not you")])
     with lmtp_service(tmp_path / "s", recorder) as service:
