@@ -178,6 +178,19 @@ def test_granting_again_sets_the_password_anew(truth: Truth) -> None:
         engine.dispose()
 
 
+def test_who_lacks_a_right_or_the_password_hears_how_to_get_it(truth: Truth) -> None:
+    role = f"{parse_url(truth.url).username}_poor"
+    roles.grant_node_role(truth.engine, role, "first")
+    with truth.engine.begin() as connection:
+        connection.execute(text(f"REVOKE SELECT ON alembic_version FROM {role}"))
+    for password in ("first", "second"):
+        url = parse_url(truth.url).set(username=role, password=password).render_as_string(hide_password=False)
+        with pytest.raises(StoreError, match="postmask db upgrade gives the nodes' role"):
+            schema.status(url)
+        roles.grant_node_role(truth.engine, role, password)
+        assert schema.status(url).state is schema.SchemaState.CURRENT
+
+
 def test_the_owner_itself_is_no_node(truth: Truth) -> None:
     with pytest.raises(StoreError, match="role of their own"):
         roles.grant_node_role(truth.engine, str(parse_url(truth.url).username), "x")

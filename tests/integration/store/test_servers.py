@@ -173,14 +173,15 @@ def test_tls(truth: Truth, authorities: list[Path]) -> None:
             assert seen.scalar_one() is True
     assert schema.status(checked).state is schema.SchemaState.CURRENT
     assert isinstance(SqlDirectory(make_engine(checked, Use.DIRECTORY)).alias("shop@alias.test"), Found)
-    for url, says in (
-        *((checked.replace(str(right), str(other)), "SSL error: ") for other in wrong),
-        (f"{checked}.none", "does not exist"),
-        (checked.replace("127.0.0.1", "127.0.0.2"), "does not match host name"),
+    authority, name = "does sslrootcert in its URL name its authority", "the server's certificate names"
+    for url, says, hint in (
+        *((checked.replace(str(right), str(other)), "SSL error: ", authority) for other in wrong),
+        (f"{checked}.none", "does not exist", authority),
+        (checked.replace("127.0.0.1", "127.0.0.2"), "does not match host name", name),
     ):
         with pytest.raises(StoreUnavailable, match=says) as caught:
             schema.status(url)
-        assert "sslrootcert" in str(caught.value)
+        assert hint in str(caught.value)
         assert str(parse_url(url).password) not in str(caught.value)
         answer = SqlDirectory(make_engine(url, Use.DIRECTORY)).alias("shop@alias.test")
         assert isinstance(answer, Unavailable)
