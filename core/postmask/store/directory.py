@@ -156,8 +156,8 @@ class SqlDirectory:
 
     def _doubt(self) -> None:
         """Raise unless the database may be believed that something isn't there."""
-        if objection := fitness.objection(self._rows(_FITNESS, {})):
-            raise StoreUnavailable(objection)
+        if doubt := fitness.doubt(self._rows(_FITNESS, {})):
+            raise StoreUnavailable(doubt)
 
     def _newer_rows(self, statement: Executable, parameters: Mapping[str, object]) -> reading.Rows:
         try:

@@ -2,7 +2,8 @@
 
 Its schema may be outside the range that this program knows; and while a dump is put back, tables are
 there before their rows. So what is asked of it stands and falls with this: the schema's revision, the
-oldest program that may read it, and a trigger, since a restore makes those when all rows are there.
+oldest program that may read it, and a trigger, since a restore makes those when all rows are there. A standby
+may be copied, but what it lacks may be there already.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ QUESTION = """
 SELECT (SELECT max(version_num) FROM alembic_version),
        (SELECT max(to_jsonb(generation) ->> 'reader') FROM generation),
        EXISTS (SELECT FROM pg_catalog.pg_trigger
-               WHERE tgrelid = 'alias'::regclass AND tgname = 'change_20_stamp' AND tgenabled = 'A')
+               WHERE tgrelid = 'alias'::regclass AND tgname = 'change_20_stamp' AND tgenabled = 'A'),
+       pg_is_in_recovery()
 """
 """By way of JSON, since the oldest schema has no such column."""
 
 
 def objection(rows: Sequence[Any]) -> str:
     """What is wrong, by the answer to QUESTION, and what to do about it; "": nothing is."""
-    revision, reader, numbered = rows[0]
+    revision, reader, numbered, _ = rows[0]
     if revision is not None and revision < OLDEST:
         return f"the database's schema {revision} has no change numbers yet; see: postmask db upgrade"
     if revision is None or reader is None:
@@ -40,3 +42,9 @@ def objection(rows: Sequence[Any]) -> str:
     if not numbered:
         return "the database is being restored, or its triggers are gone: changes have no numbers"
     return ""
+
+
+def doubt(rows: Sequence[Any]) -> str:
+    """Likewise, why it isn't believed that something isn't there."""
+    behind = "the database is a standby, and may lag behind; its URL is to name the server that takes writes"
+    return objection(rows) or (behind if rows[0][3] else "")

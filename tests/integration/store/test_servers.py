@@ -103,6 +103,16 @@ def test_the_standby_in_front_is_passed_over(primary: Cluster, standby: Cluster,
         assert feed.standing().number > 0
 
 
+def test_what_a_lagging_standby_lacks_may_be_there(primary: Cluster, standby: Cluster, truth: Truth) -> None:
+    """It alone is named, by mistake, or by a name that leads to it for a while: 451, not 550."""
+    standby.command("SELECT pg_wal_replay_pause()")
+    directory = SqlDirectory(make_engine(truth.url.replace(str(primary.port), str(standby.port))))
+    add(truth.engine, "new@alias.test")
+    answer = directory.alias("new@alias.test")
+    assert isinstance(answer, Unavailable)
+    assert "is a standby" in answer.reason
+
+
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
     spool = Spool(tmp_path / "spool.db", SystemClock())

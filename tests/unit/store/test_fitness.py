@@ -29,5 +29,12 @@ def test_our_revision_is_alembic_s() -> None:
     ],
 )
 def test_objections(revision: str | None, reader: str | None, numbered: bool, says: str) -> None:
-    said = fitness.objection([(revision, reader, numbered)])
+    said = fitness.objection([(revision, reader, numbered, False)])
     assert (says in said) if says else not said
+    assert fitness.doubt([(revision, reader, numbered, False)]) == said
+
+
+def test_a_standby_is_read_and_not_believed_what_it_lacks() -> None:
+    answer = [(fitness.OURS, fitness.OLDEST, True, True)]
+    assert fitness.objection(answer) == ""
+    assert "standby" in fitness.doubt(answer)
