@@ -144,12 +144,14 @@ def test_the_aliases_of_a_domain_are_purged_in_pieces(
 
 
 def test_a_purged_address_goes_to_no_other_account(furnished: Truth) -> None:
-    before = looked_up(furnished, "shop@alias.test").id
+    """Made again by the same it is another alias: none of the old one's contacts comes back with it."""
+    ids = {looked_up(furnished, "shop@alias.test").id}
     for _ in range(2):
         furnished.do(domains.remove, KEYS, "alias.test", with_aliases=True, now=1.0)
         furnished.do(domains.add, "alias.test", "ops@real.test", now=1.0)
         furnished.do(aliases.add, KEYS, "shop@alias.test", ["bob@real.test"], account="default", now=2.0)
-    assert looked_up(furnished, "shop@alias.test").id == before
+        ids.add(looked_up(furnished, "shop@alias.test").id)
+    assert len(ids) == 3
     furnished.do(domains.remove, KEYS, "alias.test", with_aliases=True, now=1.0)
     furnished.do(domains.add, "alias.test", "ops@real.test", now=1.0)
     furnished.do(accounts.add, "eve", now=1.0)

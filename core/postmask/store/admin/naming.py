@@ -53,7 +53,11 @@ class Namer:
         self._keys = keys
 
     def free_ids(self, addresses: Sequence[str], account_id: int) -> dict[str, int]:
-        """An id for each address. Raises Duplicate, Refused when one is taken or was another's."""
+        """An id for each address. Raises Duplicate, Refused when one is taken or was another's.
+
+        One that was purged gets a new one: by the old the nodes' spools know its contacts, and would tell
+        nobody of them.
+        """
         self._refuse_taken(addresses, account_id)
         buried = purge.buried_for(self._session, self._keys, addresses)
         for address, owner in buried.items():
@@ -61,7 +65,8 @@ class Namer:
                 raise Refused(
                     f"{address} belonged to another account once and is not given out again; choose another"
                 )
-        return self._ids(addresses)
+        again = {address: tokens.random_id() for address in buried}
+        return again | self._ids([address for address in addresses if address not in again])
 
     def _refuse_taken(self, addresses: Sequence[str], account_id: int) -> None:
         for some in batched(addresses, _PIECE):
