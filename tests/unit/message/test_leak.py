@@ -252,12 +252,19 @@ def test_an_account_of_ten_thousand_mailboxes() -> None:
     """A reply waits for this, and so does, within one process, all other mail."""
     secrets = {f"user{number}@company.test": "shop@alias.test" for number in range(10_000)}
     lines = b"".join(b"From: user%d@company.test\r\n" % number for number in range(20))
-    headers, body = split(lines + b"\r\nas user77@company.test wrote:\r\n" + b"> nothing to find\r\n" * 100)
+    text = b"as user77@company.test wrote:\r\n" + b"> nothing to find\r\n" * 100_000
+    headers, body = split(lines + b"\r\n" + text)
     start = time.process_time()
     result = check(headers, body, secrets)
     assert time.process_time() - start < 3
     assert result.replaced == 21
     assert b"as shop@alias.test wrote" in result.body
+
+
+@pytest.mark.parametrize("text", [b"o\n@mailbox.test", b"o@\nmailbox.test", b"o at\nmailbox.test"])
+def test_no_address_goes_on_in_the_next_line(text: bytes) -> None:
+    """By which only the lines that name a domain are searched for its addresses."""
+    assert Finder({"o@mailbox.test": None}).hits(text) == []
 
 
 def test_finder_without_secrets() -> None:
