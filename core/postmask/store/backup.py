@@ -23,12 +23,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from postmask.clock import DAY
 from postmask.disk import as_owner, sync_folder
 from postmask.store import schema
 from postmask.store.engine import sqlite_path
 from postmask.store.errors import NoFile, StoreError, StoreUnavailable, Unwritable
 
 _PATIENCE = 30.0
+_ASIDE = ".postmask-copy-"
 
 
 def backup(url: str, path: Path) -> None:
@@ -104,14 +106,26 @@ def _file_of(url: str) -> Path:
 @contextlib.contextmanager
 def _aside(beside: Path) -> Iterator[Path]:
     """A temporary file on the same file system; gone at the end, with what SQLite put beside it."""
+    _clear(beside.parent)
     try:
-        directory = tempfile.TemporaryDirectory(prefix=".postmask-", dir=beside.parent)
+        directory = tempfile.TemporaryDirectory(prefix=_ASIDE, dir=beside.parent)
     except OSError as error:
         raise Unwritable(f"nothing can be written in {beside.parent}: {error.strerror}") from error
     with directory as name:
         temporary = Path(name) / "copy.db"
         temporary.touch(mode=0o600)
         yield temporary
+
+
+def _clear(folder: Path) -> None:
+    """Remove what one of ours that was killed has left, as large as the database. (No copy takes a day.)"""
+    for left in folder.glob(f"{_ASIDE}*"):
+        with contextlib.suppress(OSError):
+            found = left.lstat()
+            if found.st_uid == os.geteuid() and found.st_mtime < time.time() - DAY:
+                for file in left.glob("copy.db*"):
+                    file.unlink()
+                left.rmdir()
 
 
 def _begin(opened: sqlite3.Connection, path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +93,22 @@ def test_a_backup_while_others_write(truth: Truth, tmp_path: Path) -> None:
     for number in range(5):
         with sqlite3.connect(tmp_path / f"copy{number}.db") as copy:
             assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_a_killed_one_left_is_cleared_away_a_day_later(truth: Truth, tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from postmask.store.backup import new_file\n"
+        "with new_file(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    assert subprocess.run([sys.executable, "-c", program, str(folder / "killed.db")]).returncode == -9
+    (left,) = folder.iterdir()
+    backup(truth.url, folder / "today.db")
+    assert left.exists()  # it may be one that is being made
+    os.utime(left, (time.time() - 90_000,) * 2)
+    backup(truth.url, folder / "tomorrow.db")
+    assert {path.name for path in folder.iterdir()} == {"today.db", "tomorrow.db"}
 
 
 def test_nothing_is_overwritten(truth: Truth, tmp_path: Path) -> None:
