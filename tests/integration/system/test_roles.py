@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -111,15 +113,65 @@ def test_what_it_needs_comes_by_its_hash(site: Site) -> None:
     pinned = "install --quiet --require-hashes --no-build-isolation --requirement /dev/stdin"
     builds, needs = "setuptools==84 \\", "cffi==2.1 \\"
     newest = "install --quiet --upgrade --upgrade-strategy eager postmask"
+    (site.folder / "wheelhouse").mkdir()
     for more, wanted in (
         ({}, [pinned, builds, pinned, needs, builds, "install --quiet --upgrade postmask"]),
-        ({"postmask_mx_wheelhouse": str(site.folder)}, [newest]),
+        (
+            {"postmask_mx_wheelhouse": str(site.folder / "wheelhouse")},
+            ["install --quiet --force-reinstall postmask"],
+        ),
         ({"postmask_mx_lock": ""}, [newest]),
     ):
         done = site.tasks(FIRST, "install.yml", **told | more)
         assert done.returncode == 0, done.stdout
         assert (site.folder / "pip").read_text().splitlines() == wanted
         (site.folder / "pip").unlink()
+
+
+@pytest.mark.timeout(900)
+def test_an_earlier_version_comes_back_with_what_it_needed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what lies in its wheelhouse, also where the one before had newer ones."""
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    (site.folder / "venv/bin/postmask").unlink()
+    (site.folder / "venv/wheels").mkdir()
+    told = {"postmask_mx_said": {"rc": 0}, "postmask_mx_checksum": "", "postmask_mx_upgrade": True}
+    for version in ("2.0", "1.0"):
+        wheelhouse = site.folder / version
+        wheelhouse.mkdir()
+        for name in ("postmask", "needed"):
+            _make_wheel(wheelhouse, name, version)
+        done = site.tasks(
+            FIRST,
+            "install.yml",
+            **told,
+            postmask_mx_installed=False,
+            postmask_mx_wheelhouse=str(wheelhouse),
+            postmask_mx_version=version,
+        )
+        assert done.returncode == 0, done.stdout
+        listed = subprocess.run(
+            [str(site.folder / "venv/bin/pip"), "freeze", "--disable-pip-version-check"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert re.findall("(?m)^(needed|postmask)[ =@].*-?([12].0)", listed.stdout) == [
+            ("needed", version),
+            ("postmask", version),
+        ]
+
+
+def _make_wheel(folder: Path, name: str, version: str) -> None:
+    """One that needs the package "needed"."""
+    info = f"{name}-{version}.dist-info"
+    told = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as made:
+        made.writestr(f"{name}.py", "")
+        made.writestr(f"{info}/METADATA", told + ("Requires-Dist: needed\n" if name != "needed" else ""))
+        made.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        made.writestr(f"{info}/RECORD", "")
 
 
 def test_no_host_is_drained_for_a_wheel_that_is_not_there(site: Site) -> None:

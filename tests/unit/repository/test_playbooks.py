@@ -49,10 +49,22 @@ def test_what_is_installed_can_be_read_by_all(tmp_path: Path) -> None:
     tasks = yaml.safe_load((ANSIBLE / "roles/postmask_mx/tasks/install.yml").read_text())
     commands = [task["ansible.builtin.command"] for task in tasks if "ansible.builtin.command" in task]
     assert {command["argv"].split()[1] for command in commands} == {"postmask_mx_for_all"}
-    told = yaml.safe_load((ANSIBLE / "roles/postmask_mx/vars/main.yml").read_text())
     made = tmp_path / "made"
-    subprocess.run([*told["postmask_mx_for_all"], "mkdir", str(made)], umask=0o077, check=True)
+    subprocess.run([*before_each(tmp_path), "mkdir", str(made)], umask=0o077, check=True)
     assert made.stat().st_mode & 0o777 == 0o755
+
+
+def before_each(venv: Path) -> list[str]:
+    """What comes before each command that changes this virtual environment."""
+    told = yaml.safe_load((ANSIBLE / "roles/postmask_mx/vars/main.yml").read_text())
+    return [word.replace("{{ postmask_mx_venv }}", str(venv)) for word in told["postmask_mx_for_all"]]
+
+
+def test_of_two_plays_one_waits_for_the_pip_of_the_other(tmp_path: Path) -> None:
+    held = subprocess.run(
+        [*before_each(tmp_path), "flock", "--nonblock", "--conflict-exit-code=75", tmp_path, "true"]
+    )
+    assert held.returncode == 75
 
 
 def test_what_an_interrupted_play_left_is_made_good() -> None:
