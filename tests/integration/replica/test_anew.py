@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from postmask.store.replica import file
 from postmask.store.replica.feed import Snapshot
 from postmask.store.replica.file import ReplicaDamagedError, ReplicaFile
 from replica_node import ReplicaNode, node_url, wait_for
+from replicas import newest
 from truth import KEYS, Truth
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -133,6 +136,7 @@ def test_a_copy_that_can_not_be_brought_up_to_date_is_made_again(
 ) -> None:
     """Truth or disk was away for a moment. Followed is what readers have, and nothing else."""
     make, apply, failed = file.make, ReplicaFile.apply, threading.Event()
+    point, behind = node.folder.point, []
 
     def overtaken(path: Path, *rest: object) -> None:
         make(path, *rest)  # type: ignore[arg-type]  # as it is called
@@ -144,11 +148,19 @@ def test_a_copy_that_can_not_be_brought_up_to_date_is_made_again(
             raise StoreUnavailable("not now")
         return apply(replica, snapshot)
 
+    def pointing(path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as copy:
+            behind.append((newest(truth.engine), *copy.execute("SELECT change FROM replica").fetchone()))
+        point(path)
+
+    monkeypatch.setattr(node.folder, "point", pointing)
     monkeypatch.setattr(file, "make", overtaken)
     monkeypatch.setattr(ReplicaFile, "apply", failing_once)
     said(truth, "UPDATE generation SET number = number + 1")
     wait_for(lambda: node.number() > 1, "a new file")
     node.await_current(truth)
+    ((given, copied),) = behind
+    assert copied == given, "readers don't go back"
 
 
 def test_a_half_written_copy_is_never_pointed_to(truth: Truth, node: ReplicaNode) -> None:

@@ -106,6 +106,16 @@ def test_a_primary_key_that_changes(truth: Truth, node: ReplicaNode) -> None:
     assert same(truth, node)
 
 
+def test_a_row_that_goes_and_comes_again_at_once(truth: Truth, node: ReplicaNode) -> None:
+    """As an alias's, whose domain was removed and added again: its id is the same."""
+    with truth.engine.begin() as connection:
+        for statement in ("CREATE TEMPORARY TABLE kept AS TABLE alias_mailbox", "DELETE FROM alias_mailbox"):
+            connection.execute(text(statement))
+        connection.execute(text("INSERT INTO alias_mailbox SELECT * FROM kept"))
+    node.await_current(truth)
+    assert same(truth, node)
+
+
 def test_a_late_commit_is_not_missed(truth: Truth, node: ReplicaNode) -> None:
     """Who writes later waits for it, so its number is lower than any that is seen before it."""
     late = make_engine(truth.url).connect()

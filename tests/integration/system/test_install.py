@@ -168,6 +168,7 @@ def test_without_systemd_the_group_reads_the_secrets_and_the_rest_is_done(tree: 
     done = tree.run("install", "--programs", PROGRAMS)
     assert done.exit_code == 0
     assert "there is no systemd here" in done.stdout
+    assert "back up /etc/postmask/keys, apart from the database" in done.stdout
     assert f"{PROGRAMS}/postmask-forwarder --config /etc/postmask/postmask.toml" in done.stdout
     assert tree.access("etc/postmask/keys") == "root:postmask 0640"
     assert not (tree.root / UNITS).exists()
@@ -268,6 +269,7 @@ def test_attached_it_is_not_removed(tree: Tree) -> None:
     refused = tree.run("remove")
     assert refused.exit_code == os.EX_UNAVAILABLE
     assert "postmask postfix detach" in refused.stderr
+    assert "first run postmask postfix detach" in tree.run("remove", "--dry-run").stdout
     assert tree.content() == before
 
 

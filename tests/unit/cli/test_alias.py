@@ -104,6 +104,7 @@ def test_states(site: Site) -> None:
     assert (restored["state"], restored["mailboxes"]) == ("active", ["you@real.test"])
     changed = site.json("alias", "edit", "shop@alias.test", "--note", "", "--when-disabled", "unknown")
     assert (changed["note"], changed["when_disabled"]) == (None, "unknown")
+    assert "--to" in site.refusal(os.EX_USAGE, "alias", "edit", "shop@alias.test")
 
 
 @pytest.mark.parametrize("before", [[], ["alias", "remove", "shop@alias.test"]], ids=["active", "removed"])
@@ -196,6 +197,10 @@ def test_contacts(site: Site) -> None:
     assert site.json("contact", "list") == [shown]
     assert site.json("contact", "list", "shop@alias.test", "--search", "bob") == [shown]
     assert reverse[0] in site.text("contact", "list")
+    site.text("account", "add", "anna")
+    assert site.json("contact", "list", "--account", "anna") == []
+    made = site.json("contact", "add", "shop@alias.test", "ann@other.test", "--name", "Ann")
+    assert made == site.json("contact", "show", "shop@alias.test", "ann@other.test")
     replaced = site.text("contact", "replace", "shop@alias.test", "bob@other.test").strip()
     assert replaced != reverse[0]
     for address in (replaced, reverse[0]):

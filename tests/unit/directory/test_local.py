@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from directories import MemoryDirectory, alias
 from postmask.clock import ManualClock
 from postmask.directory.local import LocalDirectory
 from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
-from postmask.directory.records import Alias, Contact, ContactRule, ReverseAlias
+from postmask.directory.records import Contact, ContactRule, ReverseAlias
 from postmask.spool import LocalContact, Spool, SpoolError
 
 TOKEN = "t" * 24
@@ -42,15 +43,22 @@ def test_a_reverse_alias_that_this_node_alone_knows(tmp_path: Path, monkeypatch:
         found = directory.reverse_alias(TOKEN)
         assert found == Found(ReverseAlias(TOKEN, alias(), MET.address, "Bob", "Bob@example.com"))
 
-        def gone(_: int) -> Lookup[Alias]:
+        def gone(_: object) -> Lookup[Any]:
             return Unavailable("gone")
 
         with monkeypatch.context() as patched:
             patched.setattr(memory, "alias_by_id", gone)
             assert directory.reverse_alias(TOKEN) == Unavailable("gone")
 
-        def unreadable(_: str) -> LocalContact:
+        with monkeypatch.context() as patched:
+            patched.setattr(memory, "reverse_alias", gone)
+            assert directory.reverse_alias(TOKEN) == found
+
+        def unreadable(*_: object) -> LocalContact:
             raise SpoolError("unreadable")
 
-        monkeypatch.setattr(spool, "contact_by_token", unreadable)
+        for asked in ("contact", "contact_by_token", "replay_mark"):
+            monkeypatch.setattr(spool, asked, unreadable)
         assert directory.reverse_alias(TOKEN) == Unavailable("unreadable")
+        assert directory.contact(7, "new@example.com") == Unavailable("unreadable")
+        assert directory.replay_mark("m", TOKEN) == Unavailable("unreadable")
