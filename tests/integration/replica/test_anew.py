@@ -131,6 +131,22 @@ def test_damage_while_nobody_looked(truth: Truth, node: ReplicaNode, damage: str
     assert isinstance(node.alone().alias("shop@alias.test"), Found)
 
 
+def test_what_a_reader_says_is_looked_into(truth: Truth, node: ReplicaNode) -> None:
+    """Once: where nothing is wrong all stays; damage behind the head is found by who reads it alone."""
+    path = node.folder.current()
+    assert path is not None
+    node.folder.complain(path)
+    wait_for(lambda: not node.folder.complained(path), "the look")
+    assert node.number() == 1
+    with path.open("r+b") as whole:
+        whole.seek(4096)
+        whole.write(os.urandom(path.stat().st_size - 2 * 4096))
+    directory = node.directory()
+    wait_for(
+        lambda: isinstance(directory.alias("shop@alias.test"), Found) and node.number() == 2, "a new one"
+    )
+
+
 def test_a_copy_that_can_not_be_brought_up_to_date_is_made_again(
     truth: Truth, node: ReplicaNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,8 +83,9 @@ class ReplicaFile:
     def check(self) -> None:
         """Read all of it. Raises ReplicaDamagedError."""
         self.glance()
-        with _working(self.path):
-            found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        # By a connection of its own: ours may have all pages in memory, as they were.
+        with _working(self.path), contextlib.closing(_open(self.path, "rw")) as fresh:
+            found = fresh.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise ReplicaDamagedError(f"{self.path} is damaged: {found}")
 
