@@ -262,6 +262,8 @@ def test_a_truth_of_before_spam_policies_is_followed_until_it_is_upgraded(
     directory = node.directory()
     with truth.engine.begin() as connection:
         connection.execute(text("DROP TABLE spam_policy"))
+        key = "fk_tombstone_account_id FOREIGN KEY (account_id) REFERENCES account (id)"
+        connection.execute(text(f"ALTER TABLE tombstone ADD CONSTRAINT {key}"))  # until schema 0009
         for column in ADDED_LATER:
             connection.execute(text(f'ALTER TABLE node DROP COLUMN "{column}"'))
         connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
