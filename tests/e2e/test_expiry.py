@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from faults import Watch, frozen, killed, message, postsuper, refused_at_reinjection, subjects
-from postmask.cli.checks import Check, all_checks
+from postmask.cli.checks.check import Check
+from postmask.cli.checks.parts import all_checks
 from postmask.cli.runtime import Runtime
 from postmask.clock import DAY, ManualClock
 from service import Service

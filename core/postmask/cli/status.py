@@ -12,7 +12,7 @@ from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
 
 if TYPE_CHECKING:
-    from postmask.cli.checks import Check
+    from postmask.cli.checks.check import Check
 
 _COLUMNS = (Column("ok", "OK"), Column("part", "PART"), Column("what", "WHAT"))
 
@@ -27,7 +27,7 @@ def status(ctx: click.Context, runtime: Runtime) -> None:
     69 if anything is amiss. What is "no" comes with what to do about it. postmask doctor looks at this and a
     great deal more.
     """
-    from postmask.cli.checks import all_checks
+    from postmask.cli.checks.parts import all_checks
 
     found = list(all_checks(runtime))
     good = all(check.ok for check in found)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cli_site import Site
-from postmask.cli.checks import _LEAST_FREE, _disk_trouble, _node
+from postmask.cli.checks.database import heard_of
+from postmask.cli.checks.files import LEAST_FREE, disk_trouble
 from postmask.cli.runtime import Runtime
 from postmask.store import intake, nodes
 from postmask.store.schema import NodeStatus
@@ -26,7 +27,7 @@ from postmask.store.schema import NodeStatus
     ],
 )
 def test_a_node_is_alive_and_its_clock_right(last_seen: float, says: str) -> None:
-    check = _node(NodeStatus("mx1", last_seen, "0003"), 1000.0)
+    check = heard_of(NodeStatus("mx1", last_seen, "0003"), 1000.0)
     assert check.ok == (not says)
     assert says in check.what
 
@@ -42,8 +43,8 @@ def disk(monkeypatch: pytest.MonkeyPatch, *, free: int, files: int = 5, flag: in
 @pytest.mark.parametrize(
     ("free", "files", "flag", "says"),
     [
-        (_LEAST_FREE + 4096, 5, 0, ""),
-        (_LEAST_FREE - 4096, 5, 0, "has only 20.0 MB left"),
+        (LEAST_FREE + 4096, 5, 0, ""),
+        (LEAST_FREE - 4096, 5, 0, "has only 20.0 MB left"),
         (0, 5, 0, "has only 0.0 MB left"),
         (10**12, 0, 0, "can take no more files"),
         (10**12, 5, os.ST_RDONLY, "is read-only"),
@@ -51,11 +52,11 @@ def disk(monkeypatch: pytest.MonkeyPatch, *, free: int, files: int = 5, flag: in
 )
 def test_disks(monkeypatch: pytest.MonkeyPatch, free: int, files: int, flag: int, says: str) -> None:
     disk(monkeypatch, free=free, files=files, flag=flag)
-    assert _disk_trouble(Path("/")) == says
+    assert disk_trouble(Path("/")) == says
 
 
 def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    assert _disk_trouble(tmp_path / "none") == ""
+    assert disk_trouble(tmp_path / "none") == ""
 
 
 def test_what_is_in_the_database_and_what_to_do_about_a_paused_mailbox(site: Site) -> None:

@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import text
 
 from cli_site import NOW, Site
-from postmask.cli import checks, postfix_facts
+from postmask.cli import postfix_facts
+from postmask.cli.checks import files, programs
 from postmask.cli.doctor import access
 from postmask.cli.runtime import Runtime
 from postmask.clock import DAY
@@ -60,7 +61,7 @@ class Node:
             pass
 
     def programs(self, trouble: str) -> None:
-        self.patch.setattr(checks, "silence", lambda _program: trouble)
+        self.patch.setattr(programs, "silence", lambda _program: trouble)
 
     def rights(self, lacking: str) -> None:
         """lacking: the script that others than root can't run."""
@@ -200,7 +201,7 @@ CASES: list[tuple[Code, str, Callable[[Node], object]]] = [
     (codes.QUEUE, "queue", lambda node: node.patch.setattr(queue, "queued", fails)),
     (codes.SPAM_ENGINE, "spamd", lambda node: node.engine("connection refused")),
     (codes.SPAM_BYPASS, "spam", lambda node: Bypass(node.site.folder, node.site.clock).switch_on(math.inf)),
-    (codes.DISK, "spool", lambda node: node.patch.setattr(checks, "_LEAST_FREE", 1 << 62)),
+    (codes.DISK, "spool", lambda node: node.patch.setattr(files, "LEAST_FREE", 1 << 62)),
     (codes.POSTFIX, "postfix", lambda node: node.patch.setattr(postfix_facts, "installed", lambda _: False)),
     (codes.NOT_ATTACHED, "postfix", lambda node: node.patch.setattr(sync, "attached", lambda _: False)),
     (codes.SPAM_FOLDER, "spam", no_spam_folder),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from postmask.cli.checks import Check, _replica
+from postmask.cli.checks.check import Check
+from postmask.cli.checks.files import replica
 from postmask.cli.runtime import Runtime
 from postmask.clock import ManualClock
 from postmask.doctor import node as codes
@@ -28,7 +29,7 @@ def said(runtime: Runtime, tmp_path: Path, state: State | None) -> Check:
     if state is not None:
         (tmp_path / "directory").mkdir()
         Folder(tmp_path / "directory").write_state(state)
-    (check,) = _replica(runtime)
+    (check,) = replica(runtime)
     return check
 
 
@@ -79,4 +80,4 @@ def test_the_first_copy_fails(runtime: Runtime, tmp_path: Path) -> None:
 def test_with_sqlite_there_is_none(runtime: Runtime, tmp_path: Path) -> None:
     assert runtime.config_file is not None
     runtime.config_file.write_text("")
-    assert list(_replica(runtime)) == []
+    assert list(replica(runtime)) == []

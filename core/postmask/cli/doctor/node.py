@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from postmask.cli import checks
+from postmask.cli.checks.check import Part
+from postmask.cli.checks.parts import PARTS
 from postmask.cli.doctor import access, secrets
 from postmask.cli.doctor.surroundings import Surroundings
 from postmask.doctor import node as codes
@@ -12,7 +13,7 @@ from postmask.doctor.examination import Check, Group
 from postmask.doctor.finding import Finding
 
 
-def _of(part: checks.Part) -> Check[Surroundings]:
+def _of(part: Part) -> Check[Surroundings]:
     def look(around: Surroundings) -> Iterator[Finding]:
         for check in part.checks(around.runtime):
             if not check.ok and check.code:
@@ -27,7 +28,7 @@ GROUP = Group(
     60.0,
     codes.CODES,
     (
-        *map(_of, checks.PARTS),
+        *map(_of, PARTS),
         Check("secrets", lambda around: secrets.made(around.runtime)),
         Check("fingerprints", lambda around: secrets.fingerprints(around.runtime)),
         Check("sockets", lambda around: access.sockets(around.runtime)),
