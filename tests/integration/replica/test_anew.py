@@ -158,11 +158,11 @@ def test_a_copy_that_can_not_be_brought_up_to_date_is_made_again(
         make(path, *rest)  # type: ignore[arg-type]  # as it is called
         said(truth, "UPDATE alias SET note = 'meanwhile'")
 
-    def failing_once(replica: ReplicaFile, snapshot: Snapshot) -> int:
+    def failing_once(replica: ReplicaFile, snapshot: Snapshot) -> None:
         if replica.path != node.folder.current() and not failed.is_set():
             failed.set()
             raise StoreUnavailable("not now")
-        return apply(replica, snapshot)
+        apply(replica, snapshot)
 
     def pointing(path: Path) -> None:
         with contextlib.closing(sqlite3.connect(path)) as copy:

@@ -224,8 +224,6 @@ def _states(state: str | None) -> tuple[ColumnElement[bool], ...]:
         return ()
     if state is None:
         return (Alias.state != AliasRowState.REMOVED,)
-    if state not in set(AliasRowState):
-        raise Refused(f'"{state}" is no state of an alias; use active, disabled, removed or all')
     return (Alias.state == state,)
 
 

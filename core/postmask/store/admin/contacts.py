@@ -84,19 +84,19 @@ def listing(
 
 def allow(session: Session, alias: str, address: str) -> ContactView:
     """Let mail from this contact through whatever the blocks say. Raises NotFound."""
-    return _rule(session, alias, address, ContactRule.ALLOW, None)
+    return _rule(session, alias, address, ContactRule.ALLOW)
 
 
-def block(session: Session, alias: str, address: str, *, action: str = BlockAction.REJECT) -> ContactView:
-    """Take no more mail from this contact. action: "reject" or "discard". Raises NotFound, Refused."""
-    if action not in set(BlockAction):
-        raise Refused(f'"{action}" is nothing a block can do; use reject or discard')
-    return _rule(session, alias, address, ContactRule.BLOCK, str(action))
+def block(
+    session: Session, alias: str, address: str, *, action: BlockAction = BlockAction.REJECT
+) -> ContactView:
+    """Take no more mail from this contact. Raises NotFound."""
+    return _rule(session, alias, address, ContactRule.BLOCK, action)
 
 
 def unblock(session: Session, alias: str, address: str) -> ContactView:
     """Undo block and allow. Raises NotFound."""
-    return _rule(session, alias, address, ContactRule.NONE, None)
+    return _rule(session, alias, address, ContactRule.NONE)
 
 
 def replace(session: Session, keys: Keyring, alias: str, address: str, *, now: float) -> ContactView:
@@ -136,10 +136,16 @@ def _add_reverse_alias(session: Session, contact: Contact, now: float) -> None:
         session.flush()
 
 
-def _rule(session: Session, alias: str, address: str, rule: ContactRule, action: str | None) -> ContactView:
+def _rule(
+    session: Session,
+    alias: str,
+    address: str,
+    rule: ContactRule,
+    action: BlockAction = BlockAction.REJECT,
+) -> ContactView:
     contact = _find(session, alias, address)
     contact.rule = rule.value
-    contact.block_action = action or BlockAction.REJECT.value
+    contact.block_action = action.value
     session.flush()
     return _view(contact)
 

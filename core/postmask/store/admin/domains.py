@@ -29,7 +29,7 @@ def add(
         raise Refused(f'"{name}" is not a full domain name; give it with its top-level domain')
     if name.rpartition(".")[2].isdigit():
         raise Refused(f'"{name}" is not a domain name but an IP address, or like one; give the name')
-    if session.scalars(select(Domain.id).where(Domain.name == name)).first() is not None:
+    if is_ours(session, name):
         raise Duplicate(f"{name} is one of our domains already; see: postmask domain show {name}")
     _refuse_own_mailboxes(session, name)
     owner = accounts.choose(session, account)

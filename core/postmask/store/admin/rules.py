@@ -37,21 +37,19 @@ def add(
     pattern: str,
     *,
     target: Target = EVERYBODY,
-    action: str = BlockAction.REJECT,
+    action: BlockAction = BlockAction.REJECT,
     now: float,
 ) -> RuleView:
     """Block a sender. pattern: an address, or "@domain" for a domain and all below it.
 
     Raises AddressError, NotFound (the target), Duplicate, Refused.
     """
-    if action not in set(BlockAction):
-        raise Refused(f'"{action}" is nothing a block can do; use reject or discard')
     normal = _pattern(pattern)
     scope, where, columns = _resolve(session, target)
     if session.scalars(select(SenderRule.id).where(SenderRule.pattern == normal, where)).first() is not None:
         raise Duplicate(f"{normal} is blocked there already; see: postmask block list")
     rule = SenderRule(
-        id=tokens.random_id(), scope=scope.value, pattern=normal, action=str(action), created=now, **columns
+        id=tokens.random_id(), scope=scope.value, pattern=normal, action=action.value, created=now, **columns
     )
     session.add(rule)
     session.flush()

@@ -68,7 +68,7 @@ class ReplicaFile:
         self._descriptor = os.open(path, os.O_RDONLY)
         try:
             with _working(path):
-                self._connection = _open(path, "rw")
+                self._connection = _open(path)
                 try:
                     self._connection.execute("PRAGMA synchronous = NORMAL")
                     self._connection.execute(wal.LIMIT)
@@ -84,7 +84,7 @@ class ReplicaFile:
         """Read all of it. Raises ReplicaDamagedError."""
         self.glance()
         # By a connection of its own: ours may have all pages in memory, as they were.
-        with _working(self.path), contextlib.closing(_open(self.path, "rw")) as fresh:
+        with _working(self.path), contextlib.closing(_open(self.path)) as fresh:
             found = fresh.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise ReplicaDamagedError(f"{self.path} is damaged: {found}")
@@ -105,32 +105,28 @@ class ReplicaFile:
         with _working(self.path):
             return [name for (name,) in self._connection.execute("SELECT name FROM domain ORDER BY name")]
 
-    def apply(self, snapshot: Snapshot) -> int:
-        """Take over what has changed since; how many rows and deletions that was."""
+    def apply(self, snapshot: Snapshot) -> None:
+        """Take over what has changed since."""
         change = snapshot.number()
-        if change <= self.standing.change:
-            return 0
         after = self.standing.change
-        count = 0
+        if change <= after:
+            return
         with _working(self.path), _transaction(self._connection):
             for rows in snapshot.deletions(after):
-                count += sum(self._delete(*row) for row in rows)
+                for name, key in rows:
+                    self._delete(name, key)
             for table in COPIED:
                 for rows in snapshot.rows(table, after):
                     self._connection.executemany(table.insertion, rows)
-                    count += len(rows)
             self._connection.execute("UPDATE replica SET change = ?", (change,))
         self.standing = Standing(self.standing.identity, change, self.standing.copied_at)
-        return count
 
-    def _delete(self, name: str, key: str) -> bool:
-        """Take out a row by its table and primary key; whether it is a table that we copy."""
+    def _delete(self, name: str, key: str) -> None:
+        """Take out a row by its table and primary key, if it is a table that we copy."""
         table = _BY_NAME.get(name)
-        if table is None:
-            return False
-        parts = json.loads(key)
-        self._connection.execute(table.deletion, [parts[part] for part in table.key])
-        return True
+        if table is not None:
+            parts = json.loads(key)
+            self._connection.execute(table.deletion, [parts[part] for part in table.key])
 
     def close(self) -> None:
         """Let go of the file."""
@@ -161,7 +157,7 @@ def make(
     remove(path)
     path.touch(mode=0o660)
     try:
-        with _working(path), contextlib.closing(_open(path, "rw")) as connection:
+        with _working(path), contextlib.closing(_open(path)) as connection:
             for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536"):
                 connection.execute(f"PRAGMA {pragma}")
             _fill(connection, snapshot, identity, at, go_on)
@@ -214,7 +210,7 @@ def _finish(path: Path) -> None:
     """To the disk, and then a WAL database."""
     with path.open("rb") as written:
         os.fsync(written.fileno())
-    with _working(path), contextlib.closing(_open(path, "rw")) as connection:
+    with _working(path), contextlib.closing(_open(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
@@ -229,8 +225,8 @@ def _standing(connection: sqlite3.Connection) -> Standing:
         raise ReplicaDamagedError(f"the replica does not say what it is a copy of: {error}") from error
 
 
-def _open(path: Path, mode: str) -> sqlite3.Connection:
-    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+def _open(path: Path) -> sqlite3.Connection:
+    address = f"file:{quote(str(path.absolute()))}?mode=rw"
     return sqlite3.connect(
         address, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
     )
