@@ -73,6 +73,12 @@ class CommandError(Exception):
         self.details = tuple(details)
 
 
+def demand_root(why: str) -> None:
+    """Raises CommandError (77) for anybody else. why: what is root's, a clause."""
+    if os.geteuid() != 0:
+        raise CommandError(f"{why}: run this as root", os.EX_NOPERM)
+
+
 def report(error: BaseException) -> int:
     """Say on standard error what went wrong; returns the exit status."""
     if "POSTMASK_DEBUG" in os.environ and not isinstance(error, click.ClickException | click.Abort):

@@ -12,14 +12,13 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from postmask import holding
 from postmask.cli import postfix_facts
-from postmask.cli.failure import CommandError
+from postmask.cli.failure import demand_root
 from postmask.cli.ownership import make_like_folder
 from postmask.cli.runtime import Runtime
 from postmask.clock import Clock, Deadline, day_of
@@ -150,10 +149,7 @@ class Desk:
 @contextmanager
 def opened(runtime: Runtime, *, changing: bool = False) -> Iterator[Desk]:
     """This node's hold queue; changing: with nobody else changing it. Raises CommandError unless root."""
-    if os.geteuid() != 0:
-        raise CommandError(
-            "only root may look into Postfix's hold queue; run the command again as root", os.EX_NOPERM
-        )
+    demand_root("only root may look into Postfix's hold queue")
     settings = runtime.settings
     config_dir = settings.postfix.config_dir
     postfix_facts.demand(config_dir)

@@ -10,7 +10,7 @@ import click
 
 from postmask.cli import postfix_facts, postfix_sync
 from postmask.cli.command import Noun
-from postmask.cli.failure import CommandError
+from postmask.cli.failure import CommandError, demand_root
 from postmask.cli.output import Column, fields
 from postmask.cli.runtime import Runtime
 
@@ -24,6 +24,8 @@ _DIFFERENCES = (
     Column("left", "AS ATTACHED", 60),
     Column("now", "NOW", 60),
 )
+
+_ROOTS_ALONE = "Postfix's configuration belongs to root"
 
 _config_dir = click.option(
     "--config-dir",
@@ -76,7 +78,7 @@ def attach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
 
     if dry_run:
         return _show_diff(runtime, config_dir)
-    _need_root()
+    demand_root(_ROOTS_ALONE)
     request = attach_request(runtime, config_dir)
     try:
         client.install(runtime.settings.postfix.pipe_folder)
@@ -111,6 +113,8 @@ def sync(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
     """
     from postmask_postfix.sync import sync_domains
 
+    if not dry_run:
+        demand_root(_ROOTS_ALONE)
     directory = _directory(runtime, config_dir)
     names = list(postfix_sync.domain_names(runtime))
     changed = not dry_run and sync_domains(directory, names)
@@ -170,8 +174,8 @@ def detach(runtime: Runtime, config_dir: Path | None, dry_run: bool) -> None:
     """
     from postmask_postfix.attachment.detach import detach as detach_now
 
+    demand_root(_ROOTS_ALONE)
     directory = _directory(runtime, config_dir)
-    _need_root()
     done = detach_now(directory, dry_run=dry_run)
     if runtime.output.json:
         return runtime.output.record({"config_dir": directory, "dry_run": dry_run, **fields(done)})
@@ -213,11 +217,6 @@ def render(runtime: Runtime, door: str | None, commands: bool) -> None:
     for line in lines:
         runtime.output.copy(line)
     return None
-
-
-def _need_root() -> None:
-    if os.geteuid() != 0:
-        raise CommandError("Postfix's configuration belongs to root: run this as root", os.EX_NOPERM)
 
 
 def _directory(runtime: Runtime, config_dir: Path | None) -> Path:

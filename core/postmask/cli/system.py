@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmask.cli.command import Noun
-from postmask.cli.failure import CommandError
+from postmask.cli.failure import CommandError, demand_root
 from postmask.cli.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -132,8 +132,7 @@ def _wanted(runtime: Runtime, root: Path, programs: Path) -> tuple[Settings, str
     from postmask_postfix.system import host
     from postmask_postfix.system.wanted import first_configuration, wanted
 
-    if os.geteuid() != 0:
-        raise CommandError("users and units belong to root: run this as root", os.EX_NOPERM)
+    demand_root("users and units belong to root")
     file = (runtime.config_file or Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)).absolute()
     lies = host.within(root, file)
     exists = lies.exists()

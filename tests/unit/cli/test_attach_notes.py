@@ -42,6 +42,15 @@ def test_without_a_postfix_the_setting_is_named(
     assert f"there is no Postfix in {bare.folder}/postfix; see postfix.config_dir" in told
 
 
+@pytest.mark.parametrize("verb", ["attach", "sync", "detach"])
+def test_only_root_changes_postfix(bare: Site, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """sync asked whether Postfix runs, which is told to root alone, and said that it knew all already."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "Postfix's configuration belongs to root: run this as root" in bare.refusal(
+        os.EX_NOPERM, "postfix", verb
+    )
+
+
 @pytest.mark.parametrize("option", [(), ("--commands",)])
 def test_rendered_lines_are_printed_as_they_are(bare: Site, option: tuple[str, ...]) -> None:
     """To be pasted: a backslash more, and the fence would let every bounce out."""
