@@ -93,7 +93,7 @@ def _common_options() -> list[click.Parameter]:
         ),
         click.Option(
             ["--config", "-c"],
-            type=click.Path(dir_okay=False, path_type=Path),
+            type=click.Path(dir_okay=False, readable=False, path_type=Path),
             metavar="FILE",
             expose_value=False,
             callback=_config_named,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -150,6 +151,21 @@ def test_a_closed_standard_input_is_an_empty_one(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SystemExit) as end:
         program.main(["completion", "bash"])
     assert (end.value.code, sys.stdin.read()) == (0, "")
+
+
+def test_configuration_that_may_not_be_read_is_78(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it is named: --config was a wrong command line (64)."""
+    file = tmp_path / "postmask.toml"
+    file.touch()
+
+    def refused(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    told = CliRunner().invoke(program, ["--config", str(file), "config", "check"])
+    assert told.exit_code == os.EX_CONFIG
+    assert told.stderr == f"postmask: {file}: can't be read: Permission denied\n"
 
 
 def test_missing_configuration_is_78(tmp_path: Path) -> None:
