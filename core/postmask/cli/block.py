@@ -24,12 +24,12 @@ _COLUMNS = (
 
 def _target_options(function: F) -> F:
     """--alias, --account, --domain: at most one of them; none means everybody."""
-    for name, text in (
-        ("--domain", "For all aliases of a domain."),
-        ("--account", "For all aliases of an account."),
-        ("--alias", "For one alias."),
+    for name, metavar, text in (
+        ("--domain", "DOMAIN", "For all aliases of a domain."),
+        ("--account", "NAME", "For all aliases of an account."),
+        ("--alias", "ADDRESS", "For one alias."),
     ):
-        function = click.option(name, metavar="NAME", help=text)(function)
+        function = click.option(name, metavar=metavar, help=text)(function)
     return function
 
 

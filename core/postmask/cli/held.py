@@ -10,7 +10,7 @@ import click
 
 from postmask.cli.command import Noun
 from postmask.cli.failure import CommandError
-from postmask.cli.output import Column
+from postmask.cli.output import Column, counted
 from postmask.cli.runtime import Runtime
 from postmask.cli.selection import Selection, chosen_of, dry_run_option, find, selected, selecting
 
@@ -263,9 +263,10 @@ def _keep_or_warn(runtime: Runtime, desk: Desk) -> float | None:
 
 def _warn_of_unknown(runtime: Runtime, found: Holding) -> None:
     if found.unknown:
+        messages = counted(len(found.unknown), "message", "messages")
         runtime.output.warn(
-            f"{len(found.unknown)} messages on hold may be ours, but the ledger doesn't know them; they "
-            f"neither expire nor are released by this command; see postcat(1): {', '.join(found.unknown)}"
+            f"{messages} on hold may be ours, but the ledger has no record of it; nothing of it expires, or "
+            f"is released by this command; see postcat(1): {', '.join(found.unknown)}"
         )
 
 

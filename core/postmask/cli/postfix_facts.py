@@ -11,12 +11,17 @@ import shutil
 from pathlib import Path
 
 from postmask.cli.failure import CommandError
-from postmask_postfix import commands, host_domains
+from postmask_postfix import commands, host_domains, sync
 
 
 def installed(config_dir: Path) -> bool:
     """Whether there is a Postfix with this configuration directory."""
     return shutil.which("postconf", path=commands.path()) is not None and (config_dir / "main.cf").is_file()
+
+
+def attached(config_dir: Path) -> bool:
+    """Whether Postmask is attached to it. Raises PostfixError."""
+    return installed(config_dir) and sync.attached(config_dir)
 
 
 def demand(config_dir: Path) -> None:

@@ -38,7 +38,7 @@ def tell(runtime: Runtime) -> Told:
 
     config_dir = runtime.settings.postfix.config_dir
     try:
-        if not postfix_facts.installed(config_dir) or not sync.attached(config_dir):
+        if not postfix_facts.attached(config_dir):
             return Told.NOT_ATTACHED
         if os.geteuid() != 0:
             return Told.ROOT_NEEDED

@@ -12,7 +12,7 @@ import click
 
 from postmask.cli.command import Command
 from postmask.cli.failure import CommandError
-from postmask.cli.output import Column, moment
+from postmask.cli.output import Column, counted, moment
 from postmask.cli.postfix_log import PostfixLog, ledger, log_option, open_log
 from postmask.cli.runtime import Runtime
 from postmask.cli.since import seconds_of
@@ -121,7 +121,8 @@ def _show(runtime: Runtime, since: float, tracker: Tracker, result: Reckoning) -
     elif tracker.begins > since + 60:
         output.say(f"the log begins at {moment(tracker.begins)}; what came before isn't accounted for")
     total = sum(result.fates.values())
-    output.say(f"{result.messages} messages accepted for addresses of ours since {moment(since)}")
+    messages = counted(result.messages, "message", "messages")
+    output.say(f"{messages} accepted for addresses of ours since {moment(since)}")
     for fate in Fate:
         if result.fates[fate]:
             output.say(f"  {result.fates[fate]:>8} {fate.value}")

@@ -17,7 +17,7 @@ from postmask.cli import postfix_facts
 from postmask.cli.runtime import Runtime
 from postmask.maillog.reckoning import Queued
 from postmask.spool import LedgerRow, Spool
-from postmask_postfix import queue, sync
+from postmask_postfix import queue
 from postmask_postfix.commands import PostfixError
 
 _UNDER_WAY = 60.0
@@ -47,7 +47,7 @@ def _queued(runtime: Runtime) -> list[Queued] | None:
     """None: it can't be asked, or it isn't the Postfix that Postmask is attached to."""
     directory = runtime.settings.postfix.config_dir
     try:
-        if postfix_facts.installed(directory) and sync.attached(directory):
+        if postfix_facts.attached(directory):
             return list(queue.queued(directory).values())
     except PostfixError:
         pass

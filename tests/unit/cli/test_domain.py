@@ -129,6 +129,11 @@ def test_remove(site: Site) -> None:
     assert site.json("alias", "list") == []
 
 
+def test_what_is_removed_is_counted(site: Site) -> None:
+    told = site.text("domain", "remove", "alias.test", "--with-aliases")
+    assert told.startswith("alias.test is removed, 1 alias with it\n")
+
+
 def test_a_large_domain_is_removed_in_several_transactions(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,12 +31,12 @@ def _secrets(runtime: Runtime) -> Iterator[Finding]:
 
 def _attachment(runtime: Runtime) -> Iterator[Finding]:
     from postmask.cli.postfix import attach_request
-    from postmask_postfix import commands, sync
+    from postmask_postfix import commands
     from postmask_postfix.doctor import attachment, reading
     from postmask_postfix.doctor.codes import NOT_RUNNING
 
     directory = runtime.settings.postfix.config_dir
-    if not postfix_facts.installed(directory) or not sync.attached(directory):
+    if not postfix_facts.attached(directory):
         return
     # postfix(1) speaks to root alone.
     if os.geteuid() == 0 and not commands.is_running(directory):

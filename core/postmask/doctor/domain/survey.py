@@ -60,7 +60,7 @@ class Survey:
                 else:
                     yield from found
         if passed_over:
-            yield codes.NOT_LOOKED_AT.at("domains", f"for {passed_over} domains there was no time")
+            yield codes.NOT_LOOKED_AT.at("domains", f"there was no time for {passed_over} of them")
 
     def _one(self, domain: Domain, deadline: Deadline) -> list[Finding] | None:
         """None: there was no time left for it."""
