@@ -107,7 +107,7 @@ def test_a_primary_key_that_changes(truth: Truth, node: ReplicaNode) -> None:
 
 
 def test_a_row_that_goes_and_comes_again_at_once(truth: Truth, node: ReplicaNode) -> None:
-    """As an alias's, whose domain was removed and added again: its id is the same."""
+    """As the mailbox of an alias that is given to others and back again."""
     with truth.engine.begin() as connection:
         for statement in ("CREATE TEMPORARY TABLE kept AS TABLE alias_mailbox", "DELETE FROM alias_mailbox"):
             connection.execute(text(statement))
