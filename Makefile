@@ -44,6 +44,7 @@ lint:
 
 checks:
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd ansible && PATH="$(CURDIR)/$(BIN):$$PATH" && yamllint --strict . && ansible-lint -q

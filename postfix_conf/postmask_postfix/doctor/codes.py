@@ -243,5 +243,11 @@ NOT_ROOT = notice(
     "What is left out may be wrong.",
     "Run postmask doctor as root.",
 )
+EIGHT_BIT = warning(
+    "PM240",
+    "Mail with 8-bit text is sent in 7 bits.",
+    "Postfix then encodes the body anew, which breaks the DKIM signature of what is forwarded.",
+    "Let smtp_never_send_ehlo be no, and leave 8bitmime out of smtp_discard_ehlo_keywords.",
+)
 
 CODES = declared(globals())

@@ -85,7 +85,7 @@ def lint(facts: Facts, domains: tuple[str, ...], largest: int, remembered: float
     for warning in facts.warnings:
         # Postfix 3.10 names deprecated parameters too.
         if told.isdisjoint(warning.split()):
-            yield codes.CHECK_WARNS.at(warning, warning)
+            yield codes.CHECK_WARNS.at(warning)
 
 
 def _limits(facts: Facts, largest: int) -> Iterator[Finding]:
@@ -139,6 +139,13 @@ def _alterations(facts: Facts, domains: tuple[str, ...]) -> Iterator[Finding]:
             # By default the latter two are what smtp_header_checks is; that was asked.
             if value and value != facts.values["smtp_header_checks"]:
                 yield codes.FINISHED_BODIES.at(where, f"{where} = {value}")
+    converting = [s for s in facts.site("smtp") if facts.of(s, "disable_mime_output_conversion") == "no"]
+    for where, value in facts.by_value("smtp_never_send_ehlo", converting):
+        if value == "yes":
+            yield codes.EIGHT_BIT.at(where, f"{where} = {value}")
+    for where, value in facts.by_value("smtp_discard_ehlo_keywords", converting):
+        if "8bitmime" in tables.elements(value.lower()):
+            yield codes.EIGHT_BIT.at(where, f"{where} = {value}")
 
 
 def generic_keys(domains: tuple[str, ...]) -> list[str]:

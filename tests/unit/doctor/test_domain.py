@@ -275,7 +275,7 @@ MANY = [f"a{number}.test" for number in range(50)]
 OTHERS: list[tuple[Code, Callable[[], list[Finding]], str]] = [
     (codes.DKIM_NONE, lambda: examined(right(), keys=()), ""),
     (codes.DEAD, lambda: examined(SlowDns(slow={""}), domains=MANY, seconds=1e6), "DNS did not answer"),
-    (codes.NOT_LOOKED_AT, lambda: examined(right(), domains=MANY, seconds=0.0), "50 domains"),
+    (codes.NOT_LOOKED_AT, lambda: examined(right(), domains=MANY, seconds=0.0), "for 50 of them"),
 ]
 
 

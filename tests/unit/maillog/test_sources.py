@@ -107,7 +107,7 @@ def test_a_file_that_syslog_left_behind_is_not_read(
     os.utime(log, (newest - behind, newest - behind))
     journal = tmp_path / "journalctl"
     journal.write_text(
-        '#!/bin/sh\nfor word; do case $word in --since=@*) since=${word#*@} ;; esac; done\n'
+        "#!/bin/sh\nfor word; do case $word in --since=@*) since=${word#*@} ;; esac; done\n"
         f"[ {status} != 0 ] || [ $since -gt {newest} ] || echo journal\nexit {status}\n"
     )
     journal.chmod(0o755)
