@@ -137,6 +137,7 @@ SERVICES = (
             Option("lmtp_reply_filter", "", "The forwarder's answers are heard as they are."),
             Option("lmtp_fallback_relay", "", "What the forwarder can't take now waits for it."),
             Option("lmtp_generic_maps", "", "The forwarder must see the addresses as they came."),
+            Option("lmtp_quote_rfc821_envelope", "yes", "What is an address in quotes alone keeps them."),
         ),
     ),
     Service(

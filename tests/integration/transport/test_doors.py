@@ -208,6 +208,14 @@ def test_the_site_s_own_tls_is_not_asked_for_at_our_sockets(door: Lab, forwarder
             assert session.noop()[0] == 250
 
 
+def test_a_sender_that_needs_quotes_has_them(door: Lab, forwarder: Path) -> None:
+    """Also where the site's own LMTP hosts are told of it without."""
+    with lmtp_service(forwarder) as service, door.main_cf(lmtp_quote_rfc821_envelope="no"):
+        send(door, sender='"joe doe"@example.com')
+        door.wait_for(lambda: service.recorder.messages, "the message")
+    assert service.recorder.messages[0][0].sender == '"joe doe"@example.com'
+
+
 def test_a_dead_forwarder_and_back(door: Lab, forwarder: Path) -> None:
     before = door.log().count("status=deferred")
     send(door)
