@@ -21,7 +21,7 @@ DATABASE = error(
     "PM103",
     "The database can't be asked.",
     "Known aliases go on by the replica, if there is one; unknown addresses are asked to try again.",
-    "See that it runs and that database.owner_url is right: postmask db status.",
+    "See that it runs, and that database.url and database.owner_url are right: postmask db status.",
 )
 SCHEMA = error(
     "PM104",

@@ -102,6 +102,13 @@ def grant_node_role(owner: Engine, role: str, password: str) -> None:
         raise as_store_error(error) from error
 
 
+def demand_reading(connection: Connection) -> None:
+    """Of a node's: raises SQLAlchemyError where it couldn't read what it has to."""
+    columns = ", ".join(_MAILBOX_COLUMNS)
+    for what in (f"{columns} FROM mailbox", *(f"FROM {table}" for table in _READS)):
+        connection.exec_driver_sql(f"SELECT {what} LIMIT 0")
+
+
 def take_turn(connection: Connection) -> None:
     """Be the only one who makes or changes the schema or the rights, to the end of the transaction."""
     if connection.dialect.name == "postgresql":  # with SQLite it writes, and is the only one by that

@@ -27,7 +27,7 @@ from postmask.store.engine import sqlite_path
 from postmask.store.errors import Refused, StoreError, StoreUnavailable, Unwritable
 from postmask.store.fitness import OURS
 from postmask.store.opening import opened
-from postmask.store.roles import take_turn
+from postmask.store.roles import demand_reading, take_turn
 from postmask.store.vocabulary import Phase
 from postmask.store.whereabouts import Whereabouts
 
@@ -139,6 +139,13 @@ def status(url: str) -> Status:
             clock=clock(connection),
             read_only=_is_read_only(connection),
         )
+
+
+def read_only_to_nodes(url: str) -> bool:
+    """Whether this Postgres takes no writes by the nodes' URL. Raises StoreError: nor lets them read."""
+    with opened(url, read_only=True) as connection:
+        demand_reading(connection)
+        return _is_read_only(connection)
 
 
 def generation(connection: Connection) -> int:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from postmask.store.engine import Use, make_engine
+from postmask.store.engine import Use, make_engine, parse_url
 
 pytestmark = pytest.mark.apart
 
@@ -50,6 +52,31 @@ def test_the_whole_way(shell) -> None:
     shell.json("mailbox", "remove", "me@real.test", "--with-aliases")
     shell.json("domain", "remove", "alias.test", "--with-aliases")
     assert shell.json("domain", "list") == []
+
+
+@pytest.mark.parametrize("shell", ["postgres"], indirect=True)
+def test_status_tells_what_the_programs_can_not_do_in_the_database(shell) -> None:
+    """The owner, as whom the command line asks, can do it all."""
+    furnish(shell)
+    settings = tomllib.loads(shell.config.read_text())["database"]
+    node = parse_url(settings["url"]).username
+    engine = make_engine(settings["owner_url"])
+
+    def trouble_after(change: str) -> list[str]:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(change)
+        parts = json.loads(shell.run("status", "--json").stdout)["checks"]
+        return [part["what"] for part in parts if part["part"] == "database" and not part["ok"]]
+
+    for change in ("REVOKE SELECT ON alias FROM", "REVOKE SELECT (login) ON mailbox FROM"):
+        (what,) = trouble_after(f"{change} {node}")
+        assert what.startswith("by database.url")
+        assert "postmask db upgrade" in what
+        shell.json("db", "upgrade")
+    assert trouble_after("SELECT") == []
+    (what,) = trouble_after(f"ALTER ROLE {node} SET default_transaction_read_only = on")
+    assert what.startswith("by database.url it takes no writes")
+    engine.dispose()
 
 
 def test_backup_and_restore(shell, tmp_path: Path) -> None:

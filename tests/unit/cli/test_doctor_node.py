@@ -133,6 +133,7 @@ def own_secrets(node: Node) -> None:
 
 def no_replica(node: Node) -> None:
     folder = node.site.folder
+    node.patch.setattr(schema, "read_only_to_nodes", lambda _: False)
     node.rewrite("[database]\nurl", '[database]\nurl = "postgresql://h/d"\nowner_url')
     node.site.config.write_text(f'{node.site.config.read_text()}[replica]\ndirectory = "{folder}"\n')
 

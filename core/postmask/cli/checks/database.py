@@ -14,6 +14,8 @@ from postmask.doctor import node as codes
 if TYPE_CHECKING:
     from postmask.store.schema import NodeStatus, Status
 
+_NO_WRITES = "takes no writes: is it a standby, or is default_transaction_read_only set?"
+
 
 def database(runtime: Runtime) -> Iterator[Check]:
     """All of it, as far as the schema is this program's."""
@@ -25,6 +27,7 @@ def database(runtime: Runtime) -> Iterator[Check]:
         yield Check("database", False, what, codes.SCHEMA)
         return
     yield from _content(runtime, found)
+    yield from _as_nodes(runtime)
     now = runtime.clock.now() if found.clock is None else found.clock
     ahead = runtime.clock.now() - now
     if abs(ahead) > CLOCK_SLACK:
@@ -46,12 +49,28 @@ def _content(runtime: Runtime, found: Status) -> Iterator[Check]:
     what = found.trouble or f"{found.database}, {all_domains}, {all_boxes}"
     yield Check("database", not found.trouble, what, codes.NOT_IN_USE)
     if found.read_only:
-        what = f"{found.database} takes no writes: is it a standby, or is default_transaction_read_only set?"
-        yield Check("database", False, what, codes.READ_ONLY)
+        yield Check("database", False, f"{found.database} {_NO_WRITES}", codes.READ_ONLY)
     for box in paused:
         why = box.pause_reason or "no reason given"
         what = f"{box.address} is paused: {why}; undo that: postmask mailbox resume {quote(box.address)}"
         yield Check("mailbox", False, what, codes.MAILBOX_PAUSED, box.address)
+
+
+def _as_nodes(runtime: Runtime) -> Iterator[Check]:
+    """The same database as the programs see it, where they have a URL of their own."""
+    from postmask.store import schema
+    from postmask.store.errors import StoreError
+
+    url = runtime.settings.database.url
+    if url == runtime.settings.database.owner_url:
+        return
+    try:
+        if schema.read_only_to_nodes(url):
+            yield Check(
+                "database", False, f"by database.url it {_NO_WRITES}", codes.READ_ONLY, "database.url"
+            )
+    except StoreError as error:
+        yield Check("database", False, f"by database.url: {error}", codes.DATABASE, "database.url")
 
 
 def heard_of(node: NodeStatus, now: float) -> Check:
