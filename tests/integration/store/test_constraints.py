@@ -159,7 +159,6 @@ WRONG: list[tuple[type[Base], dict[str, Any]]] = [
     (Generation, {"id": 1, "number": 1}),
     (Generation, {"id": 2, "number": 1}),
     (Tombstone, {}),
-    (Tombstone, {"hash": b"i", "account_id": 98}),
 ]
 
 
