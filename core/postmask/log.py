@@ -7,8 +7,9 @@ time, UTC.
 
 DIAGNOSTICS
     A record that can't be written is lost in silence: a full disk or a closed terminal never stops
-    mail. An exception, caught or not, is one line too: its type and the innermost places it went through,
-    and likewise what caused it. Its text may name somebody's mailbox and is left out.
+    mail; a pipe that nobody reads does, until somebody reads it again. An exception, caught or not, is
+    one line too: its type and the innermost places it went through, and likewise what caused it. Its
+    text may name somebody's mailbox and is left out.
 
 STANDARDS
     sd-daemon(3) (priority prefixes), systemd.exec(5) (JOURNAL_STREAM), ISO 8601.
