@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_LISTED = 1000
+
 
 class StoreError(Exception):
     """An operation was not done. keep: what it had written so far is to be committed all the same."""
@@ -39,11 +41,11 @@ class WrongCode(Refused):
 
 
 class InUse(StoreError):
-    """Others depend on it. dependents: what they are, in order."""
+    """Others depend on it. dependents: what they are, in order, as many as somebody may read."""
 
     def __init__(self, message: str, dependents: Sequence[str]) -> None:
         super().__init__(message)
-        self.dependents = tuple(dependents)
+        self.dependents = tuple(dependents[:_LISTED])
 
 
 class StoreUnavailable(StoreError):

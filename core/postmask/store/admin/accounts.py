@@ -14,7 +14,6 @@ from postmask.store.models import Account, Alias, Domain, Mailbox
 from postmask.store.vocabulary import AliasRowState
 
 _NAME_LIMIT = 100
-_LISTED = 1000
 
 
 def add(session: Session, name: str, *, now: float) -> AccountView:
@@ -77,7 +76,7 @@ def remove(
     if (boxes or present) and not with_all:
         raise InUse(
             f"{account.name} has mailboxes or aliases; remove them first, or all with it: --with-all",
-            [*(f"mailbox {one}" for one in boxes), *(f"alias {one}" for one in present)][:_LISTED],
+            [*(f"mailbox {one}" for one in boxes), *(f"alias {one}" for one in present)],
         )
     purge.aliases(session, keys, mine, now=now)
     session.execute(delete(Mailbox).where(Mailbox.account_id == account.id))
@@ -122,7 +121,7 @@ def _removable(session: Session, name: str) -> Account:
         raise InUse(
             f"{account.name} looks after {len(looked_after)} domain{'s' if len(looked_after) > 1 else ''}; "
             "give them to another account: postmask domain edit DOMAIN --account NAME",
-            looked_after[:_LISTED],
+            looked_after,
         )
     return account
 

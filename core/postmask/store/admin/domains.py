@@ -14,8 +14,6 @@ from postmask.store.errors import Duplicate, InUse, NotFound, Refused
 from postmask.store.models import Alias, DkimKey, Domain, Mailbox, MailboxSender
 from postmask.store.vocabulary import Algorithm, AliasRowState, KeyState
 
-_LISTED = 1000
-
 
 def add(
     session: Session, name: str, postmaster: str, *, account: str | None = None, now: float
@@ -90,7 +88,7 @@ def remove(
         raise InUse(
             f"{domain.name} has {len(present)} alias{'es' if len(present) > 1 else ''}; "
             "remove them first, or all with it: --with-aliases",
-            present[:_LISTED],
+            present,
         )
     purge.aliases(session, keys, Alias.domain == domain.name, now=now)
     session.delete(domain)
@@ -190,7 +188,7 @@ def _refuse_own_mailboxes(session: Session, name: str) -> None:
         raise InUse(
             f"mail is delivered to, or replied from, addresses in {name}; a domain of ours can't hold "
             "mailboxes. Use a subdomain for the aliases, or change these first",
-            dependents[:_LISTED],
+            dependents,
         )
 
 

@@ -33,7 +33,6 @@ CODE_INTERVAL = 60.0
 
 _CODE_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _CODE_LENGTH = 8
-_LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +219,7 @@ def remove(
         raise InUse(
             f"{len(using)} alias{'es deliver' if len(using) > 1 else ' delivers'} to {mailbox.written}; "
             "change them first, or remove those that have no other mailbox with it: --with-aliases",
-            using[:_LISTED],
+            using,
         )
     others = select(AliasMailbox).where(
         AliasMailbox.alias_id == Alias.id, AliasMailbox.mailbox_id != mailbox.id

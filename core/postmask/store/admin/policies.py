@@ -23,8 +23,6 @@ from postmask.store.vocabulary import AliasRowState, RuleScope
 Values = Mapping[str, float | str | None]
 """By name; None: as elsewhere."""
 
-_LISTED = 1000
-
 _own, _account, _domain = aliased(SpamPolicy), aliased(SpamPolicy), aliased(SpamPolicy)
 
 
@@ -68,7 +66,7 @@ def change(session: Session, target: Target, values: Values, node: SpamRules) ->
         raise InUse(
             "mail would be taken for spam without being called so, by what is set more narrowly; "
             "change that first",
-            told[:_LISTED],
+            told,
         )
 
 
