@@ -61,11 +61,13 @@ _POOL = 8
 
 _LOCKED = ("55P03", "40P01")
 _CANCELED = "57014"
-_NO_RIGHT = "42501"
 _NO_TABLE = "42P01"
 _REFUSED = "PM001"
-"""SQLSTATEs: lock_timeout and deadlock_detected, statement_timeout, insufficient_privilege, undefined_table,
-and of a database that isn't in use (migration 0004)."""
+"""SQLSTATEs: lock_timeout and deadlock_detected, statement_timeout, undefined_table, and of a database that
+isn't in use (migration 0004)."""
+
+NO_RIGHT = "42501"
+"""Likewise, insufficient_privilege."""
 
 
 class Use(enum.StrEnum):
@@ -268,6 +270,6 @@ def as_store_error(error: SQLAlchemyError) -> StoreError:
         hint = "; has the server's certificate expired, does sslrootcert in its URL name its authority?"
     elif "password authentication failed" in text:
         hint = "; is that in its URL right? postmask db upgrade gives the nodes' role the one in database.url"
-    elif state == _NO_RIGHT:
+    elif state == NO_RIGHT:
         hint = "; postmask db upgrade gives the nodes' role its rights anew"
     return StoreUnavailable(f"the database can't be used: {text}{hint}")

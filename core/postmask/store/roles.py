@@ -12,7 +12,7 @@ from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
-from postmask.store.engine import as_store_error, sqlstate
+from postmask.store.engine import NO_RIGHT, as_store_error, sqlstate
 from postmask.store.errors import StoreError
 
 LOCK = 0x706F73746D61736E
@@ -20,9 +20,6 @@ LOCK = 0x706F73746D61736E
 
 _IDLE_SECONDS = 10
 """A transaction that a node leaves open would hold up whoever changes the schema."""
-
-_NOT_ALLOWED = "42501"
-"""The server's code for a lack of rights (insufficient_privilege)."""
 
 _READS = (
     "account",
@@ -136,7 +133,7 @@ def _make(connection: Connection, owner: str, role: str, password: str) -> None:
     try:
         _run(connection, f"{verb} ROLE {name} {rights} PASSWORD '{verifier}'")
     except ProgrammingError as error:
-        if sqlstate(error) != _NOT_ALLOWED:
+        if sqlstate(error) != NO_RIGHT:
             raise
         raise StoreError(_no_right(_quoted(connection, owner), name, known=bool(known))) from error
     _run(connection, f"ALTER ROLE {name} SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
