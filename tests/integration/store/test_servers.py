@@ -105,8 +105,11 @@ def test_the_standby_in_front_is_passed_over(primary: Cluster, standby: Cluster,
 
 def test_what_a_lagging_standby_lacks_may_be_there(primary: Cluster, standby: Cluster, truth: Truth) -> None:
     """It alone is named, by mistake, or by a name that leads to it for a while: 451, not 550."""
-    standby.command("SELECT pg_wal_replay_pause()")
     directory = SqlDirectory(make_engine(truth.url.replace(str(primary.port), str(standby.port))))
+    add(truth.engine, "known@alias.test")
+    wait_for(lambda: isinstance(directory.alias("known@alias.test"), Found), "the standby to follow")
+    standby.command("SELECT pg_wal_replay_pause()")
+    wait_for(lambda: standby.ask("SELECT pg_get_wal_replay_pause_state()") == "paused", "the standby to lag")
     add(truth.engine, "new@alias.test")
     answer = directory.alias("new@alias.test")
     assert isinstance(answer, Unavailable)
