@@ -7,12 +7,14 @@ time, UTC.
 
 DIAGNOSTICS
     A record that can't be written is lost in silence: a full disk or a closed terminal never stops
-    mail; a pipe that nobody reads does, until somebody reads it again. An exception, caught or not, is
-    one line too: its type and the innermost places it went through, and likewise what caused it. Its
-    text may name somebody's mailbox and is left out.
+    mail. Nor does a journal or a pipe that isn't read: it is waited for once, a second; what comes then,
+    until it is read again, is counted, and a line says how many "lines are missing here". An exception,
+    caught or not, is one line too: its type and the innermost places it went through, and likewise what
+    caused it. Its text may name somebody's mailbox and is left out.
 
 STANDARDS
-    sd-daemon(3) (priority prefixes), systemd.exec(5) (JOURNAL_STREAM), ISO 8601.
+    sd-daemon(3) (priority prefixes), systemd.exec(5) (JOURNAL_STREAM), pipe(7) (what has room takes PIPE_BUF
+    octets without a wait), ISO 8601.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import io
 import logging
 import os
 import re
+import select
 import sys
 import threading
 from collections.abc import Mapping
@@ -37,6 +40,8 @@ OURS = ("postmask", "postmask_milter", "postmask_transport", "postmask_postfix",
 """The loggers above all of ours."""
 
 _MESSAGE_LIMIT = 4000
+_PATIENCE = 1.0
+"""Seconds that a reader has who was in time until now."""
 _TO_QUOTE = re.compile('[ "=]')
 _WORDS = {logging.WARNING: "warning: ", logging.ERROR: "error: ", logging.CRITICAL: "fatal: "}
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -108,6 +113,27 @@ class _Formatter(logging.Formatter):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._missing = 0
+        self._poll = select.poll()
+        try:
+            self._poll.register(stream.fileno(), select.POLLOUT)
+            self._may_wait = True
+        except OSError:  # no file, but memory
+            self._may_wait = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it, unless nobody reads."""
+        if self._may_wait and not self._poll.poll(0 if self._missing else _PATIENCE * 1000):
+            self._missing += 1
+            return
+        if self._missing:
+            said = {"levelno": logging.WARNING, "msg": "%d lines are missing here: nobody read them in time"}
+            super().emit(logging.makeLogRecord({**said, "args": (self._missing,)}))
+            self._missing = 0
+        super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Nobody is left who could be told."""
 

@@ -6,10 +6,11 @@ import io
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,28 @@ def test_the_level_is_said_where_it_matters(level: int, word: str) -> None:
     stream = started()
     log.line(LOGGER, level, "event")
     assert written(stream) == f"postmask-test: {word}event"
+
+
+@pytest.mark.parametrize("make", [os.pipe, lambda: tuple(end.detach() for end in socket.socketpair())])
+def test_nobody_waits_for_a_reader_that_sleeps(
+    make: Callable[[], tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe's, or the journal's, which is a socket."""
+    monkeypatch.setattr(log, "_PATIENCE", 0.01)
+    read_end, write_end = make()
+    with open(read_end, "rb", buffering=0) as reader, open(write_end, "w", encoding="ascii") as stream:
+        log.setup("postmask-test", "info", environ={}, stream=stream)
+        for number in range(5_000):
+            log.line(LOGGER, logging.INFO, "event", number=number, text="x" * 100)
+        os.set_blocking(read_end, False)
+        before = b"".join(iter(lambda: reader.read(65_536) or b"", b"")).decode().splitlines()
+        LOGGER.info("read again")
+        after = reader.read(65_536)
+    assert all(f" number={number} " in line for number, line in enumerate(before))
+    assert after is not None
+    missing, last = (line.split(" ", 1)[1] for line in after.decode().splitlines())
+    what = f"{5_000 - len(before)} lines are missing here: nobody read them in time"
+    assert (missing, last) == (f"postmask-test: warning: {what}", "postmask-test: read again")
 
 
 def test_levels() -> None:
