@@ -28,7 +28,7 @@ import socket
 import threading
 
 from postmask.clock import Clock
-from postmask.daemon import begin
+from postmask.daemon import begin, lasting
 from postmask.verdict import defer
 from postmask_milter.alias import Answer
 from postmask_milter.conversation import CHUNK, Conversation
@@ -69,7 +69,7 @@ class Gate:
 
     def start(self) -> None:
         """Serve in a thread of its own."""
-        threading.Thread(target=self.serve, name="gate", daemon=True).start()
+        begin(lasting("gate", self.serve))
 
     def close(self, timeout: float) -> bool:
         """Stop, and wait for the end, at most that many seconds. True if it has come."""
@@ -78,7 +78,7 @@ class Gate:
 
     def serve(self) -> None:
         """Accept connections until stop()."""
-        threading.Thread(target=self._hurry, name="gate-deadline", daemon=True).start()
+        begin(lasting("gate-deadline", self._hurry))
         self._listener.setblocking(False)
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 
+from postmask.daemon import begin, lasting
 from postmask.verdict import Verdict
 from postmask_milter.rcpt import Recorder
 
@@ -38,12 +38,12 @@ class RefusalQueue:
     def __init__(self, recorder: Recorder, size: int = QUEUE_SIZE) -> None:
         self._recorder = recorder
         self._queue: queue.Queue[tuple[Verdict, str, str, str] | None] = queue.Queue(size)
-        self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
+        self._thread = lasting("refusals", self._run)
         self._lost = 0
 
     def start(self) -> None:
         """Begin to record."""
-        self._thread.start()
+        begin(self._thread)
 
     def refused(self, verdict: Verdict, recipient: str, sender: str, queue_id: str) -> None:
         """Queue a refusal for the record, if worth it; at once, whatever the recorder does."""

@@ -6,7 +6,8 @@ first. The second ends the process at once.
 Signals come from postmask_milter.signals. libmilter's own end, for whatever reason, counts as one.
 
 DIAGNOSTICS
-    Exit status 0 after a signal, 1 after a second one, 70 (EX_SOFTWARE) when libmilter gave up.
+    Exit status 0 after a signal, 1 after a second one, 70 (EX_SOFTWARE) when libmilter gave up
+    or a thread ended that is to last.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from postmask.daemon import begin, lasting
 from postmask_milter.adapter import Kind, MilterError, Running, serve
 from postmask_milter.signals import Signals
 from postmask_milter.workers import Workers
@@ -56,7 +57,7 @@ class MilterPart:
     def start(self) -> None:
         for pool in self._workers:
             pool.start()
-        threading.Thread(target=self._run, name="milter", daemon=True).start()
+        begin(lasting("milter", self._run))
 
     def close(self, timeout: float) -> bool:
         return self._running.drained(timeout)
@@ -101,7 +102,7 @@ class Service:
         self._notify("READY=1")
         LOGGER.info("%s is ready", self._name)
         self._signals.wait()
-        threading.Thread(target=self._drain, name="drain", daemon=True).start()
+        begin(lasting("drain", self._drain))
         self._signals.wait()
         LOGGER.warning("ended at once by a second signal")
         return 1

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from postmask.daemon import begin
+from postmask.daemon import begin, lasting
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class Workers:
 
     def _add(self) -> None:
         """One thread more. Raises RuntimeError where none is to be had."""
-        begin(threading.Thread(target=self._run, name=f"{self._name}-{self._count + 1}", daemon=True))
+        begin(lasting(f"{self._name}-{self._count + 1}", self._run))
         self._count += 1
         self._idle += 1
 

@@ -8,8 +8,9 @@ second ends the process at once; what was not answered then, Postfix tries again
 
 DIAGNOSTICS
     Exit status 78 (EX_CONFIG): the configuration, the keys, a user or a socket is not as it must be;
-    one line says which and what to do. 74 (EX_IOERR): the spool can't be opened. 1: ended before all
-    was finished. A database that can't be reached is no reason not to start: mail waits until it can.
+    one line says which and what to do. 74 (EX_IOERR): the spool can't be opened. 70 (EX_SOFTWARE): a
+    thread ended that is to last. 1: ended before all was finished. A database that can't be reached is
+    no reason not to start: mail waits until it can.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import uuid
 from collections import deque
 
 from postmask.clock import Clock, Deadline, day_of
+from postmask.daemon import begin, lasting
 from postmask.directory.lookup import Found
 from postmask.directory.records import Directory
 from postmask.fault import fault
@@ -56,10 +57,10 @@ class NoticeSender:
         self._interval = interval
         self._taken: deque[int] = deque()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+        self._thread = lasting("notices", self._run)
 
     def start(self) -> None:
-        self._thread.start()
+        begin(self._thread)
 
     def stop(self) -> None:
         """End after the notice in hand. What isn't recorded then is sent again after the next start."""

@@ -9,7 +9,7 @@ configuration names another database, to which the truth was moved, it goes on w
 
 DIAGNOSTICS
     Exit status 78 (EX_CONFIG): the configuration is not as it must be. 74 (EX_IOERR): the spool can't
-    be opened. Otherwise 0, after SIGTERM, SIGINT or SIGHUP.
+    be opened. 70 (EX_SOFTWARE): a thread ended that is to last. Otherwise 0, after SIGTERM, SIGINT or SIGHUP.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from postmask.agent.rounds import Rounds
 from postmask.clock import Clock
 from postmask.config import Settings
 from postmask.config.watching import DatabaseWatch
-from postmask.daemon import Stop
+from postmask.daemon import Stop, begin, lasting
 from postmask.log import line
 from postmask.spool import Spool
 from postmask.store.directory import SqlDirectory
@@ -39,7 +39,7 @@ def serve(settings: Settings, spool: Spool, clock: Clock, stop: Stop) -> Setting
     ending = Stop()
     stop.on_request(ending.request)
     successor = Successor(settings, clock, ending)
-    threading.Thread(target=successor.run, name="successor", daemon=True).start()
+    begin(lasting("successor", successor.run))
     following = follow(settings, clock, ending)
     engine, node = make_engine(settings.database.url, Use.INTAKE), settings.node.name
     state = node_state(settings, engine, clock)
@@ -58,8 +58,8 @@ def follow(settings: Settings, clock: Clock, stop: Stop) -> threading.Thread | N
         return None
     folder = Folder(settings.replica.directory)
     follower = Follower(make_engine(url, Use.FEED), folder, clock, stop, settings.replica.poll)
-    thread = threading.Thread(target=follower.run, name="replica", daemon=True)
-    thread.start()
+    thread = lasting("replica", follower.run)
+    begin(thread)
     return thread
 
 

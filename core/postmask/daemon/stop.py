@@ -16,6 +16,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
+
+from postmask.daemon.threads import begin, lasting
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
@@ -38,7 +41,7 @@ class Stop:
             heeded -= {signal.SIGHUP}
         signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
         stop = cls()
-        threading.Thread(target=stop._follow_signals, args=(heeded,), name="signals", daemon=True).start()
+        begin(lasting("signals", partial(stop._follow_signals, heeded)))
         return stop
 
     @property
@@ -71,7 +74,7 @@ class Stop:
     def _follow_signals(self, heeded: frozenset[signal.Signals]) -> None:
         received = signal.sigwait(heeded)
         _log.info("stopping on %s", signal.Signals(received).name)
-        threading.Thread(target=self.request, name="stop", daemon=True).start()
+        begin(lasting("stop", self.request))
         received = signal.sigwait(heeded)
         _log.warning("ending at once on a second %s", signal.Signals(received).name)
         os._exit(1)

@@ -20,6 +20,7 @@ from typing import TypeVar
 from postmask.clock import Clock
 from postmask.config import Settings
 from postmask.config.watching import DatabaseWatch
+from postmask.daemon import begin, lasting
 from postmask.directory.lookup import Absent, Lookup, Unavailable
 from postmask.directory.records import (
     Alias,
@@ -89,7 +90,7 @@ class Succession:
         self._replica: Replica | None = None
         self._serving = self._opened(settings, _truth(settings, clock), None)
         # In nobody's way, and also while nobody asks.
-        threading.Thread(target=self._follow, name="succession", daemon=True).start()
+        begin(lasting("succession", self._follow))
 
     def domain(self, name: str) -> Lookup[Domain]:
         serving = self._serving

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from postmask.clock import Clock
+from postmask.daemon import begin, lasting
 from postmask.spam.scanner import Scanner
 
 _LOG = logging.getLogger(__name__)
@@ -40,14 +41,14 @@ class Publisher:
         self._clock = clock
         self._file = folder / f"spam.{program}.{os.getpid()}.json"
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="spam figures", daemon=True)
+        self._thread = lasting("spam figures", self._run)
         self._written: dict[str, Any] = {}
         self._held: IO[str] | None = None  # the file as last written, locked
         self._complained = False
 
     def start(self) -> None:
         """Write them from now on."""
-        self._thread.start()
+        begin(self._thread)
 
     def close(self, timeout: float | None = None) -> bool:
         """No more, and the file goes. timeout: seconds to wait at most; True if it needed no longer."""

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
+from postmask.daemon import begin, lasting
 from postmask.spool.entries import SpoolError
 
 Change: TypeAlias = Callable[[sqlite3.Connection], object]
@@ -76,8 +77,8 @@ class Writer:
         self._connect = connect
         self._on_failure = on_failure
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
-        self._thread.start()
+        self._thread = lasting("spool-writer", self._run)
+        begin(self._thread)
 
     def write(self, change: Change, timeout: float) -> None:
         """Apply a change; returns once it is on disk.

@@ -333,6 +333,16 @@ class TestStop:
         assert process.returncode == 0
 
 
+LOST = """
+import threading, time
+from postmask import daemon, log
+log.setup("postmask-test", "info")
+def work():
+    raise MemoryError("me@real.test")
+daemon.begin(daemon.lasting("worker", work))
+time.sleep(60)
+"""
+
 NO_MEMORY = """
 import contextlib, resource, threading
 from pathlib import Path
@@ -343,12 +353,21 @@ daemon.begin(threading.Thread(target=int))  # whose stack, a moment later, is th
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
 while True:
-    with contextlib.suppress(RuntimeError):
+    with contextlib.suppress(RuntimeError, MemoryError):  # the next one is tried at once
         daemon.begin(threading.Thread(target=int))
 """
 
 
 class TestThreads:
+    def test_one_that_was_to_last_takes_the_program_with_it(self) -> None:
+        done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=60)
+        assert done.returncode == os.EX_SOFTWARE
+        said = (
+            "fatal: the program ends: it can't do without its thread worker error=\"MemoryError at <string>:6"
+        )
+        assert said in done.stderr
+        assert "me@real.test" not in done.stderr
+
     def test_one_that_is_born_without_memory_ends_the_program(self) -> None:
         done = subprocess.run([sys.executable, "-c", NO_MEMORY], capture_output=True, text=True, timeout=60)
         assert done.returncode == -signal.SIGALRM, done.stderr
