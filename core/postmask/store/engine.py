@@ -26,7 +26,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
@@ -128,7 +127,7 @@ def make_engine(url: str, use: Use = Use.ADMIN) -> Engine:
 
 def _sqlite_engine(path: Path, use: Use) -> Engine:
     patience = LOOKUP_SECONDS if use is Use.DIRECTORY else 30.0
-    address = f"file:{quote(str(path.absolute()))}?mode=rw"
+    address = f"{path.absolute().as_uri()}?mode=rw"
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(

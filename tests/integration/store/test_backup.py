@@ -53,6 +53,13 @@ def test_there_and_back(truth: Truth, tmp_path: Path) -> None:
     }
 
 
+def test_a_path_with_two_slashes_in_front(truth: Truth, tmp_path: Path) -> None:
+    copy = Path(f"/{tmp_path}/copy.db")
+    assert str(copy).startswith("//")
+    backup(truth.url, copy)
+    assert restore(truth.url, copy) == 2
+
+
 def test_the_copy_is_its_owners_alone(truth: Truth, tmp_path: Path) -> None:
     backup(truth.url, tmp_path / "copy.db")
     assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0

@@ -20,7 +20,6 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote
 
 from postmask import wal
 from postmask.store.errors import StoreError, StoreUnavailable
@@ -226,7 +225,7 @@ def _standing(connection: sqlite3.Connection) -> Standing:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    address = f"file:{quote(str(path.absolute()))}?mode=rw"
+    address = f"{path.absolute().as_uri()}?mode=rw"
     return sqlite3.connect(
         address, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
     )
