@@ -177,9 +177,9 @@ def fold(name: str, parts: Iterable[bytes]) -> Field:
     A part is never broken: whoever makes one longer than a line may be must break it first.
     """
     lines: list[bytes] = []
-    line = name.encode("ascii") + b":"
+    line = head = name.encode("ascii") + b":"
     for part in parts:
-        if len(line) + 1 + len(part) > _WANTED_LINE and not line.endswith(b":"):
+        if len(line) + 1 + len(part) > _WANTED_LINE and line != head:
             lines.append(line)
             line = b""
         line += b" " + part

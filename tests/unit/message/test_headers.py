@@ -110,6 +110,11 @@ def test_make_field_folds_at_78_octets() -> None:
     assert field.text == ("word " * 40).strip()
 
 
+def test_a_colon_in_the_text_is_no_fields_beginning() -> None:
+    field = make_field("Subject", "Re: " * 400)
+    assert max(map(len, field.raw.split(b"\r\n"))) <= 78
+
+
 @pytest.mark.parametrize(
     "text", ["Grüße", "a\r\nBcc: x@y.z", "x" * 2000, "\u202eevil", "=?utf-8?q?fake?=", "", "\0"]
 )
