@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from postmask.address import AddressError
+from postmask.address import AddressError, parse
 from postmask.directory.lookup import ABSENT, Found
 from postmask.directory.records import AliasState, MailboxState, WhenDisabled
 from postmask.keys import Keyring, Secret
@@ -90,6 +90,14 @@ def test_domains_are_normalised(truth: Truth) -> None:
 def test_what_is_no_domain(truth: Truth, name: str) -> None:
     with pytest.raises((AddressError, Refused)):
         truth.do(domains.add, name, "ops@real.test", now=1.0)
+
+
+def test_reverse_aliases_in_a_domain_are_addresses(truth: Truth) -> None:
+    longest = ".".join(["a" * 60, "b" * 60, "c" * 60, "testing"])[1:]
+    assert len(parse(f"{'x' * 64}@{longest}").domain) == 189
+    with pytest.raises(Refused, match="shorter"):
+        truth.do(domains.add, f"a{longest}", "ops@real.test", now=1.0)
+    truth.do(domains.add, longest, "ops@real.test", now=1.0)
 
 
 def test_postmaster_lies_elsewhere(furnished: Truth) -> None:

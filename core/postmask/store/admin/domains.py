@@ -14,6 +14,9 @@ from postmask.store.errors import Duplicate, InUse, NotFound, Refused
 from postmask.store.models import Alias, DkimKey, Domain, Mailbox, MailboxSender
 from postmask.store.vocabulary import Algorithm, AliasRowState, KeyState
 
+_LONGEST = addresses.ADDRESS_LIMIT - len("@") - addresses.LOCAL_LIMIT
+"""Octets: a reverse alias's local part has all that one may have."""
+
 
 def add(
     session: Session, name: str, postmaster: str, *, account: str | None = None, now: float
@@ -27,6 +30,10 @@ def add(
         raise Refused(f'"{name}" is not a full domain name; give it with its top-level domain')
     if name.rpartition(".")[2].isdigit():
         raise Refused(f'"{name}" is not a domain name but an IP address, or like one; give the name')
+    if len(name) > _LONGEST:
+        raise Refused(
+            f"{name} has more than {_LONGEST} octets, too many for reverse aliases; use a shorter one"
+        )
     if is_ours(session, name):
         raise Duplicate(f"{name} is one of our domains already; see: postmask domain show {name}")
     _refuse_own_mailboxes(session, name)
