@@ -127,7 +127,7 @@ def _make(connection: Connection, owner: str, role: str, password: str) -> None:
     raw = connection.connection.driver_connection
     verifier = extensions.encrypt_password(password, role, scope=raw, algorithm="scram-sha-256")
     known = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
-    name = _quoted(connection, role)
+    name = _quoted(role)
     verb = "ALTER" if known else "CREATE"
     rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS" if not known else "LOGIN"
     try:
@@ -135,7 +135,7 @@ def _make(connection: Connection, owner: str, role: str, password: str) -> None:
     except ProgrammingError as error:
         if sqlstate(error) != NO_RIGHT:
             raise
-        raise StoreError(_no_right(_quoted(connection, owner), name, known=bool(known))) from error
+        raise StoreError(_no_right(_quoted(owner), name, known=bool(known))) from error
     _run(connection, f"ALTER ROLE {name} SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
 
 
@@ -149,9 +149,9 @@ def _no_right(owner: str, role: str, *, known: bool) -> str:
 
 
 def _grant(connection: Connection, role: str) -> None:
-    name = _quoted(connection, role)
-    database = _quoted(connection, str(connection.scalar(text("SELECT current_database()"))))
-    schema = _quoted(connection, str(connection.scalar(text("SELECT current_schema()"))))
+    name = _quoted(role)
+    database = _quoted(str(connection.scalar(text("SELECT current_database()"))))
+    schema = _quoted(str(connection.scalar(text("SELECT current_schema()"))))
     _run(connection, f"REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC")
     _run(connection, f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC")
     _run(connection, f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {name}")
@@ -165,5 +165,5 @@ def _run(connection: Connection, statement: str) -> None:
     connection.execute(text(statement.replace(":", r"\:")))
 
 
-def _quoted(connection: Connection, name: str) -> str:
-    return connection.dialect.identifier_preparer.quote_identifier(name)
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -178,6 +178,16 @@ def test_granting_again_sets_the_password_anew(truth: Truth) -> None:
         engine.dispose()
 
 
+def test_whatever_the_role_is_called(truth: Truth) -> None:
+    role = f'{parse_url(truth.url).username} "50%" a:b'
+    roles.grant_node_role(truth.engine, role, "secret")
+    url = parse_url(truth.url).set(username=role, password="secret")
+    engine = make_engine(url.render_as_string(hide_password=False))
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM domain")) == 1
+    engine.dispose()
+
+
 def test_who_lacks_a_right_or_the_password_hears_how_to_get_it(truth: Truth) -> None:
     role = f"{parse_url(truth.url).username}_poor"
     roles.grant_node_role(truth.engine, role, "first")
