@@ -41,6 +41,7 @@ from postmask.spool.writer import Change, Writer
 _LEDGER = (
     "SELECT key, recipient, queue_id, outcome, alias_id, mailbox_id, new_queue_id, reason, at FROM ledger"
 )
+_CONTACT = "SELECT token, alias_id, address, name, written FROM contact"
 _HELD_KEPT = 30 * DAY
 """As long as it may be on hold; without its row nobody would know what it is."""
 _PIECE = 500
@@ -145,28 +146,21 @@ class Spool:
 
     def contact_by_token(self, token: str) -> LocalContact | None:
         """The contact that this node gave a reverse alias to."""
-        rows = self._readers.fetch(
-            "SELECT token, alias_id, address, name, written FROM contact WHERE token = ?", (token,)
-        )
-        return LocalContact(*rows[0]) if rows else None
+        return next(iter(self._contacts("WHERE token = ?", token)), None)
 
     def contact(self, alias_id: int, address: str) -> LocalContact | None:
         """The contact of an alias, if it was first met on this node."""
-        rows = self._readers.fetch(
-            "SELECT token, alias_id, address, name, written FROM contact WHERE alias_id = ? AND address = ?"
-            " ORDER BY at DESC LIMIT 1",
-            (alias_id, address),
+        found = self._contacts(
+            "WHERE alias_id = ? AND address = ? ORDER BY at DESC LIMIT 1", alias_id, address
         )
-        return LocalContact(*rows[0]) if rows else None
+        return next(iter(found), None)
 
     def contacts(self, after: str, limit: int) -> list[LocalContact]:
         """Those first met on this node, in the order of their tokens, behind this one."""
-        rows = self._readers.fetch(
-            "SELECT token, alias_id, address, name, written FROM contact WHERE token > ?"
-            " ORDER BY token LIMIT ?",
-            (after, limit),
-        )
-        return [LocalContact(*row) for row in rows]
+        return self._contacts("WHERE token > ? ORDER BY token LIMIT ?", after, limit)
+
+    def _contacts(self, condition: str, *values: object) -> list[LocalContact]:
+        return [LocalContact(*row) for row in self._readers.fetch(f"{_CONTACT} {condition}", values)]
 
     def told_truth(self) -> str | None:
         """Which truth was last told of all contacts."""
