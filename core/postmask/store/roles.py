@@ -14,6 +14,7 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from postmask.store.engine import NO_RIGHT, as_store_error, sqlstate
 from postmask.store.errors import StoreError
+from postmask.store.replica.tables import COPIED
 
 LOCK = 0x706F73746D61736E
 """Of pg_advisory_xact_lock: whoever makes or changes the schema or the rights."""
@@ -22,35 +23,13 @@ _IDLE_SECONDS = 10
 """A transaction that a node leaves open would hold up whoever changes the schema."""
 
 _READS = (
-    "account",
-    "domain",
-    "mailbox_sender",
-    "alias",
-    "alias_mailbox",
-    "contact",
-    "reverse_alias",
-    "sender_rule",
-    "spam_policy",
-    "dkim_key",
-    "replay_mark",
+    *(table.name for table in COPIED if table.name != "mailbox"),
     "generation",
     "deletion",
     "alembic_version",
 )
 
-_MAILBOX_COLUMNS = (
-    "id",
-    "account_id",
-    "address",
-    "written",
-    "login",
-    "allow_spf",
-    "created",
-    "confirmed_at",
-    "paused_at",
-    "pause_reason",
-    "change",
-)
+_MAILBOX_COLUMNS = ", ".join(next(table.columns for table in COPIED if table.name == "mailbox"))
 """All but those of the confirmation code."""
 
 _NODE_COLUMNS = (
@@ -69,7 +48,7 @@ _NODE_COLUMNS = (
 
 _GRANTS = (
     *(f"SELECT ON {table}" for table in _READS),
-    f"SELECT ({', '.join(_MAILBOX_COLUMNS)}) ON mailbox",
+    f"SELECT ({_MAILBOX_COLUMNS}) ON mailbox",
     "UPDATE (paused_at, pause_reason) ON mailbox",
     "INSERT (id, alias_id, address, written, name, token, created) ON contact",
     "INSERT ON reverse_alias",
@@ -101,8 +80,7 @@ def grant_node_role(owner: Engine, role: str, password: str) -> None:
 
 def demand_reading(connection: Connection) -> None:
     """Of a node's: raises SQLAlchemyError where it couldn't read what it has to."""
-    columns = ", ".join(_MAILBOX_COLUMNS)
-    for what in (f"{columns} FROM mailbox", *(f"FROM {table}" for table in _READS)):
+    for what in (f"{_MAILBOX_COLUMNS} FROM mailbox", *(f"FROM {table}" for table in _READS)):
         connection.exec_driver_sql(f"SELECT {what} LIMIT 0")
 
 
