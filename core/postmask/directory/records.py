@@ -20,6 +20,13 @@ class MailboxState(enum.StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
 
+    @classmethod
+    def of(cls, confirmed_at: float | None, paused_at: float | None) -> MailboxState:
+        """What the two times say together."""
+        if confirmed_at is None:
+            return cls.UNCONFIRMED
+        return cls.ACTIVE if paused_at is None else cls.PAUSED
+
 
 class AliasState(enum.StrEnum):
     """Removed aliases aren't in the directory: they are absent."""

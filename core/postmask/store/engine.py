@@ -257,7 +257,7 @@ def as_store_error(error: SQLAlchemyError) -> StoreError:
         )
     if state == _CANCELED:
         return StoreUnavailable(f"the database took too long; nothing was changed, try again ({text})")
-    if "no such table" in text or ("does not exist" in text and "relation" in text):
+    if lacks_table(error):
         hint = "; has it been made? (postmask db init, postmask db upgrade)"
     elif "unable to open database file" in text:
         hint = "; is the path right, is it made (postmask db init), may this user read and write it?"

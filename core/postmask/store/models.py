@@ -163,10 +163,8 @@ class Mailbox(Tracked, Base):
 
     @property
     def state(self) -> str:
-        """What the two columns say together."""
-        if self.confirmed_at is None:
-            return MailboxState.UNCONFIRMED.value
-        return MailboxState.ACTIVE.value if self.paused_at is None else MailboxState.PAUSED.value
+        """Of MailboxState."""
+        return MailboxState.of(self.confirmed_at, self.paused_at).value
 
 
 class MailboxSender(Tracked, Base):

@@ -284,7 +284,7 @@ def _mailboxes(rows: Rows) -> tuple[records.Mailbox, ...]:
             id=row.mailbox_id,
             account_id=row.account_id,
             address=row.mailbox,
-            state=_mailbox_state(row),
+            state=MailboxState.of(row.confirmed_at, row.paused_at),
             login=row.login,
             senders=tuple(senders[row.mailbox_id]),
             allow_spf=bool(row.allow_spf),
@@ -292,9 +292,3 @@ def _mailboxes(rows: Rows) -> tuple[records.Mailbox, ...]:
         )
         for row in first.values()
     )
-
-
-def _mailbox_state(row: Any) -> MailboxState:
-    if row.confirmed_at is None:
-        return MailboxState.UNCONFIRMED
-    return MailboxState.ACTIVE if row.paused_at is None else MailboxState.PAUSED
