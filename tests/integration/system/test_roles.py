@@ -288,3 +288,39 @@ def test_no_other_mail_server_is_replaced(site: Site) -> None:
         done = site.tasks(FIRST, "postfix.yml", *words)
         assert ("It is ours to set up" in done.stdout) is not refused, done.stdout
         assert ("msmtp-mta takes this host's mail" in done.stdout) is refused, done.stdout
+
+
+def test_what_is_there_by_another_spelling_or_was_removed_is_not_added_again(site: Site) -> None:
+    """Each further play, an upgrade with its host drained too, ended with "is one of our domains already"."""
+    program = Path(sys.executable).with_name("postmask")
+    (site.folder / "venv/bin/postmask").write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+    site.config.parent.mkdir()
+    site.config.write_text(
+        f'[database]\nurl = "sqlite:///{site.folder}/postmask.db"\n[keys]\nfile = "{site.folder}/keys"\n'
+        f'[postfix]\nconfig_dir = "{site.folder}"\n'
+    )
+
+    def postmask(*words: str) -> str:
+        command = [str(program), "--config", str(site.config), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def played() -> list[str]:
+        told = site.tasks(
+            FIRST,
+            "directory.yml",
+            postmask_mx_domains=[{"name": "Bücher.test", "postmaster": "me@real.test"}],
+            postmask_mx_mailboxes=[{"address": "Me@bücher.example", "verified": True}],
+            postmask_mx_aliases=[
+                {"address": "Shop@bücher.test", "to": ["Me@bücher.example"]},
+                {"address": "gone@bücher.test", "to": ["Me@bücher.example"]},
+            ],
+        )
+        assert told.returncode == 0, told.stdout
+        return re.findall(r"(?m)^changed: .*\(item=(.*)\)$", told.stdout)
+
+    postmask("keys", "init")
+    postmask("db", "init")
+    assert len(played()) == 4
+    postmask("alias", "remove", "gone@bücher.test")
+    assert played() == []
+    assert "gone@" not in postmask("alias", "list")
