@@ -19,6 +19,7 @@ from postmask.directory.records import Alias, Directory, MailboxState
 from postmask.keys import Keyring
 from postmask.tokens import (
     BounceForged,
+    BounceKind,
     BounceUnread,
     BounceValid,
     Postmaster,
@@ -32,6 +33,10 @@ _FATE = {
     MailboxState.ACTIVE: "delivered",
     MailboxState.PAUSED: "held: the mailbox is paused",
     MailboxState.UNCONFIRMED: "held: the mailbox isn't confirmed",
+}
+_BOUNCE = {
+    BounceKind.FORWARD: "nothing is delivered",
+    BounceKind.REPLY: "what else a machine answers goes to the alias's mailboxes",
 }
 
 
@@ -173,7 +178,7 @@ def _destinations(facts: Facts) -> tuple[dict[str, str], ...]:
     if isinstance(facts.reserved, Postmaster) and isinstance(facts.domain, Found):
         return ({"address": facts.domain.value.postmaster, "what": "the domain's postmaster"},)
     if isinstance(facts.reserved, BounceValid):
-        return ({"address": "the bounce's record", "what": "nothing is delivered"},)
+        return ({"address": "the bounce's record", "what": _BOUNCE[facts.reserved.bounce.kind]},)
     if isinstance(facts.reverse, Found):
         return ({"address": facts.reverse.value.contact, "what": "if the reply is proven to be the owner's"},)
     if isinstance(facts.alias, Found):

@@ -56,6 +56,10 @@ def test_addresses_that_we_make(site: Site) -> None:
     found = site.json("resolve", f"{bounce_local_part(keys, bounce)}@alias.test", "--explain")
     assert found["kind"] == "deliver"
     assert "for a forward" in found["steps"][-1]
+    assert found["destinations"][0]["what"] == "nothing is delivered"
+    reply = Bounce(BounceKind.REPLY, int(NOW) // 86_400, 1, NO_CONTACT, 1)
+    found = site.json("resolve", f"{bounce_local_part(keys, reply)}@alias.test")
+    assert "to the alias's mailboxes" in found["destinations"][0]["what"]
     site.clock.advance(40 * 86_400)
     assert site.json("resolve", f"{bounce_local_part(keys, bounce)}@alias.test")["status"] == "5.1.1"
 
