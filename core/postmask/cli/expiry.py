@@ -47,11 +47,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What became of a message whose time was up. told: whom a notice went to."""
+    """What became of a message whose time was up. told: whom a notice went to. what: in words."""
 
     held: Held
     told: str
     what: str
+    kept: bool = False
 
 
 def concerned(directory: Directory, held: Held, notices_from: str | None) -> Told:
@@ -86,14 +87,14 @@ class Expiry:
             try:
                 by_told[concerned(self._directory, held, self._notices_from)].append(held)
             except UnknownNowError as error:
-                yield Expired(held, "", f"kept: nobody can say whom to tell: {error}")
+                yield Expired(held, "", f"kept: nobody can say whom to tell: {error}", kept=True)
         for told, together in by_told.items():
             yield from self._expire(told, together)
 
     def _expire(self, told: Told, together: Sequence[Held]) -> Iterator[Expired]:
         if told.address and not self._tell(told, together):
-            for held in together:
-                yield Expired(held, told.address, f"kept: {NOTICES_A_DAY} notices within a day are enough")
+            why = f"kept: {NOTICES_A_DAY} notices within a day are enough"
+            yield from (Expired(held, told.address, why, kept=True) for held in together)
             return
         self._keeper.discard(together, "its time on hold was up", expired=True)
         yield from (Expired(held, told.address, "discarded") for held in together)

@@ -173,6 +173,7 @@ def expire(ctx: click.Context, runtime: Runtime, dry_run: bool) -> None:
         keep = _keep(runtime, desk)
         due = [one for one in found.held if one.envelope.arrived + keep <= runtime.clock.now()]
         records = {one.queue_id: _record(desk, keep, one) for one in due}
+        kept = False
         if dry_run:
             done = [{**records[one.queue_id], "told": "", "what": "would be discarded"} for one in due]
         else:
@@ -184,12 +185,12 @@ def expire(ctx: click.Context, runtime: Runtime, dry_run: bool) -> None:
                 notices_from=runtime.settings.mail.notices_from,
                 clock=runtime.clock,
             )
-            done = [
-                {**records[one.held.queue_id], "told": one.told, "what": one.what} for one in expiry.run(due)
-            ]
+            expired = list(expiry.run(due))
+            kept = any(one.kept for one in expired)
+            done = [{**records[one.held.queue_id], "told": one.told, "what": one.what} for one in expired]
     runtime.output.table(done, (*_DONE, Column("told", "TOLD")), empty="nothing has expired")
     _warn_of_unknown(runtime, found)
-    if any(str(one["what"]).startswith("kept") for one in done):
+    if kept:
         ctx.exit(os.EX_TEMPFAIL)
 
 
