@@ -6,7 +6,7 @@ directory can't answer, those that were read before go on signing.
 DIAGNOSTICS
     UnknownNowError: no key was ever read and none can be read now; the caller defers, since an
     unsigned forward would be refused or marked. A domain that has no key is sent unsigned, and said so
-    in the log at every message.
+    in the log whenever its keys are read.
 """
 
 from __future__ import annotations
