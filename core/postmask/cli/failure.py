@@ -79,35 +79,34 @@ def demand_root(why: str) -> None:
         raise CommandError(f"{why}: run this as root", os.EX_NOPERM)
 
 
-def report(error: BaseException) -> int:
-    """Say on standard error what went wrong; returns the exit status."""
+def report(error: BaseException) -> None:
+    """Say on standard error what went wrong."""
     if "POSTMASK_DEBUG" in os.environ and not isinstance(error, click.ClickException | click.Abort):
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     if isinstance(error, click.Abort | KeyboardInterrupt):
         click.echo("postmask: interrupted", err=True)
-        return INTERRUPTED
-    if isinstance(error, click.UsageError):
+    elif isinstance(error, click.UsageError):
         error.show()
-        return os.EX_USAGE
-    if isinstance(error, click.FileError):
+    elif isinstance(error, click.ClickException):
         _say(error.format_message())
-        return os.EX_NOINPUT
-    if isinstance(error, click.ClickException):
-        _say(error.format_message())
-        return error.exit_code
-    status = status_of(error)
-    if status == os.EX_SOFTWARE:
+    elif status_of(error) == os.EX_SOFTWARE:
         _say(f"a fault of Postmask's own: {type(error).__name__}: {error}")
         _say("run the command again with POSTMASK_DEBUG=1 set to see where, and report it")
-        return status
-    _say(*_worded(error).splitlines())
-    for detail in getattr(error, "details", getattr(error, "dependents", ())):
-        click.echo(f"    {printable(detail, _LINE, sentence=True)}", err=True)
-    return status
+    else:
+        _say(*_worded(error).splitlines())
+        for detail in getattr(error, "details", getattr(error, "dependents", ())):
+            click.echo(f"    {printable(detail, _LINE, sentence=True)}", err=True)
 
 
 def status_of(error: BaseException) -> int:
     """The exit status for an exception: its own `exit_code`, or the table's; 70 for what nobody foresaw."""
+    match error:
+        case click.Abort() | KeyboardInterrupt():
+            return INTERRUPTED
+        case click.UsageError():
+            return os.EX_USAGE
+        case click.FileError():
+            return os.EX_NOINPUT
     carried = getattr(error, "exit_code", None)
     if isinstance(carried, int):
         return carried

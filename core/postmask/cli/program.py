@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
@@ -88,7 +89,9 @@ class Program(Noun):
             # By click itself, after EPIPE and after a completion. Who reads no more has seen enough.
             status = 0 if _reader_gone() else end.code
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - never a traceback for the user
-            status = failure.report(error)
+            status = failure.status_of(error)
+            with contextlib.suppress(OSError):  # nobody reads it, or nothing more can be written
+                failure.report(error)
         if _reader_gone():
             # Or Python would complain of it when it flushes for the last time.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -252,6 +252,16 @@ def test_statuses(error: Exception, status: int) -> None:
     assert failure.status_of(error) == status
 
 
+@pytest.mark.parametrize(
+    ("words", "status"), [(["--config", "/none", "keys", "show"], os.EX_CONFIG), (["none"], os.EX_USAGE)]
+)
+def test_a_status_is_the_same_where_nothing_can_be_said(words: list[str], status: int) -> None:
+    """It was 1, doctor's for warnings, where standard error was a full disk or a pipe that nobody reads."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-m", "postmask.cli", *words], stderr=full, check=False)
+    assert done.returncode == status
+
+
 def test_every_status_has_a_meaning() -> None:
     assert {*failure.STATUSES.values()} <= {*failure.MEANINGS}
 
