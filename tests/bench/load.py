@@ -22,7 +22,7 @@ SENDER = f"bob@{SENDER_DOMAIN}"
 
 _SECONDS_A_MESSAGE = 0.5
 _PATIENCE = 30.0
-_SENT = re.compile(r" postfix/smtp\[[0-9]+\]: [0-9A-Za-z]+: .* status=sent ")
+_SENT = re.compile(r" postfix/smtp\[[0-9]+\]: ([0-9A-Za-z]+): .* status=sent ")
 _TROUBLE = re.compile(r" status=(?:deferred|bounced)|NOQUEUE: |: (?:fatal|panic|error): ")
 
 
@@ -91,5 +91,5 @@ def _log(way: Way, start: int) -> str:
 
 
 def _sent(log: str) -> int:
-    """How often smtp(8) delivered to the sink. Not distinct queue ids: Postfix uses them again."""
-    return len(_SENT.findall(log))
+    """Distinct queue ids that smtp(8) has delivered to the sink."""
+    return len(set(_SENT.findall(log)))

@@ -40,7 +40,8 @@ _name_option = click.option("--name", metavar="TEXT", help="The display name tha
 _when_disabled_option = click.option(
     "--when-disabled",
     type=choice(WhenDisabled),
-    help="What it answers when disabled: 550 5.2.1 (default), 550 5.1.1, 450, or accept and drop.",
+    help="What it answers when disabled: 550 5.2.1, 550 5.1.1, 450, or accept and drop. "
+    "[default of a new one: reject]",
 )
 
 
@@ -163,7 +164,7 @@ def random(
 @click.option(
     "--state",
     type=choice(AliasRowState, "all"),
-    help="Those in a state; default: all but removed ones.",
+    help="Those in a state. [default: all but removed ones]",
 )
 @click.option("--limit", type=Count(min=1), metavar="N", help="At most so many.")
 @click.option("--offset", type=Count(min=0), default=0, metavar="N", help="Leave out the first so many.")

@@ -17,6 +17,10 @@ _OCTET = re.compile("[\udc80-\udcff]")
 """An argument's octet that isn't UTF-8, as Python passes it on (PEP 383)."""
 
 
+_SENTENCE = 500
+"""Characters. Longer than any of ours."""
+
+
 class _WithCommonOptions(click.Command):
     """Takes --json and --config, before or after the noun and the verb, and shows examples."""
 
@@ -35,6 +39,10 @@ class _WithCommonOptions(click.Command):
                 if any(isinstance(text, str) and _OCTET.search(text) for text in texts):
                     raise click.BadParameter("isn't UTF-8", ctx, parameter)
         return rest
+
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002 - click's signature
+        """The first sentence, whole: in a list of commands it goes on on the next line."""
+        return super().get_short_help_str(_SENTENCE)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The examples, each on one line that can be copied."""

@@ -52,7 +52,7 @@ _mx_option = click.option(
     multiple=True,
     callback=_names,
     metavar="HOST",
-    help="A mail exchanger of the domain, several times if need be; default: this host's Postfix.",
+    help="A mail exchanger of the domain, several times if need be. [default: this host's Postfix]",
 )
 
 

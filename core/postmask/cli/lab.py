@@ -48,30 +48,32 @@ def lab() -> None:
 )
 @click.argument("directory", type=_DIRECTORY)
 @click.option(
-    "--database", metavar="URL", help="The owner's URL of a Postgres database; default: SQLite in DIRECTORY."
+    "--database",
+    metavar="URL",
+    help="The owner's URL of a Postgres database. [default: SQLite in DIRECTORY]",
 )
-@click.option("--node", metavar="NAME", help="The node's name among labs on one database; default: lab.")
+@click.option("--node", metavar="NAME", help="The node's name among labs on one database. [default: lab]")
 @click.option(
     "--keys",
     type=click.Path(dir_okay=False, resolve_path=True, path_type=Path),
     metavar="FILE",
-    help="Another node's master secrets, to be copied; default: new ones.",
+    help="Another node's master secrets, to be copied. [default: new ones]",
 )
 @click.option(
-    "--door", type=click.Choice(["pipe", "lmtp"]), help="How Postfix reaches the forwarder; default: pipe."
+    "--door", type=click.Choice(["pipe", "lmtp"]), help="How Postfix reaches the forwarder. [default: pipe]"
 )
 @click.option(
     "--smtp",
     type=click.IntRange(1, 65535),
     metavar="PORT",
-    help="The port to listen on; default: a free one.",
+    help="The port to listen on. [default: a free one]",
 )
 @click.option(
-    "--sink", metavar="HOST:PORT", help="Where outgoing mail goes; default: files in DIRECTORY/sink."
+    "--sink", metavar="HOST:PORT", help="Where outgoing mail goes. [default: files in DIRECTORY/sink]"
 )
-@click.option("--spamd", metavar="IP:PORT", help="SpamAssassin's spamd, to judge mail; default: none.")
+@click.option("--spamd", metavar="IP:PORT", help="SpamAssassin's spamd, to judge mail. [default: none]")
 @click.option("--rspamd", metavar="IP:PORT", help="Rspamd, likewise; asked after spamd.")
-@click.option("--nameserver", metavar="HOST:PORT", help="The name server to ask; default: the system's.")
+@click.option("--nameserver", metavar="HOST:PORT", help="The name server to ask. [default: the system's]")
 @click.option(
     "--exec",
     "programs",

@@ -44,7 +44,7 @@ _DUPLICATES = (
     "--since",
     callback=seconds_of,
     metavar="TIME",
-    help="What was accepted from then on: 30m, 12h or 7d ago, or a date (UTC). Default: 1d.",
+    help="What was accepted from then on: 30m, 12h or 7d ago, or a date (UTC). [default: 1d]",
 )
 @log_option
 @click.pass_obj

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )
 @click.argument("address")
 @click.option(
-    "--sender", metavar="ADDRESS", default="", help="The envelope sender; default: the null sender."
+    "--sender", metavar="ADDRESS", default="", help="The envelope sender. [default: the null sender]"
 )
 @click.option("--explain", is_flag=True, help="Show each step that led to the answer.")
 @click.pass_obj

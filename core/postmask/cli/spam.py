@@ -68,7 +68,7 @@ def status(ctx: click.Context, runtime: Runtime) -> None:
             rows = [{**one, "program": each["program"]} for each in programs for one in each["engines"]]
             runtime.output.table(rows, _FIGURES, empty="")
         if switch["bypass"]:
-            runtime.output.say(f"\n{_in_words(switch)}".strip())
+            runtime.output.say(_in_words(switch))
     if not all(engine.answers for engine in engines):
         ctx.exit(os.EX_UNAVAILABLE)
 
@@ -140,7 +140,7 @@ def bypass() -> None:
     "length",
     callback=duration_of,
     metavar="TIME",
-    help="Ends by itself after that: 30m, 12h or 7d. Default: when it is switched off.",
+    help="Ends by itself after that: 30m, 12h or 7d. [default: it is switched off]",
 )
 @click.pass_obj
 def on(runtime: Runtime, length: float | None) -> None:

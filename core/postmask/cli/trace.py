@@ -38,7 +38,7 @@ _COLUMNS = (
     "--since",
     callback=seconds_of,
     metavar="TIME",
-    help="From then on: 30m, 12h or 7d ago, or a date (UTC). Default: as far as the ledger goes back, 6d.",
+    help="From then on: 30m, 12h or 7d ago, or a date (UTC). [default: 6d, as far as the ledger goes]",
 )
 @log_option
 @click.pass_obj

@@ -6,6 +6,7 @@ import errno
 import importlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -56,6 +57,20 @@ def test_every_command_has_help_and_an_example(path: tuple[str, ...]) -> None:
     for example in command.examples:
         assert f"  {example}\n" in told.output
     assert "--json" in told.output
+
+
+@pytest.mark.parametrize("path", TREE, ids=" ".join)
+def test_a_list_of_commands_has_their_first_sentences_whole(path: tuple[str, ...]) -> None:
+    told = TREE[path].get_short_help_str()
+    assert not told.endswith("...")
+    assert " ".join((TREE[path].help or "").split()).startswith(told)
+
+
+@pytest.mark.parametrize("path", TREE, ids=" ".join)
+def test_a_default_is_told_in_one_form(path: tuple[str, ...]) -> None:
+    for option in TREE[path].params:
+        if isinstance(option, click.Option) and "default" in (option.help or ""):
+            assert re.search(r"[.\"] \[default( of a new one)?: [^]]+\]$", option.help or "")
 
 
 def test_what_the_locale_s_charset_lacks_is_escaped(tmp_path: Path) -> None:
