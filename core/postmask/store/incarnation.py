@@ -2,7 +2,8 @@
 
 What a node told the one before may be missing in it: whatever came after the copy, or hadn't reached the
 standby. The generation alone doesn't say so of a Postgres that was lost: restored onto a new server, it may
-have the number of the one that is gone.
+have the number of the one that is gone. Nor does anything in it of one whose files, or whose machine, were
+put back as they were earlier: so a Postgres that was started anew is taken for another one too.
 
 DIAGNOSTICS
     SQLAlchemyError: the database can't be asked, or isn't one of ours.
@@ -19,9 +20,10 @@ IDENTITY = """
 CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
      ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer END,
 (SELECT oid FROM pg_database WHERE datname = current_database()),
-'alias'::regclass::oid
+'alias'::regclass::oid,
+extract(epoch FROM pg_postmaster_start_time())::double precision
 """
-"""What Postgres says: system, timeline, database, table.
+"""What Postgres says: system, timeline, database, table, and since when the server runs.
 
 A promoted standby's timeline stands in its log's names at once, in its control file only later.
 """

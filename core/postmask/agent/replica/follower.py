@@ -3,8 +3,9 @@
 Woken by Postgres at each change, and looking by itself every few seconds, it brings the current
 replica up to date. A full copy is made aside, and then pointed to, when there is no replica, when it
 is damaged, when the truth is another one than that which was copied (restored, moved, promoted,
-upgraded), and once a day in any case. When the set of domains has changed it writes the folder's file
-of domains anew, and then and when it begins the mark by which root knows that Postfix has to be told.
+upgraded), when Postgres was started anew, and once a day in any case. When the set of domains has
+changed it writes the folder's file of domains anew, and then and when it begins the mark by which root
+knows that Postfix has to be told.
 
 DIAGNOSTICS
     Nothing here stops the agent, or is in a message's way: what goes wrong is said in the log once per
@@ -126,10 +127,12 @@ class Follower:
         others = mine.identity.differences(standing.identity)
         if others == ("revision",):
             return f"its schema was {mine.identity.revision} and is {standing.identity.revision}"
-        if others:
+        if mine.identity != standing.identity:
             return f"the database is another one: {', '.join(others)}"
         if mine.change > standing.number:
             return "the database has gone back"
+        if others:
+            return "Postgres was started anew: it may be an older copy of itself"
         if not 0 <= self._clock.now() - mine.copied_at < DAY:
             return "it is a day old"
         return ""

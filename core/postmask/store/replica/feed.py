@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import select
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -65,6 +65,7 @@ class Identity:
     """What a copy is a copy of: of anything else its change numbers mean nothing.
 
     system, timeline: of the cluster. database, table: their oids, other ones after a restore.
+    started: when the server was; another time alone is no other database, but may be an older state of it.
     """
 
     system: str
@@ -73,6 +74,7 @@ class Identity:
     table: int
     generation: int
     revision: str
+    started: float = field(default=0.0, compare=False)
 
     def differences(self, other: Identity) -> tuple[str, ...]:
         """The names of what is not the same."""
@@ -170,8 +172,8 @@ class Feed:
         fit = _ask(self._cursor, fitness.QUESTION)
         if objection := fitness.objection(fit):
             raise IncompatibleError(objection)
-        system, timeline, database, table, generation, number, row = _ask(self._cursor, _WHO)[0]
-        identity = Identity(str(system), timeline, database, table, generation, fit[0][0])
+        system, timeline, database, table, started, generation, number, row = _ask(self._cursor, _WHO)[0]
+        identity = Identity(str(system), timeline, database, table, generation, fit[0][0], started)
         return Standing(identity, number, whereabouts.read(row).trouble())
 
     @contextlib.contextmanager
