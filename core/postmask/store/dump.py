@@ -9,6 +9,8 @@ they know that what they have copied has to be copied anew.
 
 DIAGNOSTICS
     StoreError: the file exists; the dump, or the database to be dumped, isn't ours or is of a newer schema.
+    Refused: the URL leads to a pooler that would give what pg_restore sets for itself to others (PgBouncer's
+    pool_mode = transaction); they would look for the tables in no schema.
     Unwritable: nothing can be made in the file's folder. StoreUnavailable: the server can't be reached, or
     pg_dump and pg_restore aren't there, or are older than the server. Nothing is changed then.
 """
@@ -21,19 +23,23 @@ import subprocess
 from pathlib import Path
 
 from psycopg2 import extensions
-from sqlalchemy import update
+from sqlalchemy import Connection, inspect, update
 
 from postmask.store import roles, schema, servers
 from postmask.store.backup import demand_ours, new_file
 from postmask.store.engine import parse_url
-from postmask.store.errors import NoFile, StoreError, StoreUnavailable
-from postmask.store.models import Generation
-from postmask.store.opening import opened
+from postmask.store.errors import NoFile, Refused, StoreError, StoreUnavailable
+from postmask.store.models import Base, Generation
+from postmask.store.opening import opened, opened_engine
 
 _SECRETS = ("password", "sslpassword")
 """Not in a command line, which everybody on the host can read."""
 
 _LOCK_SECONDS = 60
+"""For pg_dump, which waits for nobody but those who change the schema."""
+
+_LOOKS = 3
+"""A pooler that is busy may have given the process away between two questions."""
 
 _REVISION = re.compile(r"^COPY \S*alembic_version .*;\n(\w+)\n", re.MULTILINE)
 
@@ -42,7 +48,8 @@ def backup(url: str, path: Path) -> None:
     """Dump the database, as of one moment, to a new file, readable by its owner alone."""
     with new_file(path) as temporary:
         demand_ours(url)
-        _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={temporary}")
+        options = ("--format=custom", "--no-owner", "--no-privileges")
+        _run(url, "pg_dump", *options, f"--lock-wait-timeout={_LOCK_SECONDS}s", f"--file={temporary}")
 
 
 def restore(url: str, path: Path, node: tuple[str, str] | None) -> int:
@@ -54,6 +61,8 @@ def restore(url: str, path: Path, node: tuple[str, str] | None) -> int:
     if not path.exists():
         raise NoFile(f"there is no file {path}")
     revision = _revision_of(path)
+    _demand_own_connection(url)
+    _demand_free(url)
     before = schema.status(url)
     options = ("--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges")
     try:
@@ -67,6 +76,35 @@ def restore(url: str, path: Path, node: tuple[str, str] | None) -> int:
         ) from error
     schema.upgrade(url)
     return _open(url, before.generation or 0, node)
+
+
+def _demand_own_connection(url: str) -> None:
+    """Raises Refused where one of the server's processes serves two connections that are open."""
+    for _ in range(_LOOKS):
+        with opened_engine(url) as engine, engine.connect() as one, engine.connect() as other:
+            if len({_served_by(each) for each in (one, other)}) == 1:
+                raise Refused(
+                    "database.owner_url leads to a pooler that shares its connections to Postgres"
+                    " (PgBouncer's pool_mode = transaction), which pg_restore would leave unusable: name"
+                    " Postgres itself there"
+                )
+
+
+def _served_by(connection: Connection) -> int:
+    """The process, between two transactions."""
+    with connection.begin():
+        return int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+
+
+def _demand_free(url: str) -> None:
+    """Raises StoreUnavailable when somebody has one of the tables in hand for long.
+
+    pg_restore would wait for him without an end, whatever limit it is given, and all others behind it.
+    """
+    with opened(url) as connection:
+        ours = sorted(set(inspect(connection).get_table_names()) & set(Base.metadata.tables))
+        if ours:
+            connection.exec_driver_sql(f"LOCK TABLE {', '.join(ours)} IN ACCESS EXCLUSIVE MODE")
 
 
 def _open(url: str, before: int, node: tuple[str, str] | None) -> int:
@@ -96,9 +134,8 @@ def _revision_of(path: Path) -> str:
 def _run(url: str, program: str, *arguments: str) -> None:
     """One of Postgres's programs on this database. Raises StoreUnavailable."""
     fields = servers.fields(parse_url(url))
-    options = f"{fields.get('options', '')} -c lock_timeout={_LOCK_SECONDS}s".strip()
     shown = {name: value for name, value in fields.items() if name not in _SECRETS}
-    place = extensions.make_dsn(**{"connect_timeout": "10", **shown, "options": options})
+    place = extensions.make_dsn(**{"connect_timeout": "10", **shown})
     done = _called(program, f"--dbname={place}", *arguments, password=fields.get("password"))
     if done.returncode:
         raise StoreUnavailable(f"{program} failed, nothing is changed: {_said(done)}")

@@ -267,6 +267,10 @@ def as_store_error(error: SQLAlchemyError) -> StoreError:
         hint = "; the host in its URL is to be one that the server's certificate names"
     elif "SSL error" in text or "certificate" in text:
         hint = "; has the server's certificate expired, does sslrootcert in its URL name its authority?"
+    elif "unsupported startup parameter" in text:
+        hint = "; is that PgBouncer? ignore_startup_parameters = options there, or Postgres itself in the URL"
+    elif "statement pooling" in text:
+        hint = "; PgBouncer's pool_mode must be another one, or the URL name Postgres itself"
     elif "password authentication failed" in text:
         hint = "; is that in its URL right? postmask db upgrade gives the nodes' role the one in database.url"
     elif state == NO_RIGHT:

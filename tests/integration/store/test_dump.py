@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.pool import StaticPool
 
 from postgres import Cluster
 from postmask.agent.contacts import Reminder
@@ -17,11 +18,12 @@ from postmask.agent.outbox import OutboxCarrier
 from postmask.clock import ManualClock
 from postmask.directory.lookup import ABSENT, Found, Unavailable
 from postmask.spool import LocalContact, Spool
+from postmask.store import dump as dumps
 from postmask.store import roles, schema
 from postmask.store.admin import aliases
 from postmask.store.dump import backup, restore
 from postmask.store.engine import Use, make_engine
-from postmask.store.errors import NoFile, StoreError, StoreUnavailable
+from postmask.store.errors import NoFile, Refused, StoreError, StoreUnavailable
 from postmask.store.fitness import OURS
 from postmask.store.models import Base
 from postmask.tokens import reverse_token
@@ -100,6 +102,37 @@ def test_what_a_node_has_met_since_comes_back(truth: Truth, empty: str, tmp_path
             remind(spool, new[1])
             assert isinstance(restored.directory(new[1]).reverse_alias(token), Found)
             assert spool.outbox_state() == (0, 0)
+
+
+def test_while_somebody_has_a_table_in_hand(truth: Truth, tmp_path: Path) -> None:
+    """Whoever asks meanwhile would wait behind pg_restore, which waits without an end."""
+    backup(truth.url, tmp_path / "dump")
+    with contextlib.closing(truth.engine.raw_connection()) as holding:
+        cursor = holding.cursor()
+        cursor.execute("SET idle_in_transaction_session_timeout = '30s'")
+        cursor.execute("SELECT count(*) FROM alias")
+        with pytest.raises(StoreUnavailable, match="nothing was changed, try again"):
+            restore(truth.url, tmp_path / "dump", None)
+        cursor.execute("SELECT number FROM generation")
+        assert cursor.fetchone() == (1,)
+
+
+def test_through_a_pooler_that_shares_its_connections(
+    truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PgBouncer does by pool_mode = transaction; played: both of ours are served by one process."""
+    backup(truth.url, tmp_path / "dump")
+
+    @contextlib.contextmanager
+    def shared(_url: str) -> Iterator[Engine]:
+        engine = create_engine(truth.engine.url, creator=truth.engine.pool._creator, poolclass=StaticPool)
+        yield engine
+        engine.dispose()
+
+    monkeypatch.setattr(dumps, "opened_engine", shared)
+    with pytest.raises(Refused, match=r"pool_mode = transaction.* name Postgres itself"):
+        restore(truth.url, tmp_path / "dump", None)
+    assert schema.status(truth.url).generation == 1
 
 
 def remind(spool: Spool, url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import psycopg2
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -73,6 +74,20 @@ def test_who_may_only_read_is_told_so() -> None:
     told = as_store_error(error)
     assert isinstance(told, StoreUnavailable)
     assert str(told).endswith("may this user write to it, and into its folder?")
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("FATAL: unsupported startup parameter: options", "ignore_startup_parameters = options"),
+        ("FATAL: transaction blocks not allowed in statement pooling mode", "pool_mode must be another one"),
+    ],
+)
+def test_a_pooler_is_told_as_such(said: str, advice: str) -> None:
+    """In PgBouncer's words."""
+    told = as_store_error(OperationalError("BEGIN", {}, psycopg2.OperationalError(said)))
+    assert isinstance(told, StoreUnavailable)
+    assert advice in str(told)
 
 
 def test_a_directory_engine_opens_nothing_by_itself(tmp_path: Path) -> None:
