@@ -11,9 +11,10 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from postmask.store import schema
+from postmask.store.models import Account
 
 IDENTITY = """
 (SELECT system_identifier FROM pg_control_system()),
@@ -35,5 +36,6 @@ def incarnation(connection: Connection) -> str:
     """The same as long as it is the same truth."""
     generation = schema.generation(connection)
     if connection.dialect.name == "sqlite":
-        return f"sqlite:{generation}"
+        # One that was made anew begins with the same generation, and with an account of its own.
+        return f"sqlite:{generation}:{connection.scalar(select(func.min(Account.created)))}"
     return ":".join(map(str, ("postgresql", *connection.exec_driver_sql(_QUESTION).one(), generation)))

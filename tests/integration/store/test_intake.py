@@ -20,7 +20,7 @@ from postmask.store import fitness, intake, schema
 from postmask.store.admin import aliases, contacts, domains, events, mailboxes
 from postmask.store.models import Bounce, Contact, Counter, Event, Generation, Node, ReplayMark, ReverseAlias
 from postmask.tokens import reverse_token
-from truth import KEYS, Truth
+from truth import KEYS, Truth, opened
 
 SHOP = "shop@alias.test"
 
@@ -130,6 +130,24 @@ def test_a_restored_truth_is_reminded_of_what_it_lacks(furnished: Truth, tmp_pat
             connection.execute(update(Generation).values(number=Generation.number + 1))
         reminder.look()
         assert [entry.payload["address"] for _, entry in spool.outbox(9)] == ["c7@firm.test"]
+
+
+def test_a_truth_made_anew_is_reminded(tmp_path: Path) -> None:
+    clock = ManualClock()
+    url = f"sqlite:///{tmp_path}/truth.db"
+    with contextlib.closing(Spool(tmp_path / "spool.db", clock)) as spool:
+        for _ in range(2):
+            schema.init(url, clock)
+            with opened(url) as truth:
+                truth.furnish()
+                token = reverse_token(KEYS, alias_of(truth).id, "c@firm.test")
+                spool.begin([], [LocalContact(token, alias_of(truth).id, "c@firm.test", None, "c@firm.test")])
+                spool.sent(number for number, _ in spool.outbox(9))
+                Reminder(spool, truth.engine, clock).look()
+                assert [entry.payload["token"] for _, entry in spool.outbox(9)] == [token]
+            for file in tmp_path.glob("truth.db*"):
+                file.unlink()
+            clock.advance(60.0)
 
 
 def test_a_contact_met_by_two_nodes(furnished: Truth) -> None:
