@@ -57,11 +57,11 @@ def _sender(runtime: Runtime, session: Session) -> str:
 
     if runtime.settings.mail.notices_from is not None:
         return runtime.settings.mail.notices_from
-    first = min(domains.listing(session), key=lambda domain: domain.created, default=None)
+    first = domains.first(session)
     if first is None:
         raise CommandError(
             "there is no domain yet to send the confirmation code from; add one (postmask domain add), "
             "set mail.notices_from, or vouch for the mailbox yourself: --verified",
             os.EX_CONFIG,
         )
-    return f"postmask@{first.name}"
+    return f"postmask@{first}"

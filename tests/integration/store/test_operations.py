@@ -361,11 +361,31 @@ def test_removing_a_mailbox_takes_no_statement_for_each_alias(furnished: Truth) 
     assert len(statements) < 20
 
 
+def test_showing_domains_takes_no_statement_for_each(furnished: Truth) -> None:
+    for number in range(30):
+        name = f"d{number:02}.test"
+        furnished.do(accounts.add, f"a{number}", now=1.0)
+        furnished.do(domains.add, name, "ops@real.test", account=f"a{number}", now=float(30 - number))
+        key: Any = {"selector": f"s{number}", "algorithm": "rsa", "sealed": b"x", "public": "p"}
+        furnished.do(domains.add_key, name, now=1.0, **key)
+    statements: list[str] = []
+    with furnished.session() as session:
+        event.listen(session.connection(), "before_cursor_execute", lambda *told: statements.append(told[2]))
+        shown = {one.name: one for one in domains.listing(session)}
+        assert domains.first(session) == "d29.test"
+    assert len(statements) < 10
+    assert len(shown) == 31
+    assert (shown["alias.test"].aliases, shown["d07.test"].aliases) == (1, 0)
+    assert [key.selector for key in shown["d07.test"].dkim_keys] == ["s7"]
+
+
 def test_showing_mailboxes_takes_no_statement_for_each(furnished: Truth) -> None:
     """`postmask status` looks at them, and the database may be far away."""
     for number in range(30):
         box = f"user{number}@real.test"
-        furnished.do(mailboxes.add, KEYS, box, verified=True, senders=[f"s{number}@real.test"], now=1.0)
+        owner: Any = {"account": f"a{number}", "senders": [f"s{number}@real.test"]}
+        furnished.do(accounts.add, f"a{number}", now=1.0)
+        furnished.do(mailboxes.add, KEYS, box, verified=True, now=1.0, **owner)
     furnished.do(mailboxes.pause, "user7@real.test", reason="moved", now=2.0)
     statements: list[str] = []
     with furnished.session() as session:

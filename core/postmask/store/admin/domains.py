@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
 
 from postmask import address as addresses
 from postmask import tokens
 from postmask.keys import Keyring
 from postmask.store.admin import accounts, purge
+from postmask.store.admin.domainviews import key_view, view, views
 from postmask.store.admin.views import DkimKeyView, DomainView
 from postmask.store.errors import Duplicate, InUse, NotFound, Refused
 from postmask.store.models import Alias, DkimKey, Domain, Mailbox, MailboxSender
@@ -47,25 +48,30 @@ def add(
     )
     session.add(domain)
     session.flush()
-    return _view(session, domain)
+    return view(session, domain)
 
 
 def get(session: Session, name: str) -> DomainView:
     """One domain with its keys. Raises AddressError, NotFound."""
-    return _view(session, find(session, name))
+    return view(session, find(session, name))
 
 
 def listing(session: Session, *, account: str | None = None) -> list[DomainView]:
     """All domains, or an account's, by name."""
-    query = select(Domain).order_by(Domain.name)
+    query = select(Domain).order_by(Domain.name).options(joinedload(Domain.account))
     if account is not None:
         query = query.where(Domain.account_id == accounts.find(session, account).id)
-    return [_view(session, domain) for domain in session.scalars(query)]
+    return views(session, session.scalars(query).all())
 
 
 def names(session: Session) -> list[str]:
     """The names of all our domains: what Postfix has to know."""
     return list(session.scalars(select(Domain.name).order_by(Domain.name)))
+
+
+def first(session: Session) -> str | None:
+    """The name of the one that was added first."""
+    return session.scalars(select(Domain.name).order_by(Domain.created).limit(1)).first()
 
 
 def edit(
@@ -78,7 +84,7 @@ def edit(
     if account is not None:
         domain.account = accounts.find(session, account)
     session.flush()
-    return _view(session, domain)
+    return view(session, domain)
 
 
 def remove(
@@ -140,7 +146,7 @@ def add_key(
     )
     session.add(key)
     session.flush()
-    return _key_view(key)
+    return key_view(key)
 
 
 def find(session: Session, name: str) -> Domain:
@@ -202,27 +208,3 @@ def _refuse_own_mailboxes(session: Session, name: str) -> None:
 def _aliases(session: Session, domain: str) -> list[str]:
     query = select(Alias.address).where(Alias.domain == domain, Alias.state != AliasRowState.REMOVED)
     return list(session.scalars(query.order_by(Alias.address)))
-
-
-def _view(session: Session, domain: Domain) -> DomainView:
-    count = session.scalar(
-        select(func.count()).where(Alias.domain == domain.name, Alias.state != AliasRowState.REMOVED)
-    )
-    found = session.scalars(
-        select(DkimKey)
-        .where(DkimKey.domain == domain.name)
-        .order_by(DkimKey.algorithm.desc(), DkimKey.created)
-    )
-    return DomainView(
-        id=domain.id,
-        name=domain.name,
-        account=domain.account.name,
-        postmaster=domain.postmaster,
-        created=domain.created,
-        aliases=count or 0,
-        dkim_keys=tuple(_key_view(key) for key in found),
-    )
-
-
-def _key_view(key: DkimKey) -> DkimKeyView:
-    return DkimKeyView(key.domain, key.selector, key.algorithm, key.public, key.state, key.created)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from sqlalchemy import ColumnElement, and_, delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from postmask import address as addresses
 from postmask import tokens
@@ -33,6 +33,8 @@ CODE_INTERVAL = 60.0
 
 _CODE_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _CODE_LENGTH = 8
+
+_WITH_ACCOUNT = select(Mailbox).options(joinedload(Mailbox.account))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def get(session: Session, address: str, *, account: str | None = None) -> Mailbo
 
 def listing(session: Session, *, account: str | None = None) -> list[MailboxView]:
     """All mailboxes, or an account's, by address."""
-    query = select(Mailbox).order_by(Mailbox.address)
+    query = _WITH_ACCOUNT.order_by(Mailbox.address)
     if account is not None:
         query = query.where(Mailbox.account_id == accounts.find(session, account).id)
     return views(session, session.scalars(query).all())
@@ -94,7 +96,7 @@ def listing(session: Session, *, account: str | None = None) -> list[MailboxView
 
 def paused(session: Session) -> list[MailboxView]:
     """Those whose mail waits, by address."""
-    query = select(Mailbox).where(Mailbox.confirmed_at.is_not(None), Mailbox.paused_at.is_not(None))
+    query = _WITH_ACCOUNT.where(Mailbox.confirmed_at.is_not(None), Mailbox.paused_at.is_not(None))
     return views(session, session.scalars(query.order_by(Mailbox.address)).all())
 
 
