@@ -13,7 +13,8 @@ DIAGNOSTICS
     text: the verdict, or 451 4.3.0 where we can't tell (in time). Never OK.
     What isn't even a request closes the connection, and so does one that isn't finished in time;
     Postfix then gives its default action, which defers.
-    Beyond max_connections a request is answered 450 4.3.2 and the connection closed.
+    Beyond max_connections, and without a thread to be had, a request is answered 450 4.3.2 and the
+    connection closed.
 
 STANDARDS
     Postfix SMTPD_POLICY_README.
@@ -36,7 +37,7 @@ from postmask_milter.policy import Malformed, RequestReader, answer
 
 LOGGER = logging.getLogger(__name__)
 
-_BUSY = defer("4.3.2", "too busy, try again later", "too many gate connections")
+_BUSY = defer("4.3.2", "too busy, try again later", "no room for another gate connection")
 _OVERFLOW_PATIENCE = 0.2
 _ROUND = 0.1
 """Seconds between two looks at what is overdue, and of rest after an accept() that failed."""
@@ -117,11 +118,13 @@ class Gate:
             if room:
                 self._conversations.add(conversation)
         if not room:
+            LOGGER.warning("the gate has %d connections and takes no more", self._max_connections)
             self._turn_away(connection)
             return
         try:
             begin(threading.Thread(target=self._run, args=(connection, conversation), daemon=True))
-        except RuntimeError:  # no more threads to be had
+        except RuntimeError as error:
+            LOGGER.error("the gate has no thread for a connection: %s", error)
             self._forget(conversation)
             self._turn_away(connection)
 
@@ -151,11 +154,10 @@ class Gate:
                         LOGGER.warning("the gate had no answer within %.1f s", self._deadline)
 
     def _turn_away(self, connection: socket.socket) -> None:
-        """One connection too many: answer what it asks first, if it asks at once, and close.
+        """A connection that nobody can lead: answer what it asks first, if it asks at once, and close.
 
         Read before the answer, since Postfix would see a reset where unread data is thrown away.
         """
-        LOGGER.warning("the gate has %d connections and takes no more", len(self._conversations))
         reader = RequestReader()
         with connection, contextlib.suppress(OSError, Malformed):
             connection.settimeout(_OVERFLOW_PATIENCE)

@@ -1,6 +1,7 @@
 """Whether our programs answer: each is spoken to as Postfix begins to, in its own protocol.
 
-That a socket takes a connection proves nothing: the kernel takes it for a program that is frozen.
+That a socket takes a connection proves nothing: the kernel takes it for a program that is frozen. Nor does
+an answer, where it is that the program has no room for another connection, or no thread.
 
 DIAGNOSTICS
     silence() tells in a clause why a program is of no use now; "" if it answers.
@@ -25,6 +26,8 @@ _SOME = 4096
 _OFFER = struct.pack("!IcIII", 13, b"O", 6, 0x1FF, 0x1FFFFF)
 """An MTA's that can do all that version 6 has."""
 _END = struct.pack("!Ic", 1, b"Q")
+_TURNED_AWAY = (b"421 4.3.2 ", b"action=450 4.3.2 ")
+"""What forwarder and gate say to whom they can't give a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,9 @@ def silence(program: Program) -> str:
     except ConnectionRefusedError:
         return "nobody listens; is the program running?"
     except TimeoutError:
-        return f"no answer within {_SECONDS:.0f} s: the program hangs; restart it"
+        return f"no answer within {_SECONDS:.0f} s: the program hangs; see its log, and restart it"
     except OSError as error:
         return error.strerror or str(error)
+    if said.startswith(_TURNED_AWAY):
+        return f"it turns mail away ({said.decode('ascii', 'replace').strip()}); see the program's log"
     return "" if said else "it hangs up without a word; see the program's log"

@@ -85,9 +85,10 @@ COPY_TROUBLED = warning(
 )
 PROGRAM = error(
     "PM114",
-    "A program can't be reached on its socket, or doesn't answer there.",
+    "A program can't be reached on its socket, doesn't answer there, or turns mail away.",
     "Mail to aliases waits until it does; for the scan milter alone the forwarder stands in.",
-    "Start it, or restart it if it hangs: systemctl status 'postmask-*' and its log say why it isn't up.",
+    "Start it, or restart it if it hangs: systemctl status 'postmask-*' and its log say why it isn't up, or "
+    "lacks threads or descriptors.",
 )
 QUEUE_ENDING = error(
     "PM115",

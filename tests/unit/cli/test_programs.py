@@ -43,7 +43,17 @@ def test_taken_by_the_kernel_alone(program: Program, monkeypatch: pytest.MonkeyP
         assert "hangs" in silence(program)
 
 
-@pytest.mark.parametrize(("answer", "told"), [(b"", "without a word"), (b"4", "")])
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"", "without a word"),
+        (b"4", ""),
+        (b"421 4.7.0 this socket is for Postfix alone\r\n", ""),
+        (b"421 4.3.2 no thread left, try again\r\n", "turns mail away (421 4.3.2 no thread left, try again)"),
+        (b"action=450 4.3.2 too busy, try again later\n\n", "turns mail away (action=450 4.3.2 too busy"),
+        (b"action=451 4.3.0 try again later\n\n", ""),
+    ],
+)
 def test_an_answer(program: Program, answer: bytes, told: str) -> None:
     def serve() -> None:
         connection, _ = listener.accept()
@@ -65,6 +75,6 @@ def test_a_refusal_is_an_answer_from_one_who_has_hung_up(
 ) -> None:
     here, there = socket.socketpair()
     with there:
-        there.sendall(b"421 4.3.2 too many connections, try again\r\n")
+        there.sendall(b"421 4.7.0 this socket is for Postfix alone\r\n")
     monkeypatch.setattr("postmask.daemon.connect_unix", lambda path, seconds: here)
     assert silence(replace(program, begin=b"")) == ""

@@ -225,6 +225,21 @@ def test_beyond_the_cap_the_answer_is_a_deferral(tmp_path: Path) -> None:
         assert len(lab.asked) == 2
 
 
+def test_without_a_thread_it_is_one_too_and_the_log_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Lab(tmp_path) as lab:
+        monkeypatch.setattr("postmask_milter.gate.begin", none_left)
+        answered = lab.ask(lab.connect(), recipient="a@alias.example")
+        assert answered == b"action=450 4.3.2 too busy, try again later\n\n"
+        monkeypatch.undo()
+        assert b"4.3.2" not in lab.ask(lab.connect(), recipient="a@alias.example")
+    assert caplog.messages[0] == "the gate has no thread for a connection: can't start new thread"
+
+
 def test_stopping_finishes_the_answer_under_way(tmp_path: Path) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
