@@ -123,8 +123,8 @@ class Gate:
             return
         try:
             begin(threading.Thread(target=self._run, args=(connection, conversation), daemon=True))
-        except RuntimeError as error:
-            LOGGER.error("the gate has no thread for a connection: %s", error)
+        except OSError as error:
+            LOGGER.error("the gate can't serve a connection: %s", error.strerror)
             self._forget(conversation)
             self._turn_away(connection)
 

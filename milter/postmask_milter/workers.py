@@ -78,7 +78,7 @@ class Workers:
         return None
 
     def _add(self) -> None:
-        """One thread more. Raises RuntimeError where none is to be had."""
+        """One thread more. Raises OSError where none is to be had."""
         begin(lasting(f"{self._name}-{self._count + 1}", self._run))
         self._count += 1
         self._idle += 1
@@ -87,8 +87,8 @@ class Workers:
         """One thread more; without one, those that there are go on, and the next question tries again."""
         try:
             self._add()
-        except RuntimeError as error:
-            LOGGER.error("%s: no more than %d at work: %s", self._name, self._count, error)
+        except OSError as error:
+            LOGGER.error("%s: no more than %d at work: %s", self._name, self._count, error.strerror)
 
     def _run(self) -> None:
         while True:

@@ -120,8 +120,8 @@ class Server:
         thread = threading.Thread(target=run, name="lmtp", daemon=True)
         try:
             begin(thread)
-        except RuntimeError as error:
-            line(_log, logging.ERROR, "lmtp.accept_failed", error=str(error))
+        except OSError as error:
+            line(_log, logging.ERROR, "lmtp.accept_failed", error=error.strerror)
             return b"421 4.3.2 no thread left, try again"
         self._connections.append(thread)
         return None

@@ -97,8 +97,12 @@ def queue_directory(config_dir: Path) -> Path:
 
 
 def is_running(config_dir: Path) -> bool:
-    """Whether this Postfix runs."""
-    return finished(["postfix", "-c", str(config_dir), "status"]).returncode == 0
+    """Whether this Postfix runs. Raises PostfixError where no process is to be had to find out."""
+    command = ("postfix", "-c", str(config_dir), "status")
+    done = finished(list(command))
+    if done.returncode and "fork" in done.stderr:  # the shell's word: its status is that of a stopped Postfix
+        raise _failure(command, done.stderr, done.returncode)
+    return done.returncode == 0
 
 
 def reload(config_dir: Path) -> None:

@@ -9,7 +9,7 @@ or keeps the deadline any more, while its sockets are there. So what is to last 
 the program with it.
 
 DIAGNOSTICS
-    RuntimeError: no thread is to be had. Killed by SIGALRM (14): one began and said nothing for 30 s: so
+    OSError (EAGAIN): no thread is to be had. Killed by SIGALRM (14): one began and said nothing for 30 s: so
     long Postfix waits for what is in hand. Exit status 70 (EX_SOFTWARE), with a line in the log: one that
     was to last has ended. systemd starts the program anew; mail waits meanwhile.
 
@@ -19,6 +19,7 @@ STANDARDS
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -32,11 +33,16 @@ _turn = threading.Lock()
 
 
 def begin(thread: threading.Thread) -> None:
-    """Start it; on return it runs. The program has one alarm, so threads begin one after the other."""
+    """Start it; on return it runs. Raises OSError.
+
+    The program has one alarm, so threads begin one after the other.
+    """
     with _turn:
         before = signal.setitimer(signal.ITIMER_REAL, _SECONDS)
         try:
             thread.start()
+        except RuntimeError:
+            raise OSError(errno.EAGAIN, "no thread is to be had") from None
         finally:
             signal.setitimer(signal.ITIMER_REAL, *before)
 

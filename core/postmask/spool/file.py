@@ -68,7 +68,10 @@ class Spool:
             )
             raise SpoolError(f"can't open the spool {path}: {error}{hint}") from error
         self._readers = Readers(connect)
-        self._writer = Writer(connect, on_failure=self._readers.drop)
+        try:
+            self._writer = Writer(connect, on_failure=self._readers.drop)
+        except OSError as error:
+            raise SpoolError(f"can't open the spool {path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Finish all writes and close."""

@@ -353,7 +353,7 @@ daemon.begin(threading.Thread(target=int))  # whose stack, a moment later, is th
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
 while True:
-    with contextlib.suppress(RuntimeError, MemoryError):  # the next one is tried at once
+    with contextlib.suppress(OSError, MemoryError):  # the next one is tried at once
         daemon.begin(threading.Thread(target=int))
 """
 

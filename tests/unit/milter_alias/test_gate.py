@@ -1,5 +1,6 @@
 """The gate on a real socket, with a decision of the test's own."""
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -229,7 +230,7 @@ def test_without_a_thread_it_is_one_too_and_the_log_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def none_left(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise OSError(errno.EAGAIN, "no thread is to be had")
 
     with Lab(tmp_path) as lab:
         monkeypatch.setattr("postmask_milter.gate.begin", none_left)
@@ -237,7 +238,7 @@ def test_without_a_thread_it_is_one_too_and_the_log_says_why(
         assert answered == b"action=450 4.3.2 too busy, try again later\n\n"
         monkeypatch.undo()
         assert b"4.3.2" not in lab.ask(lab.connect(), recipient="a@alias.example")
-    assert caplog.messages[0] == "the gate has no thread for a connection: can't start new thread"
+    assert caplog.messages[0] == "the gate can't serve a connection: no thread is to be had"
 
 
 def test_stopping_finishes_the_answer_under_way(tmp_path: Path) -> None:

@@ -25,6 +25,20 @@ def test_a_lock_that_somebody_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pass
 
 
+@pytest.mark.parametrize("said", ["postfix-script: 1: Cannot fork", "fork: Resource temporarily unavailable"])
+def test_without_a_process_to_be_had_nobody_says_that_it_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    postfix = tmp_path / "postfix"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    postfix.write_text("#!/bin/sh\nexit 1\n")
+    postfix.chmod(0o755)
+    assert not commands.is_running(tmp_path)
+    postfix.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    with pytest.raises(commands.PostfixError, match="fork"):
+        commands.is_running(tmp_path)
+
+
 def test_addresses_are_read_as_utf_8_whatever_the_locale() -> None:
     """A copy that is released goes to whom the queue file names."""
     script = "from postmask_postfix.commands import run; print(ascii(run('printf', r'j\\303\\274rgen')))"

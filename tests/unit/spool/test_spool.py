@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import sqlite3
 import subprocess
@@ -255,6 +256,17 @@ def test_a_file_that_went_away_is_made_again(spool: Spool, tmp_path: Path) -> No
 def test_a_place_that_cannot_be_written_is_said_clearly(tmp_path: Path, clock: ManualClock) -> None:
     with pytest.raises(SpoolError, match=r"can't open the spool .* may this user read and write it\?"):
         Spool(tmp_path / "nowhere" / "spool.db", clock)
+
+
+def test_one_that_no_thread_is_to_be_had_for(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise OSError(errno.EAGAIN, "no thread is to be had")
+
+    monkeypatch.setattr("postmask.spool.writer.begin", none_left)
+    with pytest.raises(SpoolError, match=r"can't open the spool .*: no thread is to be had"):
+        Spool(tmp_path / "spool.db", clock)
 
 
 def test_a_locked_spool_is_an_error_not_a_wait_for_ever(tmp_path: Path, clock: ManualClock) -> None:
