@@ -32,7 +32,16 @@ from postmask.message.msgid import Direction, carry, wrap
 from postmask.message.spamfield import spam_field
 from postmask.message.trace import FIELD, Trace, open_trace, seal_trace
 from postmask.spool import Entry, Notice, Spool
-from postmask.tokens import NO_CONTACT, Bounce, BounceKind, Reverse, bounce_local_part, contact_of, read
+from postmask.tokens import (
+    NO_CONTACT,
+    Bounce,
+    BounceKind,
+    BounceValid,
+    Reverse,
+    bounce_local_part,
+    contact_of,
+    read,
+)
 from postmask.verdict import Kind, Verdict, deliver, discard, hold
 from postmask_transport.authors import Authors
 from postmask_transport.contacts import ContactBook
@@ -73,6 +82,10 @@ class Stationery:
         day = day_of(self.clock.now())
         bounce = Bounce(kind, day, alias_id, contact, mailbox_id)
         return f"{bounce_local_part(self.keys, bounce)}@{domain}"
+
+    def is_bounce_address(self, address: Address) -> bool:
+        """Whether a bounce would be taken there today."""
+        return isinstance(read(self.keys, address.local, day_of(self.clock.now())), BounceValid)
 
     def trace(self, incoming: Incoming, alias_id: int) -> bytes:
         """The value of the trace field: what a DSN brings back to us, readable by us alone."""

@@ -76,7 +76,11 @@ class Outgoing:
 
 class _RealAddresses:
     """The contacts behind the reverse aliases of one account, and those whom its owner writes to first by an
-    address of the same alias; asks for each once."""
+    address of the same alias; asks for each once.
+
+    In place of a bounce address, which a forward shows that is attached whole, and by which bounces could be
+    made up, stands the alias.
+    """
 
     def __init__(self, stationery: Stationery, alias: Alias) -> None:
         self._with = stationery
@@ -105,6 +109,8 @@ class _RealAddresses:
         if base_key(address) == self._alias.address:
             contact = written_to(split_detail(address.local)[1])
             return NamedAddress(None, contact) if contact else None
+        if self._with.is_bounce_address(address):
+            return NamedAddress(None, parse_loose(self._alias.address))
         reverse = self._with.reverse_alias(address, self._alias.account_id)
         if reverse is None:
             return None

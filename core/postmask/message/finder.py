@@ -63,11 +63,13 @@ _CHUNK = re.compile(r"[a-z0-9]+")
 _REVERSE_LOCAL = re.compile(rb"[a-z0-9][a-z0-9-]{0,38}\.[a-z2-7]{24}")
 _REVERSE = re.compile(rb"(" + _REVERSE_LOCAL.pattern + rb")(" + _AT + rb")([a-z0-9.-]{1,253})")
 _TOKEN = re.compile(rb"\.[a-z2-7]{24}[@%& (\[]")
+_BOUNCE = re.compile(rb"@(?<![a-z0-9._+-][a-z2-7]{53}@)(?<=[a-z2-7]{53}@)([a-z0-9.-]{1,253})")
+_BOUNCE_LENGTH = 53
 
 
 ReverseAliases = Callable[[str], str | None]
-"""For reverse aliases that aren't known beforehand: what looks like one → what stands for it, or None for
-one that isn't ours."""
+"""For reverse aliases and bounce addresses, which aren't known beforehand: what looks like one → what stands
+for it, or None for one that isn't ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,11 @@ class Finder:
             if real is not None:
                 new = _written(real.encode("utf-8"), at)
                 found.append(Hit(match.start(), match.start(3) + len(domain), new))
+        for bounce in _BOUNCE.finditer(lowered):
+            start, domain = bounce.start() - _BOUNCE_LENGTH, bounce[1].rstrip(b".-")
+            alias = self._reverse(lowered[start : bounce.start(1)].decode() + domain.decode())
+            if alias is not None:
+                found.append(Hit(start, bounce.start(1) + len(domain), alias.encode("utf-8")))
         return found
 
 

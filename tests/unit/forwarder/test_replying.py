@@ -177,3 +177,19 @@ def test_a_signature_is_used_up_for_a_contact_by_whatever_address(rig: Rig) -> N
     content = signed(rig, ", ".join(ways))
     kinds = [rig.deliver(way, content, "me@real.test").kind for way in ways]
     assert kinds == [Kind.DELIVER, Kind.DISCARD, Kind.DISCARD]
+
+
+def test_an_attached_forward_does_not_show_the_address_by_which_bounces_come(rig: Rig) -> None:
+    reverse = start(rig)
+    rig.deliver(content=b"From: bob@example.com\r\n\r\nOne more.\r\n")
+    ((bounce, _, forwarded),) = rig.out.sent
+    rig.out.sent.clear()
+    fields = b"Content-Type: message/rfc822\r\n"
+    header, _, _ = written(rig, reverse).partition(b"\r\n\r\n")
+    content = header + b"\r\n" + fields + b"\r\nReturn-Path: <" + bounce.encode() + b">\r\n" + forwarded
+    proven = stranger_signs(content, rsa_key(), domain="real.test")
+    assert rig.deliver(reverse, proven, "me@real.test").kind is Kind.DELIVER
+    ((_, recipient, sent),) = rig.out.sent
+    assert recipient == "bob@example.com"
+    assert b"\r\nReturn-Path: <shop@alias.test>\r\n" in sent
+    assert bounce.partition("@")[0].encode() not in sent
