@@ -22,16 +22,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
+from urllib.parse import unquote_to_bytes
 
 from postmask.message import words
 from postmask.message.finder import Finder, ReverseAliases, replace
 from postmask.message.headers import Field, Headers, make_field, tidy
 from postmask.message.lines import fold_long
 from postmask.message.mime import MESSAGES, Part, content_type, walk
-from postmask.message.readings import readings
+from postmask.message.packed import unpacked
+from postmask.message.readings import IN_HTML, READ_TWICE, SOFT, readings
 
 MAX_TEXT = 10_000_000
 """Octets of one decoded text part that is edited."""
+
+MAX_UNPACKED = 30_000_000
+"""Octets of what compressed files of one message hold that are searched: no bomb costs more."""
 
 _MAX_ENCODED = 3
 """Messages within one another, each encoded as a whole, that are decoded and searched."""
@@ -47,23 +53,14 @@ _FOLDED = ("text/calendar", "text/vcard", "text/x-vcard", "text/directory", "app
 
 _HTML = ("text/html", "text/x-amp-html", "application/xhtml+xml")
 
-_SOFT = rb"\xc2\xad|\xad|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf"
-"""Soft hyphens, and characters without any width."""
-
-_SOFT_ENTITY = rb"&(?:shy|zwn?j|ZeroWidthSpace|#0*(?:173|820[345]|8288|65279)|#x0*(?:ad|200[b-d]|2060|feff));"
-_IN_TEXT = re.compile(_SOFT)
-_BLOCKS = rb"(?:p|br|hr|h\d|div|li|[uod]l|d[dt]|t(?:able|body|[dhr])|pre|center|blockquote|body)\b"
-"""Tags at which a line ends, or a cell, and an address too."""
-
-_TAG = rb"<(?!/?" + _BLOCKS + rb")[a-z/!?][^<>]*+>"
-_IN_HTML = re.compile(_TAG + rb"|" + _SOFT + rb"|" + _SOFT_ENTITY, re.IGNORECASE)
-_BREAKS = re.compile(rb"(?:\s*+<[a-z/!?][^<>]*+>\s*+)++", re.IGNORECASE)
-_IN_FOLDED = re.compile(rb"\r?\n[ \t]|" + _SOFT)
-_IN_FLOWED = re.compile(rb" \r?\n(?:>+ ?)?|" + _SOFT)
+_IN_TEXT = re.compile(SOFT)
+_IN_FOLDED = re.compile(rb"\r?\n[ \t]|" + SOFT)
+_IN_FLOWED = re.compile(rb" \r?\n(?:>+ ?)?|" + SOFT)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _NEXT_PIECE = re.compile(rb'"?[ \t]{0,9};\s*[^\s;=*"]{1,100}\*[1-9]\d{0,8}\*?\s*=\s*"?')
 """Between the pieces of a parameter's value that is written in several (RFC 2231 §3)."""
 
+_ESCAPE = re.compile(rb"\\(.)")
 _UNSTRUCTURED = frozenset({b"subject", b"comments", b"keywords", b"content-description", b"thread-topic"})
 
 
@@ -89,10 +86,12 @@ def check(
 
 @dataclass(slots=True)
 class _Check:
-    """One run over one message. depth: of how many it is inside that are encoded as a whole."""
+    """One run over one message. depth: of how many it is inside that are encoded as a whole; room: octets
+    of compressed files that are still searched."""
 
     finder: Finder
     depth: int = 0
+    room: int = MAX_UNPACKED
     replaced: int = 0
     unreplaceable: list[str] = field(default_factory=list)
 
@@ -119,8 +118,11 @@ class _Check:
         raw = self._text(one.raw, where, _IN_TEXT)
         if raw is not one.raw:
             new = tidy(Field(raw, one.key))
-        if b"*" in new.raw and self.finder.hits(_NEXT_PIECE.sub(b"", new.value)):
+        if b"*" in new.raw and self.finder.hits(unquote_to_bytes(_NEXT_PIECE.sub(b"", new.value))):
             self.unreplaceable.append(f"{where}: an address in the pieces of a parameter")
+            return new
+        if b"\\" in new.raw and self.finder.hits(_ESCAPE.sub(rb"\1", new.value)):
+            self.unreplaceable.append(f"{where}: an address with escaped letters")
             return new
         text = new.text.encode("utf-8", "replace") if b"=?" in new.raw else b""
         if self.finder.hits(text, _IN_TEXT):
@@ -165,26 +167,33 @@ class _Check:
         if b"\0" not in new or part.kind.endswith("pkcs7-mime"):  # S/MIME: a message with its signature
             self._read_again(new, where)
         content = data if new is text else new.decode("utf-8", "replace").encode(charset) if wide else new
+        self._unpacked(data, where)
         if (wide or b"\0" in content) and self.finder.hits(content.replace(b"\0", b"")):
             self.unreplaceable.append(f"{where}: an address in something that isn't in its charset")
         return [] if new is text else [(part.start, part.end, _encoded(content, part, wide=wide))]
 
     def _read_again(self, text: bytes, where: str) -> None:
-        """What is written in yet another way within the text: only searched. HTML may be attached as
-        anything."""
-        shown = _BREAKS.sub(b"\n", _IN_HTML.sub(b"", text)) if b"</" in text else b""
-        texts = [text, shown] if shown else [text]
-        if self.finder.hits(shown) or any(
-            self.finder.hits(reading) for one in texts for reading in readings(one)
-        ):
+        """What is written in yet another way within the text: only searched."""
+        if any(map(self.finder.hits, readings(text))):
             self.unreplaceable.append(f"{where}: an address that is encoded once more, as in a key or a link")
+
+    def _unpacked(self, data: bytes, where: str) -> None:
+        """What a compressed file holds: only searched."""
+        for inner in unpacked(data, self.room):
+            self.room -= len(inner)
+            texts = chain((inner,), readings(inner) if len(inner) <= READ_TWICE else ())
+            if any(map(self.finder.hits, texts)):
+                self.unreplaceable.append(f"{where}: an address in a compressed file")
+                return
 
     def _encoded_parts(self, part: Part, data: bytes, where: str) -> list[tuple[int, int, bytes]]:
         """Parts that are encoded as a whole, which no standard allows and some programs do: only searched."""
         if self.depth == _MAX_ENCODED:
             self.unreplaceable.append(f"{where}: parts that are encoded as a whole too often to be searched")
             return []
-        inner = _Check(self.finder, self.depth + 1).run(Headers(part.headers.get_all("content-type")), data)
+        check = _Check(self.finder, self.depth + 1, self.room)
+        inner = check.run(Headers(part.headers.get_all("content-type")), data)
+        self.room = check.room
         if inner.replaced or inner.unreplaceable:
             self.unreplaceable.append(f"{where}: an address in parts that are encoded as a whole")
         return []
@@ -224,7 +233,7 @@ def _is_wide(charset: str) -> bool:
 def _unseen(part: Part) -> re.Pattern[bytes]:
     """What may stand within an address in the part without being seen."""
     if part.kind in _HTML:
-        return _IN_HTML
+        return IN_HTML
     if part.kind in _FOLDED:
         return _IN_FOLDED
     if part.parameters.get("delsp", "").lower() == "yes":

@@ -34,6 +34,7 @@ _DELIMITER_END = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 _BASE64_RUN = re.compile(rb"[^=]{2,}")
 _PADDED_INSIDE = re.compile(rb"[^=]*+=[^A-Za-z0-9+/]*+[A-Za-z0-9+/]")
+_BLANKS_AT_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n|\Z)")
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 
 
@@ -68,7 +69,7 @@ class Part:
             return body[self.start : self.end]
         raw = memoryview(body)[self.start : self.end]
         if self.encoding == "quoted-printable":
-            return binascii.a2b_qp(raw)
+            return decode_quoted_printable(bytes(raw))
         return decode_base64(raw) if self.encoding == "base64" else None
 
 
@@ -172,6 +173,12 @@ def _encoding(headers: Headers) -> str:
     found = headers.get("content-transfer-encoding")
     words = found.value[:_LONGEST_VALUE].split(b"(")[0].split() if found else []
     return words[0].lower().decode("latin-1") if words else ""
+
+
+def decode_quoted_printable(raw: bytes) -> bytes:
+    """As mail programs read it: blanks at the end of a line don't count, also behind a "=", where Python
+    takes that for a letter."""
+    return binascii.a2b_qp(_BLANKS_AT_SOFT_BREAK.sub(b"=", raw))
 
 
 def decode_base64(raw: bytes | memoryview) -> bytes:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import datetime
+import gzip
+import io
 import quopri
 import time
+import zipfile
 import zlib
 
 import pytest
@@ -16,7 +20,8 @@ from cryptography.x509.oid import NameOID
 
 from postmask.message.finder import Finder, ReverseAliases, replace
 from postmask.message.headers import Headers, split
-from postmask.message.leak import LeakResult, check
+from postmask.message.leak import MAX_UNPACKED, LeakResult, check
+from postmask.message.packed import unpacked
 
 _SECRETS = {
     "owner@mailbox.test": "shop@alias.test",
@@ -242,10 +247,100 @@ def test_reverse_aliases_that_were_not_named(text: str, expected: str) -> None:
     assert replace(data, finder.hits(data)).decode() == expected
 
 
-def test_compressed_content_is_not_looked_into() -> None:
-    """What a search can't see is the sender's to know: an archive goes out as it is."""
+def test_what_is_compressed_in_a_form_of_its_own_is_not_looked_into() -> None:
+    """What a search can't see is the sender's to know: it goes out as it is."""
     data = _part(base64.encodebytes(zlib.compress(b"owner@mailbox.test" * 10)), "application/zip", "base64")
     assert _check(data).unreplaceable == ()
+
+
+def _document(**members: str | bytes) -> bytes:
+    """As Word, Excel and LibreOffice write them."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.xml", content)
+    return written.getvalue()
+
+
+_COMMENTED = '<w15:presenceInfo w15:providerId="AD" w15:userId="S::owner@mailbox.test::0a1b"/>'
+_IN_RUNS = "<w:p><w:r><w:t>own</w:t></w:r><w:r><w:t>er@mailbox.test</w:t></w:r></w:p>"
+_IN_UTF_16 = b"<feff006f0077006e006500720040006d00610069006c0062006f0078002e0074006500730074>"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.docx", _document(document="<w:p/>" * 500, people=_COMMENTED)),
+        ("a.docx", _document(document=_IN_RUNS)),
+        ("a.zip", _document(letter=_document(people=_COMMENTED))),
+        ("a.zip", _document(letter="x").replace(b"x.xml", b"x" * 5) + _document(people=_COMMENTED)),
+        ("a.gz", gzip.compress(b"From: owner@mailbox.test\n" * 3)),
+        ("a.pdf", b"%PDF-1.7\n1 0 obj\n<</Author " + _IN_UTF_16 + b">>"),
+        (
+            "a.pdf",
+            b"%PDF-1.7\nstream\r\n" + zlib.compress(b"/URI (mailto:owner@mailbox.test)") + b"\nendstream",
+        ),
+        ("a.pdf", b"%PDF-1.7\nstream\nx\nendstream\nstream\n" + zlib.compress(_IN_UTF_16) + b"\nendstream"),
+    ],
+    ids=["comment", "runs", "within", "second", "gzip", "hexadecimal", "stream", "hexadecimal in a stream"],
+)
+def test_an_address_in_a_compressed_file_is_reported(name: str, content: bytes) -> None:
+    """Who commented on a document, who made it: the programs write it there, and nobody sees it."""
+    sent = _part(base64.encodebytes(content), f'application/octet-stream; name="{name}"', "base64")
+    expected = ("part 0 (application/octet-stream): an address in a compressed file",)
+    assert _check(sent).unreplaceable == expected
+    headers, body = split(sent)
+    assert check(headers, body, {"other@mailbox.test": None}).unreplaceable == ()
+
+
+def test_a_bomb_costs_little_and_what_is_behind_it_is_not_searched() -> None:
+    bomb = _document(first="x" * 100_000_000, people=_COMMENTED)
+    start = time.process_time()
+    result = _check(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + b"".join(b"--b\r\n" + _part(base64.encodebytes(bomb), "image/png", "base64") for _ in range(20))
+    )
+    assert time.process_time() - start < 3
+    assert result.unreplaceable == ()
+
+
+def test_what_is_hardly_an_archive_costs_little() -> None:
+    member = b"PK\x03\x04" + bytes(4) + b"\x08\0" + bytes(20) + b"\0\0\0\xff\xff" * 10
+    start = time.process_time()
+    assert list(unpacked(member * 100_000, MAX_UNPACKED)) == []
+    assert time.process_time() - start < 3
+
+
+def test_bounce_addresses_are_asked_for() -> None:
+    bounce = "a2b3c4d5" * 6 + "e6f7g"
+    finder = Finder({}, {f"{bounce}@alias.test": "shop@alias.test"}.get)
+    for text, expected in (
+        (f"Return-Path: <{bounce.upper()}@alias.test>.", "Return-Path: <shop@alias.test>."),
+        (f"Return-Path: <{bounce}@other.test>", f"Return-Path: <{bounce}@other.test>"),
+        (f"<x{bounce}@alias.test>", f"<x{bounce}@alias.test>"),
+        (f"{bounce}@alias.test", "shop@alias.test"),
+    ):
+        data = text.encode()
+        assert replace(data, finder.hits(data)).decode() == expected
+
+
+def test_blanks_behind_a_soft_line_break_are_none_of_the_text() -> None:
+    """Some relay may have put them there: RFC 2045 §6.7 (3)."""
+    result = _check(_part(b"I am owner@mail=\t \r\nbox.test and=20\r\n", "text/plain", "quoted-printable"))
+    assert quopri.decodestring(result.body) == b"I am shop@alias.test and \r\n"
+    assert result.unreplaceable == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (rb'attachment; filename="owner\@mail\box.test"', "with escaped letters"),
+        (b"inline; filename*0*=''%6Fwner%40mail;\r\n filename*1=box.test", "in the pieces of a parameter"),
+    ],
+)  # fmt: skip
+def test_an_address_in_a_parameter_that_is_written_in_an_odd_way(value: bytes, why: str) -> None:
+    result = _check(_part(b"x", header=b"Content-Disposition: " + value + b"\r\n"))
+    assert result.unreplaceable == (f"the header: an address {why}",)
 
 
 def test_an_account_of_ten_thousand_mailboxes() -> None:
@@ -449,6 +544,12 @@ _KEY = base64.b64encode(b"\x99\x01\x0d..\xb4\x1aMe <Owner@Mailbox.test>" * 3)
         ("application/octet-stream", b"Subject: x\r\n\r\n" + base64.encodebytes(b"I am owner@mailbox.test")),
         ("application/pkcs7-mime", b"0\x80\0\x04&\r\n\r\n" + base64.encodebytes(b"I am owner@mailbox.test")),
         ("multipart/mixed", b"--b\r\n\r\n" + base64.encodebytes(b"owner@mailbox.test")),
+        ("multipart/mixed", b"--b\r\n\r\n" + base64.encodebytes("owner@mailbox.test".encode("utf-16"))),
+        ("application/octet-stream", b"Subject: =?utf-8?q?=6Fwner=40?= =?utf-8?q?mailbox=2Etest?=\r\n"),
+        ("application/octet-stream", b"=3Cp>own=3Cb>er@mailbox.test=3C/b>=3C/p>"),
+        ("text/plain", b"https://x.test/?" + base64.b64encode(base64.b64encode(b"I am owner@mailbox.test"))),
+        ("text/plain", quopri.encodestring(base64.b64encode(b"I am he who is" * 3 + b" owner@mailbox.test"))),
+        ("text/plain", b"begin 644 x.txt\n" + binascii.b2a_uu(b"I am owner@mailbox.test") + b"`\nend\n"),
     ],
 )  # fmt: skip
 def test_an_address_that_is_encoded_once_more_is_reported(kind: str, text: bytes) -> None:
