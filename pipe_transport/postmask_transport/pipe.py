@@ -190,16 +190,15 @@ def xtext(value: bytes) -> bytes:
 def check_parent(parent: int, name: bytes) -> None:
     """Refusal unless the process that started us is pipe(8), alive, and not on its way out.
 
-    An exiting process has PF_EXITING set before its files are closed, so whoever has seen the end of
-    the message sees that too. proc(5): fields 2 (comm), 3 (state) and 9 (flags) of stat.
+    An exiting process has PF_EXITING set before its files are closed, and as a zombie still, so whoever has
+    seen the end of the message sees that too. proc(5): fields 2 (comm) and 9 (flags) of stat.
     """
     try:
         handle = posix.open(b"/proc/%d/stat" % parent, posix.O_RDONLY)
         stat = posix.read(handle, 4096)
         posix.close(handle)
         comm, _, rest = stat.partition(b"(")[2].rpartition(b") ")
-        fields = rest.split()
-        alive = comm == name and fields[0] not in (b"Z", b"X", b"x") and not int(fields[6]) & _PF_EXITING
+        alive = comm == name and not int(rest.split()[6]) & _PF_EXITING
     except (OSError, ValueError, IndexError):
         raise Refusal("4.3.0 cannot see whether pipe(8) is alive (hidepid?)") from None
     if not alive or posix.getppid() != parent:

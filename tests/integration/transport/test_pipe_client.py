@@ -232,11 +232,11 @@ def test_a_forwarder_that_does_not_greet(client: PipeClient) -> None:
         start = time.monotonic()
         assert deferred(client.run(), "4.3.2")
         assert 1.9 < time.monotonic() - start < 10
+        assert client.stamp.exists()
         start = time.monotonic()
         for _ in range(5):
             assert deferred(client.run(), "4.3.2")
         assert time.monotonic() - start < 5
-        assert client.stamp.exists()
         client.stamp.unlink()
         connections = [socket.socket(socket.AF_UNIX) for _ in range(3)]
         for connection in connections:
@@ -354,7 +354,7 @@ def test_closed_descriptors(client: PipeClient, service: Service, closed: int) -
         env=ENVIRONMENT,
         cwd=client.folder,
     )
-    _, errors = process.communicate(MESSAGE)
+    output, errors = process.communicate(MESSAGE)
     delivered = [data for _, data in service.recorder.messages]
     assert errors == b""
     if process.returncode == 0:
@@ -362,6 +362,7 @@ def test_closed_descriptors(client: PipeClient, service: Service, closed: int) -
     else:
         assert process.returncode == 75
         assert delivered == []
+        assert output == (b"" if closed == 1 else b"4.3.0 the pipe client failed: OSError\n")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lmtp_service import lmtp_service
@@ -84,6 +84,13 @@ def test_after_the_greeting_only_the_deadline_counts(tmp_path: Path) -> None:
         talk = pipe.Talk(time.monotonic() + 60)
         pipe.greet(talk, pipe.parse([*WORDS, f"socket={tmp_path}/f", f"stamp={tmp_path}/stamp"]))
         assert talk.left() > pipe.GREETING_SECONDS
+
+
+def test_before_the_greeting_it_counts_too(tmp_path: Path) -> None:
+    with lmtp_service(tmp_path / "f"):
+        talk = pipe.Talk(time.monotonic() + 1)
+        talk.connect(bytes(tmp_path / "f"), pipe.GREETING_SECONDS)
+        assert talk.left() <= 1
 
 
 @pytest.mark.parametrize(
@@ -174,6 +181,7 @@ class Tape(pipe.Talk):
 
 
 @given(st.lists(st.lists(st.sampled_from([b"\r\n", b".", b"\n", b"\r", b"x"]), min_size=1).map(b"".join)))
+@example([b"x\r", b"\n", b".\r\n"])
 def test_stuffing_in_any_pieces(pieces: list[bytes]) -> None:
     tape = Tape(pieces)
     tape.send_message()
@@ -194,6 +202,9 @@ def test_stamps(tmp_path: Path) -> None:
     pipe.leave_stamp(bytes(tmp_path / "missing" / "stamp"))
     os.mkfifo(tmp_path / "fifo")
     pipe.leave_stamp(bytes(tmp_path / "fifo"))
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    pipe.leave_stamp(bytes(tmp_path / "link"))
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_the_parent_must_be_the_one_named() -> None:
