@@ -291,8 +291,7 @@ class Courier:
         try:
             self._spool.finish([row], told)
         except SpoolError as error:
-            if row.outcome is not Outcome.PENDING:
-                self._late.append((row, told))
+            self._late.append((row, told))
             line(
                 _log,
                 logging.ERROR,

@@ -142,6 +142,17 @@ def test_only_a_copy_whose_outcome_was_never_learned_is_called_a_possible_duplic
     assert "may be a duplicate" in caplog.text
 
 
+def test_that_a_copy_was_not_taken_is_known_though_it_could_not_be_recorded(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.out.answers = [Refused(451, "4.3.0", "queue full")]
+    with monkeypatch.context() as full:
+        full.setattr(rig.spool, "finish", failing)
+        assert rig.deliver().kind is Kind.DEFER
+    assert rig.deliver().kind is Kind.DELIVER
+    assert "may be a duplicate" not in caplog.text
+
+
 def test_that_a_copy_may_be_a_duplicate_is_not_forgotten(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """A refusal of the next attempt doesn't make the first one unsaid; the ledger says it in the end."""
     rig.out.answers = [Unknown("lost after the dot"), Refused(451, "4.3.0", "no")]
