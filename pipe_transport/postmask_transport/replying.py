@@ -80,7 +80,7 @@ class Replying:
     ) -> Verdict | None:
         """Mail to "alias+user=host": a proven owner writes to somebody new. None: ordinary detail."""
         contact = written_to(detail)
-        if contact is None or not self._is_from_owner(incoming, alias):
+        if contact is None:
             return None
         proof = self._proof(incoming, recipient, alias, examined)
         if isinstance(proof, Unproven):
@@ -91,12 +91,6 @@ class Replying:
         fresh = () if told else (LocalContact(token, alias.id, contact.key, None, str(contact)),)
         reverse = ReverseAlias(token, alias, contact.key, None, str(contact))
         return self._act(incoming, recipient, reverse, fresh, proof, examined)
-
-    @staticmethod
-    def _is_from_owner(incoming: Incoming, alias: Alias) -> bool:
-        """Whether From claims to be a mailbox of the alias; whether that is true is judged later."""
-        author = read_claims(incoming.headers).author
-        return author is not None and author.key in alias.writers
 
     def _act(
         self,
