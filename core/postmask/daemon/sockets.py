@@ -87,7 +87,6 @@ def connect_unix(path: Path, timeout: float) -> socket.socket:
             connection.connect(_within(folder, path.name))
         finally:
             os.close(folder)
-        _set_send_timeout(connection, 0)
         connection.settimeout(timeout)
     except BlockingIOError:
         connection.close()
@@ -99,8 +98,8 @@ def connect_unix(path: Path, timeout: float) -> socket.socket:
 
 
 def _set_send_timeout(connection: socket.socket, timeout: float) -> None:
-    """0 is none."""
-    microseconds = max(1, round(timeout * 1_000_000)) if timeout else 0
+    """The kernel's own, which counts as long as the socket blocks. 0 would be none."""
+    microseconds = max(1, round(timeout * 1_000_000))
     connection.setsockopt(
         socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(*divmod(microseconds, 1_000_000))
     )

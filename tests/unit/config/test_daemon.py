@@ -82,6 +82,14 @@ class TestListening:
         assert refusal(path, group="no-such-group").endswith("no-such-group, which does not exist")
         assert not list(path.parent.iterdir())
 
+    def test_nothing_is_left_of_one_that_fails(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def failing(*_: object, **__: object) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "chmod", failing)
+        assert refusal(path) == "can't be listened on: Operation not permitted"
+        assert not list(path.parent.iterdir())
+
     def test_a_path_beyond_the_kernel_s_limit(self, tmp_path: Path) -> None:
         folder = tmp_path / ("d" * 120) / ("e" * 120)
         folder.mkdir(parents=True)
@@ -199,8 +207,9 @@ class TestConnecting:
 
     def test_a_full_backlog_is_waited_for(self, path: Path) -> None:
         with listen_unix(path, backlog=0) as listening, connect_unix(path, 5.0):
-            with pytest.raises(TimeoutError, match="nobody took the connection in time"):
-                connect_unix(path, 0.05)
+            for seconds in (0.05, 1e-9):  # the kernel counts microseconds, of which none is no end
+                with pytest.raises(TimeoutError, match="nobody took the connection in time"):
+                    connect_unix(path, seconds)
             taker = threading.Thread(target=lambda: listening.accept()[0].close())
             taker.start()
             connect_unix(path, 30.0).close()
