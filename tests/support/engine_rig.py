@@ -108,6 +108,7 @@ def rig(
     replies: int = 100,
     trusted: Sequence[str] = (),
     keys: Keyring = KEYS,
+    notices_from: str | None = None,
 ) -> Iterator[Rig]:
     """One, with the alias shop@alias.test."""
     clock = ManualClock()
@@ -127,7 +128,7 @@ def rig(
         DomainSigner(directory, keys, clock),
         mapped_addresses=50,
         authserv_id="mx.alias.test",
-        notices_from=None,
+        notices_from=notices_from,
     )
     engine = Engine(
         directory=directory,

@@ -17,7 +17,7 @@ from postmask.directory.records import BlockAction, SenderRule
 from postmask.message.evidence import Evidence, seal_evidence
 from postmask.message.headers import Headers, join, split
 from postmask.spam.engine import Facts
-from postmask.spam.judgement import Scan, Score
+from postmask.spam.judgement import Attempt, Reason, Scan, Score
 from postmask.verdict import Kind
 from postmask_transport.lmtp import Client
 
@@ -128,3 +128,12 @@ def test_the_hardest_acts(tmp_path: Path, ratio: float, outcome: str) -> None:
     with engine_rig.rig(tmp_path, scan, rules=SpamRules(discard=4.0)) as rig:
         strict(rig).deliver()
         assert rig.outcomes() == [outcome]
+
+
+def test_what_is_to_be_held_waits_for_no_engine(tmp_path: Path) -> None:
+    def scan(content: bytes, facts: Facts, deadline: Deadline) -> Scan:
+        return Scan(None, "", (Attempt("spamd", Reason.TIMEOUT),), 1.0)
+
+    with engine_rig.rig(tmp_path, scan, rules=SpamRules(when_unscanned="defer")) as rig:
+        strict(rig).deliver()
+        assert rig.outcomes() == ["held"]

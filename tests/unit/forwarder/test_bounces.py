@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import engine_rig
 from directories import alias, mailbox
 from engine_rig import FOREIGN, LOGGED_IN, PLAIN, Rig
 from postmask.clock import DAY
@@ -64,6 +67,13 @@ def test_who_had_logged_in_is_told_and_not_of_the_mailbox(rig: Rig) -> None:
     assert (bounce["action"], bounce["status"]) == ("failed", "5.1.1")
 
 
+def test_a_notice_comes_from_whom_the_settings_name(tmp_path: Path) -> None:
+    with engine_rig.rig(tmp_path, notices_from="mail@host.test") as rig:
+        rig.deliver(client=LOGGED_IN)
+        returned(rig)
+        assert [notice.sender for notice in notices(rig)] == ["mail@host.test"]
+
+
 @pytest.mark.parametrize(
     ("client", "action", "events"),
     [
@@ -111,6 +121,15 @@ def test_it_names_nobody_else_whatever_came_back(rig: Rig, said: str) -> None:
     assert "about a message that you sent through shop@alias.test:" in notice.text
 
 
+def test_the_directory_is_not_asked_for_each_of_thousands_of_addresses(rig: Rig) -> None:
+    written_to_two(rig)
+    before = len(rig.directory.asked)
+    strangers = ",\n ".join(f"u{number}@example.org" for number in range(1000))
+    report = REPORT.format(action="failed", status="5.1.1", headers=f"To: {strangers}\n")
+    rig.deliver(rig.out.sent[-1][0], report.replace("\n", "\r\n").encode(), "", FOREIGN)
+    assert len(rig.directory.asked) - before < 100
+
+
 def test_it_waits_while_nobody_can_say_whose_it_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.deliver(client=LOGGED_IN)
     with monkeypatch.context() as away:
@@ -134,6 +153,7 @@ def test_so_many_a_day(rig: Rig) -> None:
     rig.deliver(client=LOGGED_IN)
     for number in range(21):
         returned(rig, number=number)
+        rig.clock.advance(60)
     assert len(notices(rig)) == 20
     rig.clock.advance(DAY + 1)
     returned(rig, number=21)

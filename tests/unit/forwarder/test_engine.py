@@ -13,12 +13,13 @@ from engine_rig import FOREIGN, KEYS, LOGGED_IN, PLAIN, Rig
 from postmask.address import parse_loose
 from postmask.auth.proof import Undecided
 from postmask.clock import DAY, Deadline
-from postmask.directory.lookup import Unavailable
+from postmask.directory.lookup import ABSENT, Lookup, Unavailable
 from postmask.directory.records import (
     AliasState,
     BlockAction,
     Contact,
     ContactRule,
+    Domain,
     MailboxState,
     ReverseAlias,
     SenderRule,
@@ -238,11 +239,14 @@ def test_a_copy_that_can_be_sent_in_the_end_is_sent_and_not_held(rig: Rig) -> No
     assert (rig.outcomes(), rig.events()) == (["delivered"], ["forwarded"])
 
 
-def test_nothing_can_be_held_either(rig: Rig) -> None:
+@pytest.mark.parametrize("state", [MailboxState.ACTIVE, MailboxState.PAUSED])
+def test_nothing_can_be_held_either(rig: Rig, state: MailboxState) -> None:
     """Then it waits on, and Postfix returns it."""
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(state=state),))
     rig.out.answers = [Refused(451, "4.3.0", "no")]
     rig.held.answers = [Refused(451, "4.4.1", "nobody listens")] * 2
     assert rig.deliver(content=old(rig)).kind is Kind.DEFER
+    assert [row.reason.partition(":")[0] for row in rig.spool.ledger()] == ["re-injection refused"] * 2
 
 
 def test_that_a_copy_may_have_been_sent_is_not_forgotten_when_it_cannot_be_held(rig: Rig) -> None:
@@ -304,6 +308,13 @@ def test_what_nobody_can_say_in_the_end_is_held_as_it_came(rig: Rig, monkeypatch
     assert (rig.out.sent, rig.held.sent) == ([], [("bob@example.com", "shop@alias.test", content)])
 
 
+def test_what_can_not_be_held_says_why_it_waits(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.directory, "sender_rule", lambda *_: Unavailable("gone"))
+    rig.held.answers = [Refused(451, "4.4.1", "nobody listens")]
+    verdict = rig.deliver(content=old(rig))
+    assert (verdict.kind, verdict.reason) == (Kind.DEFER, "gone")
+
+
 def test_an_alias_without_any_mailbox_is_held_as_it_came(rig: Rig) -> None:
     rig.directory.aliases["shop@alias.test"] = alias(mailboxes=())
     content = old(rig)
@@ -334,6 +345,15 @@ def test_a_reply_that_cannot_be_judged_for_so_long_is_held_as_unproven(
     assert [recipient for _, recipient, _ in rig.held.sent] == ["bob@example.com"]
     assert rig.events() == ["held"]
     assert [notice.kind for notice in rig.spool.due_notices(9)] == ["unproven"]
+
+
+def test_to_whom_such_a_reply_wrote_first_can_answer_when_it_is_released(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Replying, "_proof", lambda *_: Undecided("no DNS server answers"))
+    assert rig.deliver(FIRST, old(rig, OWN), "me@real.test").kind is Kind.HOLD
+    assert [recipient for _, recipient, _ in rig.held.sent] == ["carol@example.org"]
+    assert told(rig) == ["carol@example.org"]
 
 
 def test_a_reply_that_is_held_as_it_came_is_its_aliass(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,6 +399,14 @@ def test_what_was_sent_while_the_disk_was_full_is_recorded_later(
     assert rig.deliver().kind is Kind.DELIVER, "the same message, tried again"
     assert len(rig.out.sent) == 1
     assert (rig.outcomes(), rig.events()) == (["delivered"], ["forwarded"])
+
+
+def test_it_is_recorded_before_what_is_not_sent_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(rig.spool, "finish", failing)
+        rig.deliver()
+    assert rig.deliver("unknown@alias.test", client=LOGGED_IN).kind is Kind.REJECT
+    assert rig.outcomes() == ["delivered", "refused"]
 
 
 def test_what_was_recorded_too_late_for_the_answer_is_told_once(
@@ -447,11 +475,22 @@ def test_what_lies_below_a_domain_of_ours_is_refused_likewise(rig: Rig) -> None:
     assert [recipient for _, recipient, _ in rig.held.sent] == ["shop@sub.alias.test"]
 
 
+def test_whether_it_lies_below_one_must_be_known(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def domain(name: str) -> Lookup[Domain]:
+        return ABSENT if name.startswith("sub.") else Unavailable("gone")
+
+    monkeypatch.setattr(rig.directory, "domain", domain)
+    assert rig.deliver("shop@sub.alias.test", client=LOGGED_IN).kind is Kind.DEFER
+
+
 @pytest.mark.parametrize("name", ["postmaster", "Abuse+spam"])
 def test_postmaster_and_abuse_go_where_the_domain_says(rig: Rig, name: str) -> None:
     rig.directory.rules["bob@example.com"] = SenderRule(BlockAction.REJECT, "global", "bob@example.com")
     assert rig.deliver(f"{name}@alias.test").kind is Kind.DELIVER
-    assert [recipient for _, recipient, _ in rig.out.sent] == ["postmaster@real.test"]
+    ((_, recipient, content),) = rig.out.sent
+    assert recipient == "postmaster@real.test"
+    assert content.startswith(b"X-Postmask-Trace: ")
+    assert content.endswith(b"\r\n" + PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -527,6 +566,17 @@ def test_a_paused_mailbox_gets_its_copy_held(rig: Rig) -> None:
     assert rig.deliver().kind is Kind.DELIVER
     assert [recipient for _, recipient, _ in rig.out.sent] == ["a@real.test"]
     assert [recipient for _, recipient, _ in rig.held.sent] == ["b@real.test"]
+    assert rig.events() == ["forwarded"]
+
+
+def test_a_copy_that_is_held_does_not_speak_for_the_others(rig: Rig) -> None:
+    boxes = (mailbox("a@real.test", id=1, state=MailboxState.PAUSED), mailbox("b@real.test", id=2))
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=boxes)
+    rig.out.answers = [Refused(451, "4.3.0", "queue full")]
+    assert rig.deliver().kind is Kind.DEFER
+    assert rig.deliver().kind is Kind.DELIVER
+    assert [recipient for _, recipient, _ in rig.out.sent] == ["b@real.test"]
+    assert len(rig.held.sent) == 1
 
 
 def test_what_went_out_and_comes_in_again_is_held_as_a_loop(rig: Rig) -> None:
@@ -570,6 +620,7 @@ def test_a_directory_that_cannot_say_defers(rig: Rig, method: str, monkeypatch: 
     verdict = rig.deliver(client=LOGGED_IN)
     assert (verdict.kind, verdict.code) == (Kind.DEFER, 451)
     assert rig.out.sent == []
+    assert verdict.reason.endswith("gone")
 
 
 def test_a_first_contact_is_known_to_the_next_message_before_the_truth_has_it(rig: Rig) -> None:
@@ -644,8 +695,22 @@ def test_the_owner_writes_first(rig: Rig) -> None:
     assert (recipient, sender.rpartition("@")[2]) == ("carol@example.org", "alias.test")
     assert b"\r\nTo: carol@example.org\r\n" in sent
     assert b"real.test" not in sent
-    assert rig.spool.contact(7, "carol@example.org") is not None
+    assert told(rig) == ["carol@example.org"]
     assert rig.events() == ["replied"]
+
+
+def test_to_whom_the_owner_wrote_first_is_told_again_where_the_truth_has_forgotten_it(rig: Rig) -> None:
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(login="me"),))
+    rig.deliver(FIRST, OWN, "me@real.test", LOGGED_IN)
+    rig.spool.sent([number for number, _ in rig.spool.outbox(9)])
+    rig.clock.advance(7_200)
+    rig.deliver(FIRST, OWN + b"two hours later\r\n", "me@real.test", LOGGED_IN)
+    assert told(rig) == ["carol@example.org"]
+
+
+def told(rig: Rig) -> list[object]:
+    """The contacts that the truth is to learn."""
+    return [entry.payload["address"] for _, entry in rig.spool.outbox(9) if entry.kind == "contact"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import threading
 import pytest
 
 from engine_rig import KEYS, Rig
-from postmask.reinjection.submit import Outcome, Submitted
+from postmask.clock import day_of
+from postmask.reinjection.submit import Outcome, Refused, Submitted
 from postmask.spool import NOTICE_WAIT, Notice, SpoolError
+from postmask.tokens import BounceValid, read
 from postmask_transport.notices import NoticeSender
 
 
@@ -27,7 +29,7 @@ class Choosy:
         return Submitted("Q")
 
 
-def sending(rig: Rig, out: Choosy) -> NoticeSender:
+def sending(rig: Rig, out: Choosy | Played) -> NoticeSender:
     return NoticeSender(
         spool=rig.spool,
         reinject=out,  # type: ignore[arg-type]  played
@@ -101,8 +103,56 @@ def test_what_postfix_took_is_not_sent_again_while_the_spool_cannot_be_written(
     monkeypatch.setattr(rig.spool, "notice_sent", full)
     sender.start()
     assert tried_again.wait(30.0)
+    assert out.sent == ["me@real.test"]
     monkeypatch.setattr(rig.spool, "notice_sent", room)
     assert recorded.wait(30.0)
     sender.stop()
     assert out.sent == ["me@real.test", "you@real.test"]
     assert len(set(refused)) == 1
+
+
+class Played:
+    """A re-injection. answer: what it says; asked: envelope sender, recipient, SMTPUTF8."""
+
+    def __init__(self, answer: Outcome) -> None:
+        self.answer = answer
+        self.asked: list[tuple[str, str, object]] = []
+        self.sender: NoticeSender | None = None
+
+    def submit(self, sender: str, recipients: list[str], _data: bytes, **how: object) -> Outcome:
+        self.asked.append((sender, recipients[0], how["smtputf8"]))
+        if self.sender:
+            self.sender._stop.set()
+        return self.answer
+
+
+def test_what_postfix_does_not_take_is_tried_again_after_longer_and_longer_waits(rig: Rig) -> None:
+    out = Played(Refused(451, "4.3.0", "queue full"))
+    rig.spool.put([Notice("postmask@alias.test", "me@real.test", "code", "Your code", "text")])
+    sender = sending(rig, out)
+    for tries, seconds in ((1, 30), (2, 60), (3, 120)):
+        sender._round()
+        rig.clock.advance(seconds - 1)
+        sender._round()
+        assert len(out.asked) == tries
+        rig.clock.advance(1)
+
+
+def test_the_envelope(rig: Rig) -> None:
+    """A bounce address needs a domain of ours."""
+    out = Played(Submitted("Q"))
+    for sender in ("postmask@alias.test", "mail@host.test"):
+        rig.spool.put([Notice(sender, "mé@real.test", "code", "Your code", "text")])
+    sending(rig, out)._round()
+    (ours, *asked), (null, *_) = out.asked
+    assert isinstance(read(KEYS, ours.removesuffix("@alias.test"), day_of(rig.clock.now())), BounceValid)
+    assert (asked, null) == (["mé@real.test", True], "")
+
+
+def test_the_end_waits_for_one_notice_only(rig: Rig) -> None:
+    out = Played(Submitted("Q"))
+    for _ in range(2):
+        rig.spool.put([Notice("postmask@alias.test", "me@real.test", "code", "Your code", "text")])
+    out.sender = sending(rig, out)
+    out.sender._round()
+    assert len(out.asked) == 1

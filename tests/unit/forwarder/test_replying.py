@@ -15,6 +15,7 @@ from postmask.directory.lookup import Found, Lookup, Unavailable
 from postmask.directory.records import MailboxState
 from postmask.message import dates
 from postmask.reinjection.submit import Refused
+from postmask.spool import ReplayUsedError
 from postmask.tokens import reverse_token
 from postmask.verdict import Kind
 from postmask_transport.lmtp import Client
@@ -75,6 +76,19 @@ def test_a_signature_that_was_used_on_another_node(
     assert (rig.out.sent, rig.held.sent) == ([], [])
 
 
+def test_a_signature_that_was_used_meanwhile(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    reverse = start(rig)
+    with monkeypatch.context() as looked:
+        looked.setattr(rig.spool, "begin", used)
+        assert rig.deliver(reverse, signed(rig, reverse), "me@real.test").kind is Kind.DISCARD
+    assert (rig.out.sent, rig.held.sent) == ([], [])
+    assert rig.events() == ["forwarded", "discarded"]
+
+
+def used(*_: object) -> None:
+    raise ReplayUsedError("mark")
+
+
 def test_the_same_message_may_go_on_at_another_node(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     reverse = start(rig)
     content = signed(rig, reverse)
@@ -104,6 +118,16 @@ def test_what_is_not_proven_reaches_nobody(rig: Rig, client: Client, header: str
     assert [recipient for _, recipient, _ in rig.held.sent] == ["bob@example.com"] * is_held
     assert [notice.recipient for notice in rig.spool.due_notices(9)] == ["me@real.test"] * is_held
     assert rig.events() == ["forwarded", "held" if is_held else "refused"]
+
+
+@pytest.mark.parametrize(("address", "kind"), [("203.0.113.5", Kind.DELIVER), ("127.0.0.1", Kind.HOLD)])
+def test_spf_speaks_for_no_client_of_our_own(rig: Rig, address: str, kind: Kind) -> None:
+    """Whatever this host passes on would be the owner's."""
+    reverse = start(rig)
+    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(allow_spf=True),))
+    rig.dns.txts["real.test"] = [b"v=spf1 +all"]
+    client = replace(FOREIGN, address=address)
+    assert rig.deliver(reverse, written(rig, reverse), "me@real.test", client).kind is kind
 
 
 def test_the_owner_is_told_a_few_times_a_day(rig: Rig) -> None:

@@ -65,17 +65,24 @@ def test_the_second_keeps_nothing_in_hand(rig: Rig, monkeypatch: pytest.MonkeyPa
 
 def test_the_second_waits_for_the_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work, go_on = threading.Event(), threading.Event()
+    changed = rig.engine._courier._in_hand._changed
+    wait_for = changed.wait_for
 
     def wait() -> None:
         at_work.set()
         go_on.wait(60)
 
+    def wait_for_the_first(free: Callable[[], bool], seconds: float) -> bool:
+        if not free():
+            go_on.set()
+        return wait_for(free, seconds)
+
     before_the_first_answer(rig, monkeypatch, wait)
+    monkeypatch.setattr(changed, "wait_for", wait_for_the_first)
     with ThreadPoolExecutor(2) as tries:
         first = tries.submit(try_once, rig)
         assert at_work.wait(60)
         second = tries.submit(try_once, rig, seconds=200.0)
-        go_on.set()
         assert [one.result(60).kind for one in (first, second)] == [Kind.DELIVER, Kind.DELIVER]
     assert len(rig.out.sent) == 1
     assert rig.outcomes() == ["delivered"]

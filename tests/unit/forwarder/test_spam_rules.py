@@ -18,6 +18,7 @@ from postmask.directory.lookup import Unavailable
 from postmask.directory.records import POLICY_NAMES, Contact, ContactRule, SpamPolicy
 from postmask.message.evidence import SpamNote
 from postmask.message.headers import split
+from postmask.reinjection.submit import Refused
 from postmask.spam.engine import Facts
 from postmask.spam.judgement import Attempt, Reason, Scan, Score
 from postmask.tokens import reverse_token
@@ -284,6 +285,15 @@ def test_unscanned_waits_where_that_is_set(tmp_path: Path) -> None:
         assert rig.outcomes() == []
 
 
+def test_a_reply_waits_likewise(tmp_path: Path) -> None:
+    with sifting(tmp_path, math.nan) as rig:
+        reverse = known_reverse_alias(rig)
+        rig.directory.policies = (SpamPolicy("alias", when_unscanned="defer"),)
+        verdict = reply(rig, reverse)
+        assert (verdict.code, verdict.status) == (450, "4.7.1")
+        assert (len(rig.out.sent), rig.held.sent) == (1, [])
+
+
 REPLY = b"From: me@real.test\r\nTo: x\r\n\r\nYes.\r\n"
 
 
@@ -324,6 +334,14 @@ def test_a_mailbox_has_so_many_replies_an_hour(tmp_path: Path) -> None:
         assert (verdict.code, verdict.status) == (450, "4.7.1")
         rig.clock.advance(3_601)
         assert reply(rig, reverse, REPLY + b"2\r\n").kind is Kind.DELIVER
+
+
+def test_a_reply_counts_when_it_is_sent(tmp_path: Path) -> None:
+    with sifting(tmp_path, 0.1, replies=1) as rig:
+        reverse = known_reverse_alias(rig)
+        rig.out.answers = [Refused(451, "4.3.0", "no")]
+        assert [reply(rig, reverse).kind for _ in range(2)] == [Kind.DEFER, Kind.DELIVER]
+        assert reply(rig, reverse, REPLY + b"another\r\n").status == "4.7.1"
 
 
 def known_reverse_alias(rig: Rig) -> str:
