@@ -1,5 +1,7 @@
 """The adapter in pymilter's own stand-in for libmilter."""
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import Milter
@@ -19,8 +21,10 @@ class Lab:
         self.context = testctx.TestCtx(logfile=str(logfile))
         self.asked: list[tuple[str, str, str]] = []
         self.verdicts: dict[str, Verdict | None] = {}
+        self.running = Running()
 
     def answer(self, recipient: str, sender: str, client: str, queue_id: str) -> Verdict | None:
+        assert not self.running.drained(0.0)
         self.asked.append((recipient, sender, queue_id))
         return self.verdicts.get(recipient)
 
@@ -31,10 +35,18 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(testctx.TestCtx, "default_opts", [0x1FF, 0x1FFFFF, 0, 0])
 
 
+@pytest.fixture(autouse=True)
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how long it would have been."""
+    times: list[float] = []
+    monkeypatch.setattr(time, "sleep", times.append)
+    return times
+
+
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab(tmp_path / "milter.log")
-    monkeypatch.setattr(Milter, "factory", lambda: AliasMilter(made.answer, Running()))
+    monkeypatch.setattr(Milter, "factory", lambda: AliasMilter(made.answer, made.running))
     return made
 
 
@@ -47,6 +59,7 @@ def test_it_wants_no_more_than_connection_mail_and_rcpt(lab: Lab) -> None:
     assert protocol & Milter.P_NR_MAIL
     assert not protocol & Milter.P_NR_RCPT
     assert [stage for stage in lab.context._symlist if stage] == [{b"i"}] * 3
+    assert lab.context._opts[0] == Milter.SETSYMLIST
 
 
 def test_each_recipient_has_its_own_answer(lab: Lab) -> None:
@@ -87,11 +100,13 @@ def test_octets_that_are_no_utf8_reach_the_decision(lab: Lab) -> None:
     assert lab.asked == [("bücher@alias.example", "\udcff@x", "")]
 
 
-def test_callbacks_at_work_are_counted() -> None:
+def test_callbacks_at_work_are_counted_and_their_answers_have_time_to_be_written(slept: list[float]) -> None:
     running = Running()
     with running:
         assert not running.drained(0.0)
     assert running.drained(0.0)
+    assert slept[0] == 0.0
+    assert 0.0 < slept[1] <= 1.0
 
 
 class ScanLab:
@@ -102,11 +117,18 @@ class ScanLab:
         self.examined: list[Message] = []
         self.outcome = NOTHING
         self.ours = True
+        self.running = Running()
+        self.drained: list[bool] = []
 
     def made(self) -> ScanMilter:
-        return ScanMilter(Session(lambda recipients: self.ours, self.examine, 10_000), Running())
+        return ScanMilter(Session(self.all_ours, self.examine, 10_000), self.running)
+
+    def all_ours(self, _recipients: Sequence[str]) -> bool:
+        self.drained.append(self.running.drained(0.0))
+        return self.ours
 
     def examine(self, message: Message) -> Outcome:
+        self.drained.append(self.running.drained(0.0))
         self.examined.append(message)
         return self.outcome
 
@@ -138,6 +160,8 @@ def test_scan_wants_all_of_a_message_and_to_add_a_field(scan: ScanLab) -> None:
     silent = (Milter.P_NR_MAIL, Milter.P_NR_RCPT, Milter.P_NR_HDR, Milter.P_NR_BODY, Milter.P_HDR_LEADSPC)
     assert all(protocol & step for step in (*silent, Milter.P_NOUNKNOWN, Milter.P_NOEOH))
     assert not protocol & (Milter.P_NR_HELO | Milter.P_NR_DATA | Milter.P_NR_CONN)
+    assert {b"i", b"{auth_authen}"} in scan.context._symlist
+    assert scan.context._opts[0] == Milter.SETSYMLIST | Milter.ADDHDRS
 
 
 def test_scan_hands_over_the_message_as_it_is(scan: ScanLab) -> None:
@@ -146,6 +170,12 @@ def test_scan_hands_over_the_message_as_it_is(scan: ScanLab) -> None:
     assert message.headers.to_bytes() == b"From: bob@example.com\r\n\t(Bob)\r\n"
     assert message.body == b"Hi.\r\n"
     assert (message.queue_id, message.client.helo) == ("4Q", "helo.example")
+
+
+def test_scan_is_waited_for_at_the_end_of_the_program(scan: ScanLab) -> None:
+    scan.message()
+    assert scan.drained == [False, False]
+    assert scan.running.drained(0.0)
 
 
 def test_scan_raises_at_no_login(scan: ScanLab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The gate on a real socket, with a decision of the test's own."""
 
 import errno
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -22,11 +23,19 @@ CANT_TELL = b"action=451 4.3.0 temporary trouble, try again later\n\n"
 class Lab:
     """A running gate, and connections to it."""
 
-    def __init__(self, folder: Path, *, deadline: float = 30.0, max_connections: int = 50) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        deadline: float = 30.0,
+        max_connections: int = 50,
+        listening: type[socket.socket] = socket.socket,
+    ) -> None:
         self.asked: list[tuple[str, str, str]] = []
+        self._asked = threading.Condition()
         self.verdict: Callable[[str], Verdict | None] = lambda recipient: reject("5.1.1", "no such address")
         self.path = folder / "gate.sock"
-        listener = socket.socket(socket.AF_UNIX)
+        listener = listening(socket.AF_UNIX)
         listener.bind(str(self.path))
         listener.listen(100)
         self.gate = Gate(
@@ -46,8 +55,15 @@ class Lab:
         self.open.close()
 
     def answer(self, recipient: str, sender: str, client: str, queue_id: str) -> Verdict | None:
-        self.asked.append((recipient, sender, queue_id))
+        with self._asked:
+            self.asked.append((recipient, sender, queue_id))
+            self._asked.notify_all()
         return self.verdict(recipient)
+
+    def await_questions(self, count: int) -> None:
+        """Until so many have been asked."""
+        with self._asked:
+            assert self._asked.wait_for(lambda: len(self.asked) >= count, 30)
 
     def connect(self) -> socket.socket:
         peer = self.open.enter_context(socket.socket(socket.AF_UNIX))
@@ -88,6 +104,11 @@ def test_a_verdict_for_each_rcpt_on_one_connection(lab: Lab) -> None:
     assert lab.ask(peer, recipient="shop@alias.example", queue_id="4Q") == DUNNO
     assert lab.ask(peer, recipient="nosuch@alias.example", sender="") == b"action=550 5.1.1 no\n\n"
     assert lab.asked == [("shop@alias.example", "bob@example.com", "4Q"), ("nosuch@alias.example", "", "")]
+
+
+def test_postfix_names_an_address_without_its_quotes(lab: Lab) -> None:
+    lab.ask(lab.connect(), recipient="a b@alias.example", sender="c d@example.com")
+    assert lab.asked == [('"a b"@alias.example', '"c d"@example.com', "")]
 
 
 def test_what_is_not_ours_is_dunno(lab: Lab) -> None:
@@ -177,6 +198,23 @@ def test_a_decision_that_takes_too_long_is_answered_in_its_place(tmp_path: Path)
         assert lab.gate.drained(30)
 
 
+def test_nor_does_it_keep_others_waiting_when_its_peer_has_gone(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def slow(recipient: str) -> Verdict:
+        go_on.wait(60)
+        return deliver()
+
+    with Lab(tmp_path, deadline=0.2) as lab:
+        lab.verdict = slow
+        with lab.connect() as gone:
+            gone.sendall(request(recipient="a@alias.example"))
+            lab.await_questions(1)
+        assert lab.ask(lab.connect(), recipient="b@alias.example") == CANT_TELL
+        assert lab.ask(lab.connect(), recipient="c@alias.example") == CANT_TELL
+        go_on.set()
+
+
 def test_an_answer_in_its_place_is_not_given_to_the_next_question() -> None:
     asked, decided, next_asked, go_on = (threading.Event() for _ in range(4))
 
@@ -214,6 +252,37 @@ def test_an_answer_in_its_place_is_not_given_to_the_next_question() -> None:
         thread.join(30)
 
 
+def test_overdue_is_what_was_asked_a_deadline_ago_and_is_not_answered() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def decide(*_: str) -> None:
+        asked.set()
+        assert go_on.wait(30)
+
+    clock = ManualClock()
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        peer.settimeout(30)
+        conversation = Conversation(ours, decide, clock, 5.0)
+        thread = threading.Thread(target=conversation.run)
+        thread.start()
+        assert not conversation.hurry(clock.monotonic() + 99)
+        peer.sendall(request(recipient="a@alias.example"))
+        assert asked.wait(30)
+        assert not conversation.hurry(clock.monotonic() + 4.9)
+        go_on.set()
+        assert received(peer) == DUNNO
+        assert not conversation.hurry(clock.monotonic() + 99)
+        go_on.clear()
+        asked.clear()
+        peer.sendall(request(recipient="b@alias.example"))
+        assert asked.wait(30)
+        assert conversation.hurry(clock.monotonic() + 5.0)
+        assert received(peer) == CANT_TELL
+        go_on.set()
+        thread.join(30)
+
+
 def test_beyond_the_cap_the_answer_is_a_deferral(tmp_path: Path) -> None:
     with Lab(tmp_path, max_connections=2) as lab:
         first, second = lab.connect(), lab.connect()
@@ -237,8 +306,31 @@ def test_without_a_thread_it_is_one_too_and_the_log_says_why(
         answered = lab.ask(lab.connect(), recipient="a@alias.example")
         assert answered == b"action=450 4.3.2 too busy, try again later\n\n"
         monkeypatch.undo()
+        assert lab.gate.drained(30)
         assert b"4.3.2" not in lab.ask(lab.connect(), recipient="a@alias.example")
     assert caplog.messages[0] == "the gate can't serve a connection: no thread is to be had"
+
+
+def test_who_says_nothing_beyond_the_cap_is_not_waited_for(tmp_path: Path) -> None:
+    with Lab(tmp_path, max_connections=1) as lab:
+        lab.ask(lab.connect(), recipient="a@alias.example")
+        silent, third = lab.connect(), lab.connect()
+        assert lab.ask(third, recipient="a@alias.example").startswith(b"action=450 4.3.2 ")
+        assert silent.recv(1) == b""
+
+
+def test_a_connection_that_cannot_be_accepted_ends_nothing(tmp_path: Path) -> None:
+    class Full(socket.socket):
+        times = 2
+
+        def accept(self) -> tuple[socket.socket, object]:
+            if self.times:
+                Full.times -= 1
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return super().accept()
+
+    with Lab(tmp_path, listening=Full) as lab:
+        assert lab.ask(lab.connect(), recipient="a@alias.example").startswith(b"action=550 ")
 
 
 def test_stopping_finishes_the_answer_under_way(tmp_path: Path) -> None:

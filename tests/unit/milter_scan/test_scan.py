@@ -49,13 +49,13 @@ def test_a_message_is_gathered_octet_by_octet() -> None:
     assert rig.session.data()
     assert rig.asked == [("shop@alias.test", "other@alias.test")]
     rig.session.header("From", b" bob@example.com")
-    rig.session.header("X-Odd", b"\tfirst\xff\n\tsecond")
+    rig.session.header("X-Odd", b"\tfirst\xff\n\tsecond\r\n\tthird")
     rig.session.body(b"one\r\n")
     rig.session.body(b"two")
     assert rig.session.end("4Q") is ADDED
     (message,) = rig.examined
     assert join(message.headers, message.body) == (
-        b"From: bob@example.com\r\nX-Odd:\tfirst\xff\r\n\tsecond\r\n\r\none\r\ntwo"
+        b"From: bob@example.com\r\nX-Odd:\tfirst\xff\r\n\tsecond\r\n\tthird\r\n\r\none\r\ntwo"
     )
     assert [one.key for one in message.headers.fields] == [b"from", b"x-odd"]
     assert message.client == Client("192.0.2.1", "mail.example.com", "helo.example.com")
@@ -94,10 +94,12 @@ def test_an_aborted_message_leaves_nothing() -> None:
     rig.begin_data("SMTPUTF8")
     rig.session.body(b"gone")
     rig.session.reset()
+    assert rig.session.end("4Q") is NOTHING
     rig.begin_data()
-    rig.session.end("")
-    assert rig.examined[0].body == b""
+    rig.session.end("4R")
+    assert (rig.examined[0].body, rig.examined[0].smtputf8) == (b"", False)
     assert rig.examined[0].recipients == ("shop@alias.test",)
+    assert rig.session.end("4S") is NOTHING, "nor does one that has ended"
 
 
 def test_what_is_not_ours_is_let_go_at_data() -> None:
@@ -124,10 +126,21 @@ def test_a_message_above_the_limit_is_not_kept(parts: list[bytes]) -> None:
     rig.session.header("Subject", b" x")
     for part in parts:
         rig.session.body(part)
+    rig.session.header("X-Trailing", b" y")
+    draft = rig.session._draft
+    assert (draft.fields, draft.chunks) == ([], [])
     assert rig.session.end("4Q") is NOTHING
     assert rig.examined == []
     rig.begin_data()
     assert rig.session.end("4R") is ADDED
+
+
+def test_a_message_of_exactly_the_limit_is_examined() -> None:
+    rig = Rig()
+    rig.begin_data()
+    rig.session.header("Subject", b" x")
+    rig.session.body(b"y" * (1_000 - len(b"Subject: x\r\n")))
+    assert rig.session.end("4Q") is ADDED
 
 
 @pytest.mark.parametrize("address", [None, "/a/socket", ()])
