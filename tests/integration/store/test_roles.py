@@ -188,6 +188,25 @@ def test_whatever_the_role_is_called(truth: Truth) -> None:
     engine.dispose()
 
 
+def test_granting_again_takes_away_what_is_too_much(truth: Truth) -> None:
+    role = f"{parse_url(truth.url).username}_rich"
+    roles.grant_node_role(truth.engine, role, "secret")
+    with truth.engine.begin() as connection:
+        connection.execute(text(f"GRANT DELETE ON alias TO {role}"))
+        connection.execute(text("GRANT CREATE ON SCHEMA public TO PUBLIC"))
+    roles.grant_node_role(truth.engine, role, "secret")
+    url = parse_url(truth.url).set(username=role, password="secret").render_as_string(hide_password=False)
+    engine = make_engine(url)
+    for statement in ("DELETE FROM alias", "CREATE TABLE mine (x integer)"):
+        test_it_may_not(engine, statement)
+    engine.dispose()
+
+
+def test_a_role_that_can_not_be_made_is_no_matter_of_rights(truth: Truth) -> None:
+    with pytest.raises(StoreError, match="reserved"):
+        roles.grant_node_role(truth.engine, "pg_node", "secret")
+
+
 def test_who_lacks_a_right_or_the_password_hears_how_to_get_it(truth: Truth) -> None:
     role = f"{parse_url(truth.url).username}_poor"
     roles.grant_node_role(truth.engine, role, "first")

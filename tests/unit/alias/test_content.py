@@ -43,6 +43,7 @@ BLOCKED = SenderRule(BlockAction.REJECT, "alias", "me@real.test")
 
 WISHES = Wishes(SpamRules(hold=2.0, refuse=3.0, hold_replies=1.0, when_unscanned="defer"))
 SPAM = SpamNote("spamd", 3.0)
+UNSCANNED = SpamNote(unscanned="no time")
 
 
 def status(content: Content, recipient: Address, facts: Facts, wishes: Wishes | None = WISHES) -> str:
@@ -96,7 +97,7 @@ def test_a_block_that_discards_is_no_refusal() -> None:
         (SPAM, OF_ALIAS, Kind.REJECT),
         (replace(SPAM, ratio=2.0), OF_ALIAS, Kind.HOLD),
         (replace(SPAM, ratio=1.9), OF_ALIAS, Kind.DELIVER),
-        (SpamNote(unscanned="no time"), OF_ALIAS, Kind.DEFER),
+        (UNSCANNED, OF_ALIAS, Kind.DEFER),
         (SpamNote(unscanned="bypassed"), OF_ALIAS, Kind.DELIVER),
         (SPAM, replace(OF_ALIAS, detail="bob=example.com"), Kind.DELIVER),
         (SPAM, replace(OF_ALIAS, detail="news"), Kind.REJECT),
@@ -104,7 +105,7 @@ def test_a_block_that_discards_is_no_refusal() -> None:
         (SPAM, OF_REVERSE, Kind.HOLD),
         (replace(SPAM, ratio=1.0), OF_REVERSE, Kind.HOLD),
         (replace(SPAM, ratio=0.9), OF_REVERSE, Kind.DELIVER),
-        (SpamNote(unscanned="no time"), OF_REVERSE, Kind.DEFER),
+        (UNSCANNED, OF_REVERSE, Kind.DEFER),
     ],
 )
 def test_of_spam(note: SpamNote, facts: Facts, kind: Kind) -> None:
@@ -141,12 +142,26 @@ UNSURE = replace(SIGNED, passed=False, temporary=True, key_bits=0)
         (replace(PLAIN, claims=replace(CLAIMS, author=parse("eve@example.com"))), OF_REVERSE, "5.7.1"),
         (replace(PLAIN, claims=replace(CLAIMS, author=None)), OF_REVERSE, "5.7.1"),
         (replace(FORGED, authentication=replace(PASSED, dkim=(UNSURE,))), OF_REVERSE, "2.1.5"),
+        (
+            replace(FORGED, spam=UNSCANNED, authentication=replace(PASSED, dkim=(UNSURE,))),
+            OF_REVERSE,
+            "2.1.5",
+        ),
         (FORGED, replace(OF_REVERSE, reverse=ABSENT), "2.1.5"),
         (FORGED, replace(OF_REVERSE, reverse=Unavailable("gone")), "2.1.5"),
     ],
 )
 def test_of_a_reverse_alias(content: Content, facts: Facts, wanted: str) -> None:
     assert status(content, REVERSE, facts) == wanted
+
+
+def test_spf_speaks_for_no_client_of_our_own() -> None:
+    alias = replace(ALIAS, mailboxes=(directories.mailbox(allow_spf=True),))
+    facts = replace(OF_REVERSE, reverse=Found(replace(KNOWN, alias=alias)))
+    passed = replace(PASSED, dkim=(), spf=SpfResult(Spf.PASS, "real.test"))
+    content = replace(PLAIN, authentication=passed)
+    assert status(content, REVERSE, facts) == "2.1.5"
+    assert status(replace(content, own=True), REVERSE, facts) == "5.7.1"
 
 
 def test_a_login_proves_a_reply_whatever_dmarc_says() -> None:

@@ -9,8 +9,9 @@ import pytest
 from directories import MemoryDirectory, alias, mailbox
 from postmask.alias.rcpt import Decider
 from postmask.clock import DAY, ManualClock
-from postmask.directory.lookup import ABSENT, Absent, Unavailable
+from postmask.directory.lookup import ABSENT, Absent, Found, Lookup, Unavailable
 from postmask.directory.records import (
+    Alias,
     AliasState,
     BlockAction,
     MailboxState,
@@ -145,6 +146,16 @@ def test_what_cannot_be_looked_up_is_not_passed_over(
     assert said(verdict) == "451 4.3.0"
     assert verdict is not None
     assert verdict.reason == "gone"
+
+
+def test_what_an_alias_with_a_plus_has_goes_to_no_other_one(
+    directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(address: str) -> Lookup[Alias]:
+        return Unavailable("gone") if "+" in address else Found(alias())
+
+    monkeypatch.setattr(directory, "alias", answers)
+    assert said(ask(directory, "shop+news@alias.test")) == "451 4.3.0"
 
 
 def test_the_null_sender_is_blocked_by_nobody(directory: MemoryDirectory) -> None:

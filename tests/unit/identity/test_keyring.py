@@ -18,6 +18,8 @@ RING = Keyring([OLD, NEW])
 def test_the_newest_signs_and_all_verify() -> None:
     assert RING.signing is NEW
     assert RING.secrets == (NEW, OLD)
+    middle = Secret(3, "2025-07-01", b"3" * 32)
+    assert Keyring([OLD, middle, NEW]).secrets == (NEW, middle, OLD)
     old_mac = Keyring([OLD]).mac(Purpose.TOKEN, b"data", 10)
     assert RING.mac(Purpose.TOKEN, b"data", 10) != old_mac
     assert RING.mac(Purpose.TOKEN, b"data", 10, secret_id=1) == old_mac
