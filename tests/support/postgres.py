@@ -56,8 +56,11 @@ class Cluster:
         """A URL for SQLAlchemy and the programs."""
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
-    def fresh(self) -> str:
-        """The owner's URL of a new, empty database. The owner may make roles, and is no superuser."""
+    def fresh(self, like: str = "") -> str:
+        """The owner's URL of a new, empty database. The owner may make roles, and is no superuser.
+
+        like: further options of CREATE DATABASE.
+        """
         self.made += 1
         name = f"postmask_{self.made}_{secrets.token_hex(3)}"
         password = secrets.token_hex(8)
@@ -69,6 +72,7 @@ class Cluster:
             )
             cursor.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(name))
+                + sql.SQL(f" {like}")
             )
         return self.url(name, name, password)
 

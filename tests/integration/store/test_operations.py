@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from postgres import Cluster
 from postmask.address import AddressError, parse
 from postmask.directory.lookup import ABSENT, Found
 from postmask.directory.records import AliasState, MailboxState, WhenDisabled
 from postmask.keys import Keyring, Secret
 from postmask.store.admin import accounts, aliases, bulk, contacts, domains, mailboxes, purge
 from postmask.store.errors import Duplicate, InUse, NotFound, Refused, WrongCode
-from truth import KEYS, Truth
+from truth import KEYS, Truth, made
 
 DAY = 86400.0
 
@@ -512,6 +513,14 @@ def test_finding_aliases(furnished: Truth) -> None:
     furnished.do(aliases.edit, "50%@second.test", note="Für ÄRZTE")
     for text in ("Ärzte", "ärzte", "ÄRZTE"):
         assert found(search=text) == ["50%@second.test"]
+
+
+def test_a_search_as_it_is_written_needs_no_locale(postgres: Cluster) -> None:
+    with made(postgres.fresh("ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")) as truth:
+        truth.furnish()
+        truth.do(aliases.edit, "shop@alias.test", note="Für ÄRZTE")
+        found: Any = truth.do(aliases.listing, search="ÄRZTE")
+        assert [alias.address for alias in found] == ["shop@alias.test"]
 
 
 def test_random_aliases(furnished: Truth) -> None:

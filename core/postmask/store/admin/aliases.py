@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from shlex import quote
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.orm import Session
 
 from postmask import address as addresses
@@ -15,6 +15,7 @@ from postmask.keys import Keyring
 from postmask.store.admin import accounts, domains, mailboxes, purge
 from postmask.store.admin.aliasviews import view, views
 from postmask.store.admin.naming import Namer, check_local_part, checked_answer
+from postmask.store.admin.searching import containing
 from postmask.store.admin.views import AliasView
 from postmask.store.errors import NotFound, Refused
 from postmask.store.models import Account, Alias, AliasMailbox, Mailbox
@@ -121,9 +122,7 @@ def listing(
         mine = select(AliasMailbox.alias_id).where(AliasMailbox.mailbox_id == box.id)
         query = query.where(Alias.id.in_(mine))
     if search:
-        columns = (Alias.address, Alias.note, Alias.name)
-        text = search.lower()
-        query = query.where(or_(*(func.lower(column).contains(text, autoescape=True) for column in columns)))
+        query = query.where(containing(search, Alias.address, Alias.note, Alias.name))
     if limit is not None:
         query = query.limit(limit)
     return views(session, session.scalars(query.offset(offset) if offset else query).all())

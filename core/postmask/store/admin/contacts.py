@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shlex import join
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager
 
 from postmask import address as addresses
@@ -12,6 +12,7 @@ from postmask import tokens
 from postmask.directory.records import BlockAction, ContactRule
 from postmask.keys import Keyring
 from postmask.store.admin import accounts, aliases, domains
+from postmask.store.admin.searching import containing
 from postmask.store.admin.views import ContactView
 from postmask.store.errors import Duplicate, NotFound, Refused
 from postmask.store.models import Alias, Contact, ReverseAlias
@@ -72,11 +73,7 @@ def listing(
     if rule is not None:
         query = query.where(Contact.rule == rule)
     if search:
-        text = search.lower()
-        query = query.where(
-            func.lower(Contact.address).contains(text, autoescape=True)
-            | func.lower(Contact.name).contains(text, autoescape=True)
-        )
+        query = query.where(containing(search, Contact.address, Contact.name))
     if limit is not None:
         query = query.limit(limit)
     return [_view(contact) for contact in session.scalars(query)]
