@@ -63,9 +63,9 @@ def status(ctx: click.Context, runtime: Runtime) -> None:
         runtime.output.record({"engines": engines, "programs": programs, **switch})
     else:
         runtime.output.table(engines, _ENGINES, empty="no engine is configured (spam.engines)")
-        if programs:
+        rows = [{**one, "program": each["program"]} for each in programs for one in each["engines"]]
+        if rows:
             runtime.output.say("")
-            rows = [{**one, "program": each["program"]} for each in programs for one in each["engines"]]
             runtime.output.table(rows, _FIGURES, empty="")
         if switch["bypass"]:
             runtime.output.say(_in_words(switch))

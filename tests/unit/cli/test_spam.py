@@ -109,6 +109,12 @@ class TestStatus:
         publisher.close()
         assert bare.json("spam", "status")["programs"] == []
 
+    def test_programs_without_engines_are_no_table(self, bare: Site) -> None:
+        publisher = Publisher(bare.folder, "forwarder", Scanner([], bare.clock, lambda: False), bare.clock)
+        publisher.write()
+        assert bare.text("spam", "status") == "no engine is configured (spam.engines)\n"
+        publisher.close()
+
     def test_the_node_s_status_tells_of_it(self, bare: Site) -> None:
         def checks() -> list[tuple[bool, str]]:
             found = json.loads(bare.run("status", "--json").stdout)["checks"]
