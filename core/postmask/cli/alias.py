@@ -188,14 +188,18 @@ def list_(runtime: Runtime, /, **wanted: Any) -> None:
 @click.argument("address")
 @click.pass_obj
 def show(runtime: Runtime, address: str) -> None:
-    """Show an alias, a removed one too, with the rules of the spam check that count for it."""
-    from postmask.store.admin import aliases
+    """Show an alias, a removed one too, with the rules of the spam check that count for it.
+
+    While its account is disabled an alias answers as if it were, whatever its own state.
+    """
+    from postmask.store.admin import accounts, aliases
     from postmask.store.admin.rules import Target
 
     with runtime.reading() as session:
         found = aliases.get(session, address)
+        account = accounts.get(session, found.account)
         spam = spampolicy.shown(runtime, session, Target(alias=address))
-    runtime.output.record(found, spam=spam)
+    runtime.output.record(found, account_state=account.state, spam=spam)
 
 
 @alias.command(
@@ -245,12 +249,13 @@ def edit(
 @click.argument("address")
 @click.pass_obj
 def enable(runtime: Runtime, address: str) -> None:
-    """Undo disable."""
-    from postmask.store.admin import aliases
+    """Undo disable. While its account is disabled an alias answers as disabled all the same."""
+    from postmask.store.admin import accounts, aliases
 
     with runtime.changing() as session:
         changed = aliases.enable(session, address)
-    runtime.output.record(changed)
+        account = accounts.get(session, changed.account)
+    runtime.output.record(changed, account_state=account.state)
 
 
 @alias.command(

@@ -135,7 +135,7 @@ def _of_reserved(reserved: Reserved, facts: Facts) -> str:
 def _of_reverse(facts: Facts) -> str:
     match facts.reverse:
         case Found(reverse):
-            disabled = ", which is disabled" if reverse.alias.state == "disabled" else ""
+            disabled = ", which is disabled, or its account," if reverse.alias.state == "disabled" else ""
             return f"the reverse alias by which {reverse.alias.address}{disabled} writes to {reverse.contact}"
         case Unavailable(reason):
             return f"a reverse alias of ours that can't be looked up: {reason}"
@@ -147,7 +147,8 @@ def _of_alias(alias: Lookup[Alias], detail: str | None) -> str:
     match alias:
         case Found(found):
             without = f", found without the detail {detail!r}" if detail is not None else ""
-            shown = f"disabled, answers {found.when_disabled}" if found.state == "disabled" else found.state
+            disabled = f"disabled, or its account is; answers {found.when_disabled}"
+            shown = disabled if found.state == "disabled" else found.state
             return f"the alias {found.address}: {shown}{without}"
         case Unavailable(reason):
             return f"the alias can't be looked up: {reason}"

@@ -26,6 +26,16 @@ def test_add_edit_disable(bare: Site) -> None:
     assert bare.json("account", "disable", "bea", "--undo")["state"] == "active"
 
 
+def test_why_an_active_alias_answers_as_disabled(site: Site) -> None:
+    """Nothing but the account's own state told it, and `alias enable` seemed to help."""
+    site.text("account", "disable", "default")
+    for verb in ("show", "enable"):
+        told = site.json("alias", verb, "shop@alias.test")
+        assert (told["state"], told["account_state"]) == ("active", "disabled")
+    told = site.text("resolve", "shop@alias.test", "--explain")
+    assert "disabled, or its account is; answers reject" in told
+
+
 def test_several_accounts_have_to_be_told_apart(site: Site) -> None:
     site.text("account", "add", "anna")
     told = site.refusal(os.EX_DATAERR, "mailbox", "add", "anna@real.test", "--verified")
