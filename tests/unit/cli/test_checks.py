@@ -55,6 +55,19 @@ def test_disks(monkeypatch: pytest.MonkeyPatch, free: int, files: int, flag: int
     assert disk_trouble(Path("/")) == says
 
 
+def test_the_disk_of_the_queue_is_postfix_s_own_wherever_the_sockets_are(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, config = site.folder / "queue", site.folder / "postfix"
+    queue.mkdir()
+    config.mkdir()
+    (config / "main.cf").write_text(f"compatibility_level = 3.6\nqueue_directory = {queue}\n")
+    disk(monkeypatch, free=0)
+    told = json.loads(site.run("status", "--json").stdout)["checks"]
+    full = f"{queue} (Postfix's queue) has only 0.0 MB left"
+    assert full in [check["what"] for check in told if check["part"] == "disk"]
+
+
 def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert disk_trouble(tmp_path / "none") == ""
 

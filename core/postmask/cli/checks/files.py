@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from postmask.cli import postfix_facts
 from postmask.cli.checks.check import CLOCK_SLACK, Check
 from postmask.cli.output import counted, moment
 from postmask.cli.runtime import Runtime
 from postmask.doctor import node as codes
+from postmask_postfix import commands
 
 _OLD_REPLICA = 30.0
 _STUCK = 300.0
@@ -104,11 +106,13 @@ def spool(runtime: Runtime) -> Iterator[Check]:
 
 
 def disks(runtime: Runtime) -> Iterator[Check]:
-    """Only what is amiss: where we and Postfix must be able to write."""
+    """Only what is amiss: where we and Postfix must be able to write. Raises PostfixError."""
     from postmask.store.engine import sqlite_path
 
     settings = runtime.settings
-    places = {"spool": settings.spool.folder, "Postfix's queue": settings.sockets.directory.parent}
+    places = {"spool": settings.spool.folder}
+    if postfix_facts.installed(settings.postfix.config_dir):
+        places["Postfix's queue"] = commands.queue_directory(settings.postfix.config_dir)
     database = sqlite_path(settings.database.url)
     if database is None:
         places["replica"] = settings.replica.directory
