@@ -78,6 +78,7 @@ def obstacles(
         *_users(context),
         *_chroots(site, current, context),
         *_domains(site, domains),
+        *_masqueraded(site, domains),
     )
 
 
@@ -143,4 +144,21 @@ def _domains(site: Site, domains: Sequence[str]) -> Iterator[Obstacle]:
                 f"{name}: {key}",
                 f"{name} turns {key} into {answer} before Postmask would see it: make an exception for "
                 f"{key.rpartition('@')[2]} there",
+            )
+
+
+def _masqueraded(site: Site, domains: Sequence[str]) -> Iterator[Obstacle]:
+    """Of a recipient at a domain below one that is masqueraded only the local part would be left."""
+    if "envelope_recipient" not in tables.elements(site.values["masquerade_classes"]):
+        return
+    masquerades = tables.elements(site.values["masquerade_domains"].lower())
+    for domain in domains:
+        names = (one for one in masquerades if f".{domain}".endswith(f".{one.lstrip('!')}"))
+        first = next(names, domain)
+        if first != domain and not first.startswith("!"):
+            yield Obstacle(
+                Kind.REWRITTEN,
+                f"masquerade_domains: {domain}",
+                f"masquerade_domains turns recipients at {domain} into ones at {first}, since "
+                f"masquerade_classes has envelope_recipient: take that out, or put !{domain} before {first}",
             )

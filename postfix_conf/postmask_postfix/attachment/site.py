@@ -33,6 +33,8 @@ _WANTED = (
     "postscreen_upstream_proxy_protocol",
     "master_service_disable",
     "soft_bounce",
+    "masquerade_domains",
+    "masquerade_classes",
     "relay_domains",
     *OWN_DOMAINS,
     *REWRITING,

@@ -239,6 +239,32 @@ class TestCollisions:
         finally:
             change.detach_files(site.postfix, before)
 
+    @pytest.mark.parametrize(
+        ("domains", "classes", "stops"),
+        [
+            ("test", "envelope_sender, envelope_recipient", True),
+            ("other.test, TEST", "envelope_recipient", True),
+            ("test", "envelope_sender, header_sender, header_recipient", False),
+            ("!alias.test test", "envelope_recipient", False),
+            ("alias.test, test", "envelope_recipient", False),
+            ("lias.test", "envelope_recipient", False),
+        ],
+    )
+    def test_masquerading(self, site: Site, domains: str, classes: str, stops: bool) -> None:
+        before = change.read(site.postfix)
+        set_parameter(site, f"masquerade_domains = {domains}")
+        set_parameter(site, f"masquerade_classes = {classes}")
+        try:
+            if stops:
+                with pytest.raises(Collision) as caught:
+                    attach(request(site))
+                assert "masquerade_domains" in caught.value.details[0]
+            else:
+                assert attach(request(site)).changed
+                detach(site.postfix)
+        finally:
+            change.detach_files(site.postfix, before)
+
     def test_a_service_of_our_name(self, site: Site) -> None:
         before = change.read(site.postfix)
         change.replace(site.postfix / "master.cf", before.master + "postmask unix - - n - - smtp\n")
