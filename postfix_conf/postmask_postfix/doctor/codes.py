@@ -125,8 +125,9 @@ DELAY_WARNING = warning(
 PROXY_FILTER = notice(
     "PM220",
     "A proxy filter hides content from the milters.",
-    "Nothing is refused for its content; the forwarder examines it later.",
-    "Nothing need be done; a filter that works as a milter would let it be refused at once.",
+    "Nothing is refused for its content; the forwarder examines it later. It isn't told of a SASL login.",
+    "Nothing need be done where nobody logs in; for who does, a listener without it. A filter that works as "
+    "a milter would let mail be refused at once.",
 )
 NON_SMTPD_MILTERS = notice(
     "PM221",
@@ -248,6 +249,14 @@ EIGHT_BIT = warning(
     "Mail with 8-bit text is sent in 7 bits.",
     "Postfix then encodes the body anew, which breaks the DKIM signature of what is forwarded.",
     "Let smtp_never_send_ehlo be no, and leave 8bitmime out of smtp_discard_ehlo_keywords.",
+)
+CLIENT_HIDDEN = warning(
+    "PM241",
+    "What comes back from a filter seems to come from this host.",
+    "Where the scan milter could leave no evidence (a proxy filter, a recipient that isn't ours, the milter "
+    "down) forged mail is delivered although its domain says p=reject, and SPF proves no reply.",
+    "Give the listener that takes it back smtpd_authorized_xforward_hosts=127.0.0.0/8, and the service that "
+    "hands it to a content_filter smtp_send_xforward_command=yes (lmtp_send_xforward_command).",
 )
 
 CODES = declared(globals())

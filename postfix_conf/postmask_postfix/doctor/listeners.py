@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from postmask.doctor.finding import Finding
 from postmask_postfix import lifetime, tables
+from postmask_postfix.attachment import plan
 from postmask_postfix.attachment.services import Listed
 from postmask_postfix.doctor import codes
 from postmask_postfix.doctor.facts import Facts
@@ -38,6 +39,7 @@ def lint(facts: Facts) -> Iterator[Finding]:
     for where, value in facts.by_value("smtpd_forbid_bare_newline", facts.front_doors()):
         if value in ("", "no"):
             yield codes.BARE_NEWLINE.at(where)
+    yield from _filters(facts)
     yield from _networks(facts)
     yield from _unknown(facts)
     yield from _milters(facts)
@@ -133,6 +135,21 @@ def _unknown(facts: Facts) -> Iterator[Finding]:
             yield codes.UNKNOWN_RECIPIENTS.at(
                 maps, f"{maps} is empty: whoever it is at a domain of {domains} is accepted"
             )
+
+
+def _filters(facts: Facts) -> Iterator[Finding]:
+    """Who hands mail to a filter, and takes it back, without a word of the client."""
+    doors = tuple(facts.front_doors())
+    after = {facts.of(one, "content_filter").partition(":")[0] for one in doors} - {""}
+    for service in facts.site("smtp", "lmtp"):
+        sends = f"{service.command}_send_xforward_command"
+        if service.service in after and facts.of(service, sends) != "yes":
+            yield codes.CLIENT_HIDDEN.at(service.name, f"{sends} isn't yes")
+    if after or any(facts.of(one, "smtpd_proxy_filter") for one in doors):
+        takes = "smtpd_authorized_xforward_hosts"
+        for service in facts.site("smtpd"):
+            if plan.takes_back(service) and not facts.of(service, takes):
+                yield codes.CLIENT_HIDDEN.at(service.name, f"{takes} is empty")
 
 
 def _milters(facts: Facts) -> Iterator[Finding]:

@@ -46,6 +46,10 @@ VALUES = {
     "smtpd_forbid_bare_newline": "yes",
     "smtpd_reject_unlisted_recipient": "yes",
     "smtpd_proxy_filter": "",
+    "content_filter": "",
+    "smtpd_authorized_xforward_hosts": "",
+    "smtp_send_xforward_command": "no",
+    "lmtp_send_xforward_command": "no",
     "smtpd_milters": f"{OURS_MILTERS}, inet:127.0.0.1:11332",
     "postmask_smtpd_milters": OURS_MILTERS,
     "non_smtpd_milters": OURS_MILTERS,
@@ -222,7 +226,24 @@ CASES: list[tuple[Code, str, Facts | Attachment]] = [
     ),
     (codes.DELAY_WARNING, "delay_warning_time", facts({"delay_warning_time": "4h"})),
     (codes.DELAY_WARNING, "delay_warning_time", facts({"delay_warning_time": "4"})),
-    (codes.PROXY_FILTER, "smtp/inet", facts({"smtpd_proxy_filter": "127.0.0.1:10024"})),
+    (
+        codes.PROXY_FILTER,
+        "smtp/inet",
+        facts({"smtpd_proxy_filter": "127.0.0.1:10024", "smtpd_authorized_xforward_hosts": "127.0.0.1"}),
+    ),
+    (
+        codes.CLIENT_HIDDEN,
+        "127.0.0.1:10025/inet",
+        facts({"content_filter": "scan:[127.0.0.1]:10024"}),
+    ),
+    (
+        codes.CLIENT_HIDDEN,
+        "scan/unix",
+        facts(
+            {"content_filter": "scan:[127.0.0.1]:10024", "smtpd_authorized_xforward_hosts": "127.0.0.1"},
+            master="scan unix - - n - 2 lmtp -o smtp_send_xforward_command=yes\n",
+        ),
+    ),
     (codes.NON_SMTPD_MILTERS, "non_smtpd_milters", facts({"non_smtpd_milters": "inet:h:1"})),
     (codes.DATABASE_HOST, "pgsql:/etc/postfix/t.cf", facts(hosts={"pgsql:/etc/postfix/t.cf": 1})),
     (codes.TABLE, "pcre:/c", facts(broken={"pcre:/c": "unsupported dictionary type"})),
@@ -283,6 +304,10 @@ SILENT: list[Facts | Attachment] = [
     ),
     facts({"smtp_never_send_ehlo": "yes", "disable_mime_output_conversion": "yes"}),
     facts({"smtp_discard_ehlo_keywords": "silent-discard, dsn"}),
+    facts(
+        {"content_filter": "scan:[127.0.0.1]:10024", "smtpd_authorized_xforward_hosts": "127.0.0.1"},
+        master="scan unix - - n - 2 smtp -o smtp_send_xforward_command=yes\n",
+    ),
     facts({"smtp_header_checks": "regexp:/c"}, asked=altered(SIGNED[3], "WARN")),
     facts({"header_checks": "regexp:/c"}, asked=altered(RECEIVED[1], "DUNNO")),
     attached(),
@@ -304,6 +329,14 @@ def test_each_is_found_and_nothing_else(code: Code, where: str, found: Facts | A
 @pytest.mark.parametrize("found", SILENT, ids=range(len(SILENT)))
 def test_what_is_as_it_should_be_is_passed_over(found: Facts | Attachment) -> None:
     assert judged(found) == []
+
+
+def test_a_proxy_filter_whose_listener_is_not_told_the_client_is_found() -> None:
+    found = judged(facts({"smtpd_proxy_filter": "127.0.0.1:10024"}))
+    assert found == [
+        (codes.PROXY_FILTER.id, "smtp/inet"),
+        (codes.CLIENT_HIDDEN.id, "127.0.0.1:10025/inet"),
+    ]
 
 
 def test_what_bears_one_of_our_names_is_not_put_back_by_attaching() -> None:
