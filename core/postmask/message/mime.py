@@ -35,6 +35,7 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 _BASE64_RUN = re.compile(rb"[^=]{2,}")
 _PADDED_INSIDE = re.compile(rb"[^=]*+=[^A-Za-z0-9+/]*+[A-Za-z0-9+/]")
 _BLANKS_AT_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n|\Z)")
+_COMMENT = re.compile(rb"\([^()]*+\)?")
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 
 
@@ -171,7 +172,7 @@ class _Walker:
 
 def _encoding(headers: Headers) -> str:
     found = headers.get("content-transfer-encoding")
-    words = found.value[:_LONGEST_VALUE].split(b"(")[0].split() if found else []
+    words = _COMMENT.sub(b" ", found.value[:_LONGEST_VALUE]).split() if found else []
     return words[0].lower().decode("latin-1") if words else ""
 
 

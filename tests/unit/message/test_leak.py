@@ -311,6 +311,13 @@ def test_what_is_hardly_an_archive_costs_little() -> None:
     assert time.process_time() - start < 3
 
 
+def test_the_strings_of_a_page_are_one_text() -> None:
+    """A page has thousands, and each text costs a search."""
+    page = b"%PDF-1.7\nstream\r\n" + zlib.compress(b"<0012 004a0055> Tj <123456789abcd> Tj " * 3000)
+    (_, strings) = unpacked(page, MAX_UNPACKED)
+    assert strings == b"\n".join([b"\0\x12\0J\0U"] * 3000)
+
+
 def test_bounce_addresses_are_asked_for() -> None:
     bounce = "a2b3c4d5" * 6 + "e6f7g"
     finder = Finder({}, {f"{bounce}@alias.test": "shop@alias.test"}.get)

@@ -121,6 +121,7 @@ def test_content_type(value: bytes, expected: tuple[str, dict[str, str]]) -> Non
         ("base64", b"YW Jj*ZGVm=", b"abcdef"),
         ("quoted-printable", b"a=3Db=\r\nc", b"a=bc"),
         ("8bit (comment)", b"\xff", b"\xff"),
+        ("(comment) base64", b"YWJj", b"abc"),
         ("x-unknown", b"abc", None),
     ],
 )
