@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from postmask.address import Address
 from postmask.message import dates, words
+from postmask.message.finder import spellings
 from postmask.message.headers import Field, Headers
 from postmask.message.mailboxes import parse_list
 
@@ -90,11 +91,20 @@ def _unmistakable(text: str, address: Address) -> bool:
     tokens = [(kind, piece) for kind, piece in read if kind != "comment"]
     kinds = [kind for kind, _ in tokens]
     if kinds == ["word"]:
-        return bool(_SPEC.fullmatch(tokens[0][1]))
+        return _is_plain(tokens[0][1], address)
     if not kinds or kinds[-1] != "angle" or not set(kinds[:-1]) <= {"word", "quoted"}:
         return False
     named = [word for kind, word in tokens if kind == "word" and "@" in word]
-    return bool(_SPEC.fullmatch(tokens[-1][1][1:-1])) and all(word.lower() == address.key for word in named)
+    return _is_plain(tokens[-1][1][1:-1], address) and all(word.lower() == address.key for word in named)
+
+
+def _is_plain(text: str, address: Address) -> bool:
+    """Whether it is the address as everybody writes it. A provider that knows its own domain only in that
+    way takes what merely counts as it ("example.com.", or with wide letters) for somebody else's, and may let
+    any customer use it.
+    """
+    domain = text.strip().rpartition("@")[2].encode("utf-8", "replace").lower().decode("utf-8")
+    return bool(_SPEC.fullmatch(text)) and domain in spellings(address.domain)
 
 
 def _keys(field: Field) -> tuple[str, ...]:

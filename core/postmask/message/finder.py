@@ -120,12 +120,12 @@ class Finder:
         stands for them. An account may have thousands: a domain is looked for once, and what isn't there has
         no pattern made."""
         for domain, secrets in self._secrets.items():
-            spellings = [spelling for spelling in _spellings(domain) if _telling(spelling) in lowered]
-            if spellings:
-                lines = _lines(lowered, [_telling(spelling) for spelling in spellings])
+            present = [spelling for spelling in spellings(domain) if _telling(spelling) in lowered]
+            if present:
+                lines = _lines(lowered, [_telling(spelling) for spelling in present])
                 for local, telling, new in secrets:
                     if telling in lines:
-                        yield from ((_pattern(local, spelling), new) for spelling in spellings)
+                        yield from ((_pattern(local, spelling), new) for spelling in present)
 
     def _hidden(self, data: bytes, unseen: re.Pattern[bytes]) -> Iterator[Hit]:
         """The places that show without what isn't seen."""
@@ -184,12 +184,12 @@ def _lines(data: bytes, pieces: Sequence[bytes]) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def _spellings(domain: str) -> tuple[str, ...]:
-    """The domain's; of an international name in Unicode too."""
-    spellings = {domain}
+def spellings(domain: str) -> tuple[str, ...]:
+    """How it is written; an international name in Unicode too."""
+    found = {domain}
     with suppress(idna.IDNAError, UnicodeError):  # then it is no international name
-        spellings.add(idna.decode(domain))
-    return tuple(sorted(spellings))
+        found.add(idna.decode(domain))
+    return tuple(sorted(found))
 
 
 def _telling(part: str) -> bytes:

@@ -65,6 +65,10 @@ def test_one_author(value):
         b"From: <@eve.example.net:owner@example.com>\r\n",
         b"From: <owner@example.com\r\n",
         b"From: owner@example.com\0eve@example.net\r\n",
+        b"From: owner@example.com.\r\n",
+        "From: Owner <owner@\uff45xample.com>\r\n".encode(),
+        "From: owner@example\u3002com\r\n".encode(),
+        "From: owner@exam\u00adple.com\r\n".encode(),
     ],
     ids=repr,
 )
@@ -72,6 +76,13 @@ def test_no_author(header):
     found = claims(header)
     assert found.author is None
     assert found.fault
+
+
+@pytest.mark.parametrize("domain", ["bücher.example", "Bücher.Example", "xn--bcher-kva.example"])
+def test_the_author_s_domain_in_unicode(domain):
+    found = claims(f"From: owner@{domain}\r\n".encode())
+    assert found.author is not None
+    assert found.author.key == "owner@xn--bcher-kva.example"
 
 
 def test_recipients_by_field():
