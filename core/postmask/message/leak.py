@@ -29,7 +29,7 @@ from postmask.message import words
 from postmask.message.finder import Finder, ReverseAliases, replace
 from postmask.message.headers import Field, Headers, make_field, tidy
 from postmask.message.lines import fold_long
-from postmask.message.mime import MESSAGES, Part, content_type, walk
+from postmask.message.mime import MESSAGES, Part, content_type, read_on_base64, walk
 from postmask.message.packed import unpacked
 from postmask.message.readings import IN_HTML, READ_TWICE, SOFT, readings
 
@@ -170,7 +170,11 @@ class _Check:
         self._unpacked(data, where)
         if (wide or b"\0" in content) and self.finder.hits(content.replace(b"\0", b"")):
             self.unreplaceable.append(f"{where}: an address in something that isn't in its charset")
-        return [] if new is text else [(part.start, part.end, _encoded(content, part, wide=wide))]
+        if new is not text:
+            return [(part.start, part.end, _encoded(content, part, wide=wide))]
+        if part.encoding == "base64" and self.finder.hits(read_on_base64(body[part.start : part.end])):
+            self.unreplaceable.append(f"{where}: an address in base64 that not all programs read alike")
+        return []
 
     def _read_again(self, text: bytes, where: str) -> None:
         """What is written in yet another way within the text: only searched."""

@@ -32,6 +32,7 @@ _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^\s;"
 _ESCAPE = re.compile(rb"\\(.)")
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_NO_DIGIT = re.compile(rb"[^A-Za-z0-9+/]+")
 _BASE64_RUN = re.compile(rb"[^=]{2,}")
 _PADDED_INSIDE = re.compile(rb"[^=]*+=[^A-Za-z0-9+/]*+[A-Za-z0-9+/]")
 _BLANKS_AT_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n|\Z)")
@@ -189,6 +190,11 @@ def decode_base64(raw: bytes | memoryview) -> bytes:
             return binascii.a2b_base64(raw)
     runs = _BASE64_RUN.findall(_NOT_BASE64.sub(b"", raw))
     return b"".join(binascii.a2b_base64(_whole(run)) for run in runs)
+
+
+def read_on_base64(raw: bytes) -> bytes:
+    """As programs read it to which a "=" that more follows means nothing; empty where there is none."""
+    return binascii.a2b_base64(_whole(_NO_DIGIT.sub(b"", raw))) if _PADDED_INSIDE.match(raw) else b""
 
 
 def _whole(run: bytes) -> bytes:

@@ -408,6 +408,13 @@ def test_base64_is_read_on_behind_a_padding() -> None:
     assert base64.b64decode(result.body) == b"above w shop@alias.test"
 
 
+@pytest.mark.parametrize("at", [14, 15, 17])
+def test_base64_in_which_a_soft_line_break_stands(at: int) -> None:
+    """To some it is an end or nothing, by where it stands; we'd read on with the next group."""
+    content = base64.b64encode(b"written by owner@mailbox.test, and more")
+    assert _check(_part(content[:at] + b"=\r\n" + content[at:], encoding="base64")).unreplaceable
+
+
 def test_a_wide_text_that_is_broken_is_still_read() -> None:
     content = base64.encodebytes("owner@mailbox.test".encode("utf-16") + b"\n")
     assert _check(_part(content, "text/plain; charset=utf-16", "base64")).replaced == 1
