@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -43,21 +43,15 @@ def contact() -> None:
 @click.option("--rule", type=choice(ContactRule), help="Those of which this was said.")
 @click.option("--search", metavar="TEXT", help="Those with this text in address or name.")
 @click.option("--limit", type=Count(min=1), metavar="N", help="At most so many.")
+@click.option("--offset", type=Count(min=0), default=0, metavar="N", help="Leave out the first so many.")
 @account_option
 @click.pass_obj
-def list_(
-    runtime: Runtime,
-    alias: str | None,
-    rule: str | None,
-    search: str | None,
-    limit: int | None,
-    account: str | None,
-) -> None:
+def list_(runtime: Runtime, /, **wanted: Any) -> None:
     """List the contacts, of one alias or of all."""
     from postmask.store.admin import contacts
 
     with runtime.reading() as session:
-        found = contacts.listing(session, alias=alias, account=account, rule=rule, search=search, limit=limit)
+        found = contacts.listing(session, **wanted)
     runtime.output.table(found, _COLUMNS, empty="no contact found")
 
 

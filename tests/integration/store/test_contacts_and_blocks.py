@@ -87,6 +87,7 @@ def test_listing_contacts(furnished: Truth) -> None:
     assert found(rule="block") == ["a@firm.test"]
     assert found(search="BÉA") == found(search="b@") == ["b@firm.test"]
     assert found(limit=1) == ["a@firm.test"]
+    assert found(offset=1) == found(limit=1, offset=1) == ["b@firm.test"]
     with pytest.raises(NotFound, match="contact add"):
         furnished.do(contacts.get, SHOP, "x@firm.test")
 

@@ -16,13 +16,15 @@ from postmask.agent.outbox import OutboxCarrier
 from postmask.clock import SystemClock
 from postmask.directory.lookup import Found
 from postmask.spool import Spool
+from postmask.store.admin import contacts
+from postmask.store.admin.views import ContactView
 from postmask.store.directory import SqlDirectory
 from postmask.store.engine import Use, make_engine
 from postmask.store.errors import StoreUnavailable
 from postmask.store.models import Contact
 from postmask.store.session import transaction
 from replica_node import node_url, wait_for
-from truth import Truth, made
+from truth import KEYS, Truth, made
 
 SLACK = 2.0
 
@@ -102,3 +104,21 @@ def test_a_statement_that_takes_too_long(truth: Truth) -> None:
 
     with pytest.raises(StoreUnavailable, match="took too long"):
         sleep()
+
+
+def test_who_words_a_long_list_is_not_taken_for_idle(truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Postgres ends a transaction of the owner's in which it is asked nothing for a minute; here 2 s."""
+    for number in range(60):
+        truth.do(contacts.add, KEYS, "shop@alias.test", f"c{number}@firm.test", now=1.0)
+    worded = contacts._view
+
+    def slowly(contact: Contact) -> ContactView:
+        time.sleep(0.05)
+        return worded(contact)
+
+    monkeypatch.setattr(contacts, "_view", slowly)
+    monkeypatch.setattr(contacts, "_PIECE", 5)
+    patient = make_engine(f"{truth.url}?options=-c%20idle_in_transaction_session_timeout%3D2s")
+    with transaction(patient, read_only=True) as session:
+        assert len(contacts.listing(session)) == 60
+    patient.dispose()

@@ -195,6 +195,7 @@ def test_contacts(site: Site) -> None:
     assert shown["reverse_alias"] == reverse[0]
     assert (shown["name"], shown["rule"], shown["written"]) == ("Bob", "none", "Bob@other.test")
     assert site.json("contact", "list") == [shown]
+    assert site.json("contact", "list", "--offset", "1") == []
     assert site.json("contact", "list", "shop@alias.test", "--search", "bob") == [shown]
     assert reverse[0] in site.text("contact", "list")
     site.text("account", "add", "anna")

@@ -17,6 +17,9 @@ from postmask.store.admin.views import ContactView
 from postmask.store.errors import Duplicate, NotFound, Refused
 from postmask.store.models import Alias, Contact, ReverseAlias
 
+_PIECE = 5_000
+"""Contacts that are fetched at once."""
+
 
 def add(
     session: Session, keys: Keyring, alias: str, address: str, *, name: str | None = None, now: float
@@ -62,6 +65,7 @@ def listing(
     rule: str | None = None,
     search: str | None = None,
     limit: int | None = None,
+    offset: int = 0,
 ) -> list[ContactView]:
     """Contacts by alias and address. rule: "none", "allow" or "block". search: in address or name."""
     query = select(Contact).join(Contact.alias).options(contains_eager(Contact.alias))
@@ -76,7 +80,10 @@ def listing(
         query = query.where(containing(search, Contact.address, Contact.name))
     if limit is not None:
         query = query.limit(limit)
-    return [_view(contact) for contact in session.scalars(query)]
+    if offset:
+        query = query.offset(offset)
+    # In pieces: Postgres ends a transaction in which it is asked nothing while we word a million.
+    return [_view(contact) for contact in session.scalars(query.execution_options(yield_per=_PIECE))]
 
 
 def allow(session: Session, alias: str, address: str) -> ContactView:
