@@ -20,7 +20,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from psycopg2 import extensions
 from sqlalchemy import Connection, inspect, update
@@ -37,6 +40,9 @@ _SECRETS = ("password", "sslpassword")
 
 _LOCK_SECONDS = 60
 """For pg_dump, which waits for nobody but those who change the schema."""
+
+_PATIENCE: Mapping[str, int] = MappingProxyType({"connect_timeout": 10, "tcp_user_timeout": 30_000})
+"""Of pg_dump and pg_restore, which by themselves wait for hours for a server that is gone without a word."""
 
 _LOOKS = 3
 """A pooler that is busy may have given the process away between two questions."""
@@ -135,7 +141,8 @@ def _run(url: str, program: str, *arguments: str) -> None:
     """One of Postgres's programs on this database. Raises StoreUnavailable."""
     fields = servers.fields(parse_url(url))
     shown = {name: value for name, value in fields.items() if name not in _SECRETS}
-    place = extensions.make_dsn(**{"connect_timeout": "10", **shown})
+    named: dict[str, Any] = {**_PATIENCE, **servers.KEEPALIVES, **shown}
+    place = extensions.make_dsn(**named)
     done = _called(program, f"--dbname={place}", *arguments, password=fields.get("password"))
     if done.returncode:
         raise StoreUnavailable(f"{program} failed, nothing is changed: {_said(done)}")

@@ -195,9 +195,7 @@ def _postgres_engine(url: URL, use: Use) -> Engine:
         "client_encoding": "UTF8",
         "connect_timeout": 2,
         "tcp_user_timeout": 1000,
-        "keepalives_idle": 5,
-        "keepalives_interval": 1,
-        "keepalives_count": 3,
+        **servers.KEEPALIVES,
     }
     statement, lock = (int(seconds * 1000) for seconds in _PATIENCE[use])
     read_only = use in _READ_ONLY_USES

@@ -18,6 +18,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import psycopg2
@@ -37,6 +38,11 @@ UNREADABLE = (
 _NAME = re.compile(r"[A-Za-z0-9._-]*")
 _PORT = re.compile(r"[0-9]{0,5}")
 _UNKNOWN_PARAMETER = re.compile(r'invalid URI query parameter: "([a-z_]{1,40})"')
+
+KEEPALIVES: Mapping[str, int] = MappingProxyType(
+    {"keepalives_idle": 5, "keepalives_interval": 1, "keepalives_count": 3}
+)
+"""By which a server that is gone without a word is found so while we wait for it to say something."""
 
 Fields = dict[str, str]
 """libpq's parameters."""

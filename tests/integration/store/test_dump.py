@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg2
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
 
+import postgres as server
+from network import network
 from postgres import Cluster
 from postmask.agent.contacts import Reminder
 from postmask.agent.outbox import OutboxCarrier
@@ -27,6 +31,7 @@ from postmask.store.errors import NoFile, Refused, StoreError, StoreUnavailable
 from postmask.store.fitness import OURS
 from postmask.store.models import Base
 from postmask.tokens import reverse_token
+from replica_node import wait_for
 from truth import KEYS, Truth, made, opened
 
 
@@ -115,6 +120,34 @@ def test_while_somebody_has_a_table_in_hand(truth: Truth, tmp_path: Path) -> Non
             restore(truth.url, tmp_path / "dump", None)
         cursor.execute("SELECT number FROM generation")
         assert cursor.fetchone() == (1,)
+
+
+def test_a_server_that_is_gone_without_a_word(tmp_path: Path) -> None:
+    """pg_dump by itself would wait for hours; it is held up here by a lock when the cable is pulled."""
+    with network("db", "mx1") as wire, wire.hosting("db", server.running()) as cluster:
+        with wire.inside("db"):
+            cluster.open_to_the_wire()
+            url = cluster.fresh().replace("127.0.0.1", wire.address("db"))
+            schema.init(url, ManualClock())
+        said: list[str] = []
+
+        def copied() -> None:
+            with wire.inside("mx1"):
+                try:
+                    backup(url, tmp_path / "dump")
+                except StoreUnavailable as error:
+                    said.append(str(error))
+
+        with wire.inside("db"), contextlib.closing(psycopg2.connect(url)) as holder:
+            holder.cursor().execute("LOCK TABLE alias IN ACCESS EXCLUSIVE MODE")
+            copying = threading.Thread(target=copied, daemon=True)
+            copying.start()
+            waiting = "FROM pg_stat_activity WHERE application_name = 'pg_dump' AND wait_event_type = 'Lock'"
+            wait_for(lambda: cluster.ask(f"SELECT count(*) {waiting}") == 1, "pg_dump to wait")
+            with wire.unplugged("mx1"):
+                copying.join(50.0)
+                assert not copying.is_alive()
+        assert "could not receive data from server" in said[0]
 
 
 def test_through_a_pooler_that_shares_its_connections(
