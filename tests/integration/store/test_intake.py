@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from postmask.agent.contacts import Reminder
+from postmask.agent.outbox import BATCH, OutboxCarrier
 from postmask.clock import ManualClock
 from postmask.directory.lookup import Found
 from postmask.directory.records import MailboxState
@@ -96,6 +97,18 @@ def test_a_large_batch(furnished: Truth) -> None:
     assert count(furnished, Event) == count(furnished, Contact) == count(furnished, ReverseAlias) == 450
     shown: Any = furnished.do(aliases.get, SHOP)
     assert shown.counters == {"forwarded": 450}
+
+
+def test_what_the_truth_can_never_take_is_set_aside_and_blocks_nothing(
+    furnished: Truth, tmp_path: Path
+) -> None:
+    gone = Entry.new("contact", alias_id=1, address="c@firm.test", name="C", token="t" * 24, at=1.0)
+    with contextlib.closing(Spool(tmp_path / "spool.db", ManualClock())) as spool:
+        carrier = OutboxCarrier(spool, furnished.engine, "mx1")
+        spool.put([event(furnished, at=float(n)) for n in range(BATCH - 1)] + [gone, contact(furnished)])
+        assert [carrier.carry() for _ in range(3)] == [True, False, False]
+        assert spool.outbox_state() == (0, 1)
+    assert (count(furnished, Event), count(furnished, Contact)) == (BATCH - 1, 1)
 
 
 def test_a_restored_truth_is_reminded_of_what_it_lacks(furnished: Truth, tmp_path: Path) -> None:

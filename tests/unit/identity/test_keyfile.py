@@ -176,6 +176,16 @@ def test_a_folder_that_somebody_keeps_locked(file: Path, monkeypatch: pytest.Mon
         keys.rotate(file, CLOCK)
 
 
+def test_a_freed_id_is_not_used_while_there_are_newer_ones(file: Path) -> None:
+    """What was made with it would be taken for forged."""
+    keys.init(file, CLOCK)
+    for _ in range(2):
+        rotate(file)
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("2 ")]
+    file.write_text("\n".join(lines))
+    assert rotate(file).signing.id == 4
+
+
 def test_rotation_ends_at_fifteen_and_uses_freed_ids(file: Path) -> None:
     keys.init(file, CLOCK)
     for _ in range(14):

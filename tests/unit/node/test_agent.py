@@ -109,6 +109,7 @@ def test_where_a_host_stood_still_what_postfix_has_is_tried_before_it_is_forgott
             house.do()
             assert not list(spool.ledger())
             spool.finish([SENT])
+            clock.advance(FORGET_EVERY / 2)
             clock.at += LEDGER_KEPT + 1  # It slept.
 
 
