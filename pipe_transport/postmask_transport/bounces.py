@@ -49,9 +49,9 @@ class Bounces:
                 alias = self._alias(bounce)
                 if alias and alias.state is AliasState.ACTIVE:
                     return alias
-            self._courier.conclude(row, ())
+            self._courier.conclude(incoming, row, ())
             return discard(f"not a bounce: {dsn.kind}")
-        self._courier.conclude(row, self._news(incoming, bounce, dsn))
+        self._courier.conclude(incoming, row, self._news(incoming, bounce, dsn))
         return deliver(f"bounce {dsn.action} {dsn.status}")
 
     def _alias(self, bounce: Bounce) -> Alias | None:

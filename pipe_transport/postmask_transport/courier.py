@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from postmask.clock import Deadline
 from postmask.log import line
 from postmask.reinjection.submit import Refused, Reinjector, Submitted, Unknown
 from postmask.spool import (
@@ -43,6 +44,10 @@ from postmask_transport.incoming import Incoming
 from postmask_transport.lmtp_events import Client
 
 _log = logging.getLogger(__name__)
+
+_TO_SEND = 5.0
+"""Seconds before the deadline by which the spool must have taken what is begun. A copy sent at the last
+moment may be taken without our hearing of it, and then comes twice."""
 
 _NOT_SENT = "re-injection refused"
 """Begins the reason of a pending row whose copy Postfix surely doesn't have."""
@@ -172,12 +177,13 @@ class Courier:
             return self._send_all(incoming, consignment)
 
     def _send_all(self, incoming: Incoming, consignment: Consignment) -> Verdict:
-        self.record_late()
+        in_time = replace(incoming.deadline, at=incoming.deadline.at - _TO_SEND)
+        self.record_late(in_time)
         todo = list(self._lacking(consignment.copies))
         if not todo:
             return deliver("already sent, according to the ledger")
         rows = [replace(copy.row, reason=copy.again) for copy in todo]
-        self._spool.begin(rows, consignment.contacts, consignment.marks)
+        self._spool.begin(rows, consignment.contacts, consignment.marks, in_time)
         failures: list[str] = []
         held: list[Copy] = []
         for copy in todo:
@@ -201,20 +207,25 @@ class Courier:
             self._spool.forget_begun(copy.row.queue_id, copy.row.recipient, _NOT_SENT)
         return verdict
 
-    def conclude(self, row: LedgerRow, news: Iterable[News]) -> None:
+    def conclude(self, incoming: Incoming, row: LedgerRow, news: Iterable[News]) -> None:
         """Record the outcome of a recipient that nothing is sent for. Raises SpoolError."""
-        self.record_late()
-        self._spool.conclude(row, news)
+        self.record_late(incoming.deadline)
+        self._spool.conclude(row, news, incoming.deadline)
 
-    def record_late(self) -> None:
+    def record_late(self, deadline: Deadline | None = None) -> None:
         """Record what was sent while the spool could not be written. Raises SpoolError if it still can't."""
-        if self._late:
-            with self._recording:
-                while self._late:
-                    row, told = self._late[0]
-                    # What could not be written in time may be there all the same.
-                    self._spool.conclude(row, told)
-                    self._late.popleft()
+        if not self._late:
+            return
+        if not self._recording.acquire(timeout=deadline.left() if deadline else -1):
+            raise SpoolError("what was sent before is still to be recorded")
+        try:
+            while self._late:
+                row, told = self._late[0]
+                # What could not be written in time may be there all the same.
+                self._spool.conclude(row, told, deadline)
+                self._late.popleft()
+        finally:
+            self._recording.release()
 
     def close(self) -> None:
         """Record what is still to be recorded, now or never."""
@@ -276,20 +287,20 @@ class Courier:
                 outcome = Outcome.HELD if copy.hold else Outcome.DELIVERED
                 reason = "; ".join(filter(None, (copy.reason, copy.again)))
                 row = replace(copy.row, outcome=outcome, new_queue_id=queue_id, reason=reason)
-                self._finish(row, told)
+                self._finish(incoming, row, told)
                 return ""
             case Refused():
                 refusal = f"{_NOT_SENT}: {result.code} {result.status} {result.text}"
                 problem = f"{copy.again}; {refusal}" if copy.again else refusal
             case Unknown():
                 problem = f"re-injection: {result.reason}"
-        self._finish(replace(copy.row, reason=problem), ())
+        self._finish(incoming, replace(copy.row, reason=problem), ())
         return problem
 
-    def _finish(self, row: LedgerRow, told: Sequence[News]) -> None:
+    def _finish(self, incoming: Incoming, row: LedgerRow, told: Sequence[News]) -> None:
         """Record an outcome; after Postfix's 250 nothing may turn it into a deferral any more."""
         try:
-            self._spool.finish([row], told)
+            self._spool.finish([row], told, incoming.deadline)
         except SpoolError as error:
             self._late.append((row, told))
             line(

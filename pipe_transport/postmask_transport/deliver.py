@@ -192,7 +192,7 @@ class Engine:
         if incoming.may_bounce:
             event = self._event("refused", incoming, facts, verdict)
             row = self._row(incoming, address, facts, Outcome.REFUSED, verdict.reason)
-            self._courier.conclude(row, [event] if event else [])
+            self._courier.conclude(incoming, row, [event] if event else [])
             return verdict
         copy = as_it_came(incoming, self._row(incoming, address, facts), str(address), verdict.reason)
         event = self._event("held", incoming, facts, verdict)
@@ -202,7 +202,7 @@ class Engine:
         """Accept, deliver to nobody, record."""
         row = self._row(incoming, address, facts, Outcome.DISCARDED, verdict.reason)
         event = self._event("discarded", incoming, facts, verdict)
-        self._courier.conclude(row, [event] if event else [])
+        self._courier.conclude(incoming, row, [event] if event else [])
         return discard(verdict.reason)
 
     def _event(self, kind: str, incoming: Incoming, facts: Facts, verdict: Verdict) -> Entry | None:

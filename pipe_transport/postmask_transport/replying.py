@@ -188,7 +188,7 @@ class Replying:
         event = self._with.event(
             "discarded", reverse.alias, incoming, contact=reverse.contact, reason="replayed signature"
         )
-        self._courier.conclude(row, [event])
+        self._courier.conclude(incoming, row, [event])
         return discard(f"reply: {why}")
 
     def _unproven(
@@ -230,7 +230,7 @@ class Replying:
         notice, kind and words."""
         if incoming.envelope.client.login and incoming.may_bounce:
             event = self._with.event("refused", reverse.alias, incoming, reason=refusal.reason)
-            self._courier.conclude(incoming.row(recipient, Outcome.REFUSED), [event])
+            self._courier.conclude(incoming, incoming.row(recipient, Outcome.REFUSED), [event])
             return refusal
         copy = self._outgoing.copy(incoming, recipient, reverse, 0, self._book.rules(reverse.alias))
         copy = replace(copy, hold=True, reason=held.reason)

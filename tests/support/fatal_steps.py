@@ -133,11 +133,11 @@ def forwarder() -> None:
 
     finish, write_message, read_reply = Spool.finish, SmtpConnection.write_message, SmtpConnection.read_reply
 
-    def finishing(self: Spool, rows: Any, entries: Any = ()) -> None:
+    def finishing(self: Spool, rows: Any, entries: Any = (), deadline: Any = None) -> None:
         delivered = any(row.outcome is Outcome.DELIVERED for row in rows)
         if delivered:
             come_to("after-the-250")
-        finish(self, rows, entries)
+        finish(self, rows, entries, deadline)
         if delivered:
             come_to("after-the-first-row")
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from postmask.auth.proof import MARKS_KEPT
-from postmask.clock import DAY, Clock
+from postmask.clock import DAY, Clock, Deadline
 from postmask.spool.changes import RECORD, claim, keep_contact, put, recorded
 from postmask.spool.entries import (
     NOTICE_WAIT,
@@ -46,12 +46,15 @@ _HELD_KEPT = 30 * DAY
 """As long as it may be on hold; without its row nobody would know what it is."""
 _PIECE = 500
 """Rows of a table that are forgotten at once."""
+_LEAST = 1.0
+"""Seconds that a write gets also past its deadline: a disk that works needs some milliseconds."""
 
 
 class Spool:
     """The node's file, open. Shared by threads; several processes may have it open.
 
-    path: of the SQLite file, made when missing. timeout: seconds that a write may take.
+    path: of the SQLite file, made when missing. timeout: seconds that a write may take; a deadline may
+    give it less.
     """
 
     def __init__(self, path: Path, clock: Clock, timeout: float = 10.0) -> None:
@@ -93,6 +96,7 @@ class Spool:
         rows: Sequence[LedgerRow],
         contacts: Iterable[LocalContact] = (),
         marks: Iterable[ReplayMark] = (),
+        deadline: Deadline | None = None,
     ) -> None:
         """Commit, with a full sync, what must be known before the copies are sent.
 
@@ -113,9 +117,11 @@ class Spool:
                 [(r.key, r.recipient, r.queue_id, r.alias_id, r.mailbox_id, r.reason, now) for r in rows],
             )
 
-        self._write(change)
+        self._write(change, deadline)
 
-    def finish(self, rows: Sequence[LedgerRow], news: Iterable[News] = ()) -> None:
+    def finish(
+        self, rows: Sequence[LedgerRow], news: Iterable[News] = (), deadline: Deadline | None = None
+    ) -> None:
         """Record outcomes, each with the new queue id and the reason, and what others are to learn."""
         now = self._clock.now()
         listed = list(news)
@@ -124,9 +130,9 @@ class Spool:
             connection.executemany(RECORD, [recorded(row, now) for row in rows])
             put(connection, listed, now)
 
-        self._write(change)
+        self._write(change, deadline)
 
-    def conclude(self, row: LedgerRow, news: Iterable[News] = ()) -> None:
+    def conclude(self, row: LedgerRow, news: Iterable[News] = (), deadline: Deadline | None = None) -> None:
         """As finish(), unless an outcome is known already: then nothing changes, and nobody is told again."""
         now = self._clock.now()
         listed = list(news)
@@ -135,7 +141,7 @@ class Spool:
             if connection.execute(f"{RECORD} WHERE outcome = 'pending'", recorded(row, now)).rowcount:
                 put(connection, listed, now)
 
-        self._write(change)
+        self._write(change, deadline)
 
     def forget_begun(self, queue_id: str, recipient: str, reason: str) -> None:
         """Drop the pending rows of a message's recipient whose reason begins so."""
@@ -303,8 +309,9 @@ class Spool:
         """The statement with each of these rows of values."""
         self._write(lambda connection: connection.executemany(statement, rows))
 
-    def _write(self, change: Change) -> None:
-        self._writer.write(change, self._timeout)
+    def _write(self, change: Change, deadline: Deadline | None = None) -> None:
+        left = deadline.left() if deadline else self._timeout
+        self._writer.write(change, min(self._timeout, max(_LEAST, left)))
 
 
 def _ledger_row(row: tuple[Any, ...]) -> LedgerRow:

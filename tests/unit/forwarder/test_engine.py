@@ -409,6 +409,34 @@ def test_it_is_recorded_before_what_is_not_sent_too(rig: Rig, monkeypatch: pytes
     assert rig.outcomes() == ["delivered", "refused"]
 
 
+def test_the_spool_is_waited_for_no_longer_than_leaves_time_to_send(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+    begin = rig.spool.begin
+
+    def beginning(rows: object, contacts: object, marks: object, deadline: Deadline) -> None:
+        given.append(deadline.left())
+        begin(rows, contacts, marks, deadline)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rig.spool, "begin", beginning)
+    assert rig.deliver().kind is Kind.DELIVER
+    assert given == [20.0]
+
+
+def test_nobody_waits_beyond_his_deadline_for_another_who_records_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courier = rig.engine._courier
+    with monkeypatch.context() as full:
+        full.setattr(rig.spool, "finish", failing)
+        rig.deliver()
+    with courier._recording, pytest.raises(SpoolError, match="still to be recorded"):
+        courier.record_late(Deadline.after(rig.clock, 0.05))
+    assert rig.deliver().kind is Kind.DELIVER
+    assert len(rig.out.sent) == 1
+
+
 def test_what_was_recorded_too_late_for_the_answer_is_told_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

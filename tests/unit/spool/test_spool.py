@@ -17,7 +17,7 @@ from subprocess import PIPE
 
 import pytest
 
-from postmask.clock import ManualClock
+from postmask.clock import Deadline, ManualClock
 from postmask.spool import (
     LEDGER_KEPT,
     NOTICE_WAIT,
@@ -278,6 +278,33 @@ def test_a_locked_spool_is_an_error_not_a_wait_for_ever(tmp_path: Path, clock: M
     blocker.execute("ROLLBACK")
     blocker.close()
     spool.close()
+
+
+def test_a_disk_that_hangs_is_waited_for_until_the_deadline(
+    spool: Spool, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_file, "_LEAST", 0.05)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hang(_: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait(60)
+
+    other = threading.Thread(target=spool._write, args=(hang,))
+    other.start()
+    try:
+        assert begun.wait(60)
+        passed = Deadline.after(clock, 0.0)
+        with pytest.raises(SpoolError, match=r"within 0\.05 s"):
+            spool.begin([row()], deadline=passed)
+        with pytest.raises(SpoolError, match=r"within 0\.05 s"):
+            spool.finish([row()], deadline=passed)
+        with pytest.raises(SpoolError, match=r"within 0\.2 s"):
+            spool.conclude(row(), deadline=Deadline.after(clock, 0.2))
+    finally:
+        go_on.set()
+        other.join()
+    spool.finish([row(outcome=Outcome.DELIVERED)], deadline=passed)
 
 
 _PROGRAM = """
