@@ -22,6 +22,7 @@ from collections.abc import Callable
 from encodings.aliases import aliases
 
 _WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([BbQq])\?([^?\r\n]*+)\?=")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 """What stands for itself in a Q word, also inside a phrase (RFC 2047 §5 (3))."""
@@ -98,10 +99,9 @@ def _payload(encoding: str, payload: str) -> bytes:
     data = payload.encode("utf-8", "replace")
     if encoding in "Qq":
         return _HEX.sub(lambda pair: bytes.fromhex(pair[1].decode()), data.replace(b"_", b" "))
-    try:
-        return base64.b64decode(data + b"=" * (-len(data) % 4))
-    except (binascii.Error, ValueError):
-        return data
+    digits = _NOT_BASE64.sub(b"", data)
+    digits = digits[:-1] if len(digits) % 4 == 1 else digits
+    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))
 
 
 def encode(text: str) -> list[str]:

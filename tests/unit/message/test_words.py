@@ -26,6 +26,7 @@ from postmask.message.words import decode, encode
         ("=?utf-8?q?caf=E9?=", "café"),
         ("=?us-ascii?q?caf=C3=A9?=", "café"),
         ("=?utf-8?b?!!!?=", ""),
+        ("=?utf-8?b?LnRlc3 Q?=", ".test"),
         ("=?utf-8?x?a?=", "=?utf-8?x?a?="),
         ("=?utf-8?q?open", "=?utf-8?q?open"),
         ("=?idna?q?a?=", "a"),
