@@ -172,7 +172,8 @@ class _Check:
             self.unreplaceable.append(f"{where}: an address in something that isn't in its charset")
         if new is not text:
             return [(part.start, part.end, _encoded(content, part, wide=wide))]
-        if part.encoding == "base64" and self.finder.hits(read_on_base64(body[part.start : part.end])):
+        other = read_on_base64(body[part.start : part.end]) if part.encoding == "base64" else b""
+        if self.finder.hits(other) or self.finder.hits(other.replace(b"\0", b"")):
             self.unreplaceable.append(f"{where}: an address in base64 that not all programs read alike")
         return []
 

@@ -411,8 +411,10 @@ def test_base64_is_read_on_behind_a_padding() -> None:
 @pytest.mark.parametrize("at", [14, 15, 17])
 def test_base64_in_which_a_soft_line_break_stands(at: int) -> None:
     """To some it is an end or nothing, by where it stands; we'd read on with the next group."""
-    content = base64.b64encode(b"written by owner@mailbox.test, and more")
-    assert _check(_part(content[:at] + b"=\r\n" + content[at:], encoding="base64")).unreplaceable
+    for charset in ("utf-8", "utf-16-le"):
+        content = base64.b64encode("written by owner@mailbox.test, and more".encode(charset))
+        kind = f"text/plain; charset={charset}"
+        assert _check(_part(content[:at] + b"=\r\n" + content[at:], kind, "base64")).unreplaceable
 
 
 def test_a_wide_text_that_is_broken_is_still_read() -> None:
