@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
@@ -116,3 +117,20 @@ def test_what_the_play_installs_is_what_was_tested() -> None:
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     names = {re.split(r"[^\w-]", needs)[0].lower() for needs in needed} | {"setuptools"}
     assert names <= installed.keys()
+
+
+def test_a_mail_exchanger_on_the_database_s_own_host_is_let_in() -> None:
+    """Debian has a host's own name in /etc/hosts by 127.0.1.1: what goes there comes from 127.0.0.1."""
+    template = (ANSIBLE / "roles/postmask_db/templates/pg_hba.conf.j2").read_text()
+    lines = (
+        jinja2.Environment(trim_blocks=True)
+        .from_string(template)
+        .render(
+            postmask_db_name="postmask",
+            postmask_db_owner="postmask",
+            postmask_db_node="postmask_node",
+            postmask_db_nodes=["192.0.2.11"],
+        )
+    )
+    let_in = [line.split() for line in lines.splitlines() if '"postmask_node"' in line]
+    assert [words[3] for words in let_in] == ["127.0.0.1/32", "::1/128", "192.0.2.11/32"]
