@@ -88,7 +88,8 @@ PROGRAM = error(
     "A program can't be reached on its socket, doesn't answer there, or turns mail away.",
     "Mail to aliases waits until it does; for the scan milter alone the forwarder stands in.",
     "Start it, or restart it if it hangs: systemctl status 'postmask-*' and its log say why it isn't up, or "
-    "lacks threads or descriptors.",
+    "lacks threads or descriptors. If it runs and its socket's file is gone: systemctl stop 'postmask-*', "
+    "then postmask system install.",
 )
 QUEUE_ENDING = error(
     "PM115",

@@ -115,6 +115,17 @@ def test_what_was_stopped_is_started() -> None:
     assert install(host) == [f"systemctl start {' '.join(STARTED)}"]
 
 
+def test_where_the_folder_of_sockets_is_gone_all_that_listened_there_is_started_anew() -> None:
+    done = install(without(installed(), WANTED.sockets, WANTED.sockets / "pipe"))
+    assert [line.split()[:2] for line in done] == [
+        ["folder", str(WANTED.sockets)],
+        ["folder", str(WANTED.sockets / "pipe")],
+        ["systemctl", "stop"],
+        ["systemctl", "start"],
+    ]
+    assert done[-2].split()[2:] == done[-1].split()[2:] == STARTED
+
+
 def test_no_systemd_is_asked_that_does_not_run() -> None:
     idle = dataclasses.replace(FRESH, systemd=Systemd.IDLE)
     assert [step for step in install(idle) if "systemctl" in step] == [
