@@ -42,10 +42,21 @@ def test_a_bare_host(suite: str, tmp_path: Path) -> None:
         assert there.control.play("site.yml", "--check", "--diff").changed == {MX: 0}
         there.hosts[MX].run("touch", "/run/postmask-play")
         assert there.control.play("site.yml").changed == {MX: 2}, "what an interrupted play has left"
+        _after_another_python(there)
         there.control.play("upgrade.yml")
         assert there.control.play("site.yml", "--check", "--diff").changed == {MX: 0}
         _programs_are_confined(there.hosts[MX])
         _what_crashes_is_restarted(there)
+
+
+def _after_another_python(there: Lab) -> None:
+    """As an upgrade of Debian leaves it: nothing of ours can be started."""
+    there.hosts[MX].run("sh", "-c", "mv /opt/postmask/lib/python3.* /opt/postmask/of-before")
+    assert not there.hosts[MX].succeeds("/opt/postmask/bin/postmask", "--version")
+    assert there.control.play("site.yml", "--check", "--diff").changed[MX] > 0
+    there.control.play("site.yml")
+    there.hosts[MX].run("rm", "-r", "/opt/postmask/of-before")
+    assert "postmask" in there.postmask(MX, "--version")
 
 
 def _greeting(there: Lab) -> str:
