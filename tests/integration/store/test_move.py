@@ -386,6 +386,33 @@ def test_one_that_was_moved_elsewhere(
     assert moving.mover.check(destination) is False
 
 
+def test_one_that_was_moved_on_is_not_taken_into_use_again(
+    truth: Truth, moving: Moving, destination: Destination, postgres: Cluster, tmp_path: Path
+) -> None:
+    """By a node that follows late: there would be two of them."""
+    moving.move(destination)
+    third = postgres.fresh()
+    (tmp_path / "second").mkdir()
+    second = Truth(destination.owner_url, make_engine(destination.owner_url), truth.clock)
+    Moving(second, tmp_path / "second").move(Destination(third, third))
+    moving.mover.follow(destination)
+    assert (phase(destination.owner_url), phase(third)) == (Phase.MOVED, Phase.CURRENT)
+    second.engine.dispose()
+    postgres.drop(third)
+
+
+def test_an_unfinished_copy_of_another_one(
+    moving: Moving, destination: Destination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with made(f"sqlite:///{tmp_path}/another.db") as another, monkeypatch.context() as patched:
+        patched.setattr(target, "take_into_use", interrupting)
+        (tmp_path / "another").mkdir()
+        with pytest.raises(KeyboardInterrupt):
+            Moving(another, tmp_path / "another").move(destination)
+    refused(moving, destination, "isn't empty")
+    assert phase(destination.owner_url) is Phase.ARRIVING
+
+
 def test_a_row_that_does_not_fit(postgres: Cluster, tmp_path: Path, destination: Destination) -> None:
     """SQLite takes what Postgres doesn't: a NUL, a text too long."""
     url = f"sqlite:///{tmp_path}/odd.db"
