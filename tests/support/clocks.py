@@ -7,12 +7,17 @@ from pathlib import Path
 
 from faults_environment import programs
 
+_SLEEP = "import threading, time\ntime.sleep = threading.Event().wait\n"
+"""libfaketime takes sleep's monotonic end for a time of its own clock: EINVAL."""
+
 
 class MovedClock:
-    """file: where it stands by how much the programs' clock is off; their user must be able to read it."""
+    """file: where it stands by how much the programs' clock is off; their user must be able to read it. Its
+    folder is on the programs' path."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        file.with_name("sitecustomize.py").write_text(_SLEEP)
         self.move(0)
 
     def move(self, seconds: int) -> None:
@@ -27,7 +32,7 @@ class MovedClock:
         (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
         environment = (
             f"env LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={self._file} FAKETIME_NO_CACHE=1 "
-            "FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1"
+            f"FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1 PYTHONPATH={self._file.parent}"
         )
         plain = programs(Path(sys.executable))
         return {name: f"{environment} {command}" for name, command in plain.items()}
