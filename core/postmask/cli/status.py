@@ -40,5 +40,11 @@ def status(ctx: click.Context, runtime: Runtime) -> None:
 
 
 def _plain(check: Check) -> dict[str, object]:
-    code = None if check.ok or check.code is None else check.code.id
-    return {"part": check.part, "ok": check.ok, "what": check.what, "code": code}
+    code = None if check.ok else check.code
+    return {
+        "part": check.part,
+        "ok": check.ok,
+        "what": check.what,
+        "code": code and code.id,
+        "severity": code and code.severity,
+    }

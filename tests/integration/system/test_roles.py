@@ -26,8 +26,10 @@ case "$*" in
     *" config show replica.directory --json") echo '{{"value": "{folder}/replica"}}' ;;
     *" db move "*) cat > /dev/null; echo "there is no room" >&2; exit 69 ;;
     *" status --json")
-        if mkdir {folder}/asked 2>/dev/null; then part=postmask-forwarder; else part=mailbox; fi
-        echo '{{"checks": [{{"part": "keys", "ok": true}}, {{"part": "'$part'", "ok": false}}]}}'; exit 69 ;;
+        mkdir {folder}/asked 2>/dev/null && severity=error || severity=$(cat {folder}/severity)
+        printf '{{"checks": [%s, {{"part": "programs", "what": "it hangs", "severity": "%s"}}]}}' \\
+            '{{"part": "keys", "severity": null}}, {{"part": "node", "severity": "error"}}' "$severity"
+        exit 69 ;;
 esac
 """
 
@@ -190,11 +192,20 @@ def test_no_host_is_drained_for_a_wheel_that_is_not_there(site: Site) -> None:
 
 def test_an_upgrade(site: Site) -> None:
     """An older schema is brought up to date, SQLite's too; a program that doesn't answer yet is waited for,
-    and a paused mailbox is no reason to stay drained."""
+    and neither a warning nor another node is a reason to stay drained."""
+    (site.folder / "severity").write_text("warning")
     (site.folder / "schema").write_text('{"state": "behind"}')
     done = site.tasks(FIRST, "schema.yml check.yml")
     assert done.returncode == 0, done.stdout
     assert site.called() == ["db status --json", "db upgrade", "status --json", "status --json"]
+
+
+def test_what_stays_amiss(site: Site) -> None:
+    (site.folder / "severity").write_text("error")
+    done = site.tasks(FIRST, "check.yml resume.yml", postmask_mx_patience=3)
+    assert done.returncode == 2, done.stdout
+    assert "postmask status: it hangs" in done.stdout
+    assert site.called() == ["status --json", "status --json"], "it stays drained"
 
 
 def test_no_empty_database_takes_the_place_of_one_that_was_lost(site: Site) -> None:

@@ -75,11 +75,13 @@ def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
 def test_what_is_in_the_database_and_what_to_do_about_a_paused_mailbox(site: Site) -> None:
     site.text("mailbox", "pause", "me@real.test")
     found = json.loads(site.run("status", "--json").stdout)
-    told = {check["part"]: check["what"] for check in found["checks"]}
-    assert told["database"] == "sqlite, 1 domain, 1 mailbox"
-    assert told["mailbox"] == (
+    told = {check["part"]: check for check in found["checks"]}
+    assert told["database"]["what"] == "sqlite, 1 domain, 1 mailbox"
+    assert told["database"]["severity"] is None
+    assert told["mailbox"]["what"] == (
         "me@real.test is paused: by hand; undo that: postmask mailbox resume me@real.test"
     )
+    assert told["mailbox"]["severity"] == "warning"
 
 
 def amiss(site: Site, part: str) -> list[str]:
