@@ -8,8 +8,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_PARAMETERS = 500
 
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+
+def batched(items: Iterable[T], size: int = _PARAMETERS) -> Iterator[list[T]]:
     """The items in order, in lists of at most `size`; no empty list."""
     rest = iter(items)
     while piece := list(islice(rest, size)):

@@ -12,8 +12,6 @@ from postmask.store.admin.views import AliasView
 from postmask.store.batches import batched
 from postmask.store.models import Account, Alias, AliasMailbox, Counter, Mailbox
 
-_PIECE = 500
-
 
 def view(session: Session, alias: Alias) -> AliasView:
     """One alias."""
@@ -23,7 +21,7 @@ def view(session: Session, alias: Alias) -> AliasView:
 def views(session: Session, aliases: Sequence[Alias]) -> list[AliasView]:
     """Many aliases, in their order."""
     shown: list[AliasView] = []
-    for some in batched(aliases, _PIECE):
+    for some in batched(aliases):
         ids = [alias.id for alias in some]
         boxes = _mailboxes(session, ids)
         counters, last = _counters(session, ids)

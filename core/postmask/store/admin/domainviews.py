@@ -13,8 +13,6 @@ from postmask.store.batches import batched
 from postmask.store.models import Alias, DkimKey, Domain
 from postmask.store.vocabulary import AliasRowState
 
-_PIECE = 500
-
 
 def view(session: Session, domain: Domain) -> DomainView:
     """One domain."""
@@ -24,7 +22,7 @@ def view(session: Session, domain: Domain) -> DomainView:
 def views(session: Session, domains: Sequence[Domain]) -> list[DomainView]:
     """Many domains, in their order."""
     shown: list[DomainView] = []
-    for some in batched(domains, _PIECE):
+    for some in batched(domains):
         names = [domain.name for domain in some]
         counts = _alias_counts(session, names)
         keys = _keys(session, names)

@@ -13,8 +13,6 @@ from postmask.store.batches import batched
 from postmask.store.models import Alias, AliasMailbox, Mailbox, MailboxSender
 from postmask.store.vocabulary import AliasRowState
 
-_PIECE = 500
-
 
 def view(session: Session, mailbox: Mailbox) -> MailboxView:
     """One mailbox."""
@@ -24,7 +22,7 @@ def view(session: Session, mailbox: Mailbox) -> MailboxView:
 def views(session: Session, mailboxes: Sequence[Mailbox]) -> list[MailboxView]:
     """Many mailboxes, in their order."""
     shown: list[MailboxView] = []
-    for some in batched(mailboxes, _PIECE):
+    for some in batched(mailboxes):
         ids = [mailbox.id for mailbox in some]
         counts = _alias_counts(session, ids)
         senders = _sender_addresses(session, ids)

@@ -23,7 +23,6 @@ from postmask.store.errors import Duplicate, Refused, StoreError
 from postmask.store.models import Alias
 from postmask.store.vocabulary import AliasRowState
 
-_PIECE = 500
 _ATTEMPTS = 64
 
 
@@ -69,7 +68,7 @@ class Namer:
         return again | self._ids([address for address in addresses if address not in again])
 
     def _refuse_taken(self, addresses: Sequence[str], account_id: int) -> None:
-        for some in batched(addresses, _PIECE):
+        for some in batched(addresses):
             query = select(Alias.address, Alias.state, Alias.account_id).where(Alias.address.in_(some))
             for row in self._session.execute(query):
                 raise _taken(row.address, row.state, row.account_id == account_id)
@@ -93,7 +92,7 @@ class Namer:
 
     def _used(self, ids: Sequence[int]) -> set[int]:
         used: set[int] = set()
-        for some in batched(ids, _PIECE):
+        for some in batched(ids):
             used.update(self._session.scalars(select(Alias.id).where(Alias.id.in_(some))))
         return used
 

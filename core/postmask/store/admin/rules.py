@@ -17,8 +17,6 @@ from postmask.store.errors import Duplicate, NotFound, Refused
 from postmask.store.models import Account, Alias, Domain, SenderRule
 from postmask.store.vocabulary import RuleScope
 
-_PIECE = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -112,7 +110,7 @@ def _views(session: Session, rules: list[SenderRule]) -> list[RuleView]:
         .outerjoin(Domain, Domain.id == SenderRule.domain_id)
     )
     targets: dict[int, str | None] = {}
-    for some in batched([rule.id for rule in rules], _PIECE):
+    for some in batched([rule.id for rule in rules]):
         found = session.execute(query.where(SenderRule.id.in_(some)))
         targets.update((number, alias or account or domain) for number, alias, account, domain in found)
     return [
