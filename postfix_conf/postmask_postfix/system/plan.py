@@ -110,15 +110,15 @@ def _units(wanted: Wanted, host: Host) -> Iterator[Action]:
     disabled = [name for name in names if name not in host.enabled]
     running = [name for name in names if name in host.active]
     # Whoever listened in a folder that is gone hears nobody any more.
-    deaf = bool(running) and wanted.sockets not in host.found
-    if (changed and running) or deaf:
+    anew = bool(changed) or wanted.sockets not in host.found
+    if anew and running:
         yield _systemctl("stop", *running)
     yield from (Write(UNITS / name, wanted.units[name], "root", 0o644) for name in changed)
     if changed and host.systemd is Systemd.RUNNING:
         yield _systemctl("daemon-reload")
     if disabled:
         yield _systemctl("enable", *disabled)
-    if host.systemd is Systemd.RUNNING and (changed or deaf or len(running) < len(names)):
+    if host.systemd is Systemd.RUNNING and (anew or len(running) < len(names)):
         yield _systemctl("start", *names)
 
 
