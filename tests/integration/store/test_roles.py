@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Engine, insert, text
@@ -25,13 +26,25 @@ def truth(postgres: Cluster) -> Iterator[Truth]:
         yield truth
 
 
+def url_of(truth: Truth, role: str, password: str) -> str:
+    """The database's, by that role."""
+    url = parse_url(truth.url).set(username=role, password=password)
+    return url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def engine_of(truth: Truth, role: str, password: str) -> Iterator[Engine]:
+    engine = make_engine(url_of(truth, role, password))
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture(scope="module")
 def node_url(truth: Truth) -> str:
     """The URL of a node of its own role."""
     role = f"{parse_url(truth.url).username}_node"
     roles.grant_node_role(truth.engine, role, "s'e:c%ret")
-    url = parse_url(truth.url).set(username=role, password="s'e:c%ret")
-    return url.render_as_string(hide_password=False)
+    return url_of(truth, role, "s'e:c%ret")
 
 
 @pytest.fixture(scope="module")
@@ -171,21 +184,15 @@ def test_granting_again_sets_the_password_anew(truth: Truth) -> None:
     role = f"{parse_url(truth.url).username}_other"
     for password in ("one", "two"):
         roles.grant_node_role(truth.engine, role, password)
-        url = parse_url(truth.url).set(username=role, password=password)
-        engine = make_engine(url.render_as_string(hide_password=False))
-        with engine.connect() as connection:
+        with engine_of(truth, role, password) as engine, engine.connect() as connection:
             assert connection.scalar(text("SELECT count(*) FROM domain")) == 1
-        engine.dispose()
 
 
 def test_whatever_the_role_is_called(truth: Truth) -> None:
     role = f'{parse_url(truth.url).username} "50%" a:b'
     roles.grant_node_role(truth.engine, role, "secret")
-    url = parse_url(truth.url).set(username=role, password="secret")
-    engine = make_engine(url.render_as_string(hide_password=False))
-    with engine.connect() as connection:
+    with engine_of(truth, role, "secret") as engine, engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM domain")) == 1
-    engine.dispose()
 
 
 def test_granting_again_takes_away_what_is_too_much(truth: Truth) -> None:
@@ -195,11 +202,9 @@ def test_granting_again_takes_away_what_is_too_much(truth: Truth) -> None:
         connection.execute(text(f"GRANT DELETE ON alias TO {role}"))
         connection.execute(text("GRANT CREATE ON SCHEMA public TO PUBLIC"))
     roles.grant_node_role(truth.engine, role, "secret")
-    url = parse_url(truth.url).set(username=role, password="secret").render_as_string(hide_password=False)
-    engine = make_engine(url)
-    for statement in ("DELETE FROM alias", "CREATE TABLE mine (x integer)"):
-        test_it_may_not(engine, statement)
-    engine.dispose()
+    with engine_of(truth, role, "secret") as engine:
+        for statement in ("DELETE FROM alias", "CREATE TABLE mine (x integer)"):
+            test_it_may_not(engine, statement)
 
 
 def test_a_role_that_can_not_be_made_is_no_matter_of_rights(truth: Truth) -> None:
@@ -213,7 +218,7 @@ def test_who_lacks_a_right_or_the_password_hears_how_to_get_it(truth: Truth) -> 
     with truth.engine.begin() as connection:
         connection.execute(text(f"REVOKE SELECT ON alembic_version FROM {role}"))
     for password in ("first", "second"):
-        url = parse_url(truth.url).set(username=role, password=password).render_as_string(hide_password=False)
+        url = url_of(truth, role, password)
         with pytest.raises(StoreError, match="postmask db upgrade gives the nodes' role"):
             schema.status(url)
         roles.grant_node_role(truth.engine, role, password)
