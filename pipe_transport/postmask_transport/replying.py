@@ -38,6 +38,17 @@ from postmask_transport.rules import RuleBook
 
 _NOTICES_A_DAY = 5
 
+_PROVE_IT = (
+    "If it was yours, send it from the mailbox's own provider, addressed to the contact in To\n"
+    "or Cc. Your mail operator can see and release what is held."
+)
+_TAKE_IT_OUT = (
+    "The contact might see an address that is yours alone. Take it out, and send the message\n"
+    "again. Your mail operator can see what is held, and release it as it is."
+)
+_ASK = "Your mail operator can see and release what is held."
+"""What is to be done, as a notice's last words."""
+
 
 class Replying:
     """Judges and sends replies. Shared by threads.
@@ -154,6 +165,7 @@ class Replying:
         if sifted.kind is Kind.DEFER:
             return sifted
         copy = self._outgoing.copy(incoming, recipient, reverse, proof.mailbox.id, rules)
+        advice = _TAKE_IT_OUT if copy.hold else _ASK
         if sifted.kind is Kind.HOLD:
             copy = replace(copy, hold=True, reason="; ".join(filter(None, (copy.reason, sifted.reason))))
         marks = [
@@ -168,10 +180,11 @@ class Replying:
                     return self._replayed(incoming, recipient, reverse)
         kind = "held" if copy.hold else "replied"
         event = self._with.event(
-            kind, reverse.alias, incoming, contact=reverse.contact, mailbox_id=proof.mailbox.id
-        )
+            kind, reverse.alias, incoming, contact=reverse.contact, mailbox_id=proof.mailbox.id,
+            reason=copy.reason or None,
+        )  # fmt: skip
         why = f"it was put on hold: {copy.reason}."
-        notice = self._notice(reverse.alias, "held", why) if copy.hold else None
+        notice = self._notice(reverse, "held", why, advice) if copy.hold else None
         begun = self._with.spool.row(copy.row.key)
         try:
             verdict = self._courier.send(incoming, Consignment([copy], fresh, marks, event, notice))
@@ -206,7 +219,7 @@ class Replying:
             fresh,
             refusal=reject("5.7.1", "this login may not reply through this address", f"reply: {reason}"),
             held=hold(f"reply not proven: {reason}"),
-            told=("unproven", f"it isn't proven to be yours, and was held: {reason}."),
+            told=("unproven", f"it isn't proven to be yours, and was held: {reason}.", _PROVE_IT),
         )
 
     def _disabled(self, incoming: Incoming, recipient: Address, reverse: ReverseAlias) -> Verdict:
@@ -224,10 +237,10 @@ class Replying:
         *,
         refusal: Verdict,
         held: Verdict,
-        told: tuple[str, str] | None = None,
+        told: tuple[str, str, str] | None = None,
     ) -> Verdict:
         """Refused to whoever had logged in; else the finished copy is held. told: of which the owner gets a
-        notice, kind and words."""
+        notice, kind, words and advice."""
         if incoming.envelope.client.login and incoming.may_bounce:
             event = self._with.event("refused", reverse.alias, incoming, reason=refusal.reason)
             self._courier.conclude(incoming, incoming.row(recipient, Outcome.REFUSED), [event])
@@ -235,20 +248,20 @@ class Replying:
         copy = self._outgoing.copy(incoming, recipient, reverse, 0, self._book.rules(reverse.alias))
         copy = replace(copy, hold=True, reason=held.reason)
         event = self._with.event("held", reverse.alias, incoming, contact=reverse.contact, reason=held.reason)
-        notice = self._notice(reverse.alias, *told) if told else None
+        notice = self._notice(reverse, *told) if told else None
         verdict = self._courier.send(incoming, Consignment([copy], fresh, event=event, notice=notice))
         return held if verdict.accepted else verdict
 
-    def _notice(self, alias: Alias, kind: str, what: str) -> Notice | None:
+    def _notice(self, reverse: ReverseAlias, kind: str, what: str, advice: str) -> Notice | None:
         """For the first usable mailbox, a few a day."""
+        alias = reverse.alias
         told = next((m.deliver_to for m in alias.mailboxes if m.state is MailboxState.ACTIVE), "")
         return self._with.notice(
             kind,
             alias,
             told,
             f"A reply through {alias.address} was not sent",
-            f"A message was sent to a contact through your alias {alias.address},\nbut {what}\n\n"
-            "If it was yours, send it from the mailbox's own provider, addressed to the contact in To\n"
-            "or Cc. Your mail operator can see and release what is held.\n",
+            f"A message was sent to {reverse.deliver_to} through your alias {alias.address},\n"
+            f"but {what}\n\n{advice}\n",
             most=_NOTICES_A_DAY,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -96,7 +96,13 @@ class Rig:
         return sorted(row.outcome for row in self.spool.ledger())
 
     def events(self) -> list[str]:
-        return [str(entry.payload["kind"]) for _, entry in self.spool.outbox(99) if entry.kind == "event"]
+        return [str(event["kind"]) for event in self._events()]
+
+    def last_event(self) -> Mapping[str, object]:
+        return self._events()[-1]
+
+    def _events(self) -> list[Mapping[str, object]]:
+        return [entry.payload for _, entry in self.spool.outbox(99) if entry.kind == "event"]
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -138,6 +139,33 @@ def test_the_owner_is_told_a_few_times_a_day(rig: Rig) -> None:
     notices = rig.spool.due_notices(9)
     assert len(notices) == 5
     assert "through shop@alias.test was not sent" in notices[0].subject
+
+
+def test_the_notice_of_an_unproven_reply_says_whom_it_was_for_and_how_to_prove_one(rig: Rig) -> None:
+    reverse = start(rig)
+    rig.deliver(reverse, written(rig, reverse), "me@real.test")
+    (notice,) = rig.spool.due_notices(9)
+    assert "sent to bob@example.com through your alias shop@alias.test,\n" in notice.text
+    assert "send it from the mailbox's own provider" in notice.text
+
+
+def test_the_notice_of_a_reply_that_names_the_mailbox_says_so_and_its_event_why(rig: Rig) -> None:
+    """Its own provider has sent it already: to send it from there again changes nothing."""
+    reverse = start(rig)
+    header = "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n"
+    header, _, _ = written(rig, reverse, header).decode().partition("\r\n\r\n")
+    attached = base64.b64encode(b"%PDF-1.4 (me@real.test)\n").decode()
+    content = f"{header}\r\n\r\n{attached}\r\n".encode()
+    proven = stranger_signs(content, rsa_key(), domain="real.test")
+    assert rig.deliver(reverse, proven, "me@real.test").kind is Kind.DELIVER
+    (notice,) = rig.spool.due_notices(9)
+    why = "part 0 (application/pdf): an address in something that isn't edited"
+    assert f"it was put on hold: {why}." in notice.text
+    assert "sent to bob@example.com through" in notice.text
+    assert "Take it out, and send the message" in notice.text
+    assert "own provider" not in notice.text
+    event = rig.last_event()
+    assert (event["kind"], event["reason"]) == ("held", why)
 
 
 def test_told_is_a_mailbox_that_takes_mail(rig: Rig) -> None:

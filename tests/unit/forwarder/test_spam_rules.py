@@ -309,6 +309,7 @@ def test_a_reply_that_is_spam_is_held_and_its_owner_told(tmp_path: Path) -> None
         assert b"X-Postmask-Spam" not in rig.held.sent[0][2]
         (notice,) = rig.spool.due_notices(9)
         assert "spam ratio 1.10 by spamd" in notice.text
+        assert notice.text.endswith("\n\nYour mail operator can see and release what is held.\n")
 
 
 def test_the_contact_does_not_see_our_mark(tmp_path: Path) -> None:
