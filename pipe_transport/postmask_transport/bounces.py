@@ -2,11 +2,11 @@
 
 Nothing is sent to the envelope sender of what bounced, which may be forged, unless it was
 authenticated: then it, or the owner whose reply failed, is told in a notice that names only the alias
-and the status, and the owner's also the contact. What else a machine answers to an owner's reply (a vacation
-message, say) is for the owners.
+and the status, and the owner's also the contact. What else comes to the envelope sender of an owner's
+reply (a vacation message, say) is for the owners.
 
 DIAGNOSTICS
-    Anything else that isn't a DSN is discarded with a record. SpoolError and UnknownNowError defer.
+    Anything else that isn't a DSN is discarded with an event. SpoolError and UnknownNowError defer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from postmask.address import Address
 from postmask.directory.lookup import Found, known
 from postmask.directory.records import Alias, AliasState
 from postmask.message.dsn import Dsn, parse
+from postmask.message.forward import author
+from postmask.message.headers import Headers
 from postmask.message.reply import addressed
 from postmask.message.trace import FIELD, open_trace
 from postmask.spool import Entry, News, Notice, Outcome
@@ -45,12 +47,15 @@ class Bounces:
         )
         dsn = parse(incoming.headers, incoming.body)
         if not isinstance(dsn, Dsn):
-            if bounce.kind is BounceKind.REPLY and not incoming.envelope.sender:
-                alias = self._alias(bounce)
-                if alias and alias.state is AliasState.ACTIVE:
-                    return alias
-            self._courier.conclude(incoming, row, ())
-            return discard(f"not a bounce: {dsn.kind}")
+            alias = self._alias(bounce)
+            if alias and bounce.kind is BounceKind.REPLY and alias.state is AliasState.ACTIVE:
+                return alias
+            reason = f"not a bounce: {dsn.kind}"
+            event = alias and self._with.event(
+                "discarded", alias, incoming, mailbox_id=bounce.mailbox_id or None, reason=reason
+            )
+            self._courier.conclude(incoming, row, [event] if event else ())
+            return discard(reason)
         self._courier.conclude(incoming, row, self._news(incoming, bounce, dsn))
         return deliver(f"bounce {dsn.action} {dsn.status}")
 
@@ -69,7 +74,7 @@ class Bounces:
         kind = _EVENTS.get(dsn.action)
         if alias is None or kind is None:
             return news
-        contact = self._contact(alias, bounce, dsn) if bounce.kind is BounceKind.REPLY else None
+        contact = self._contact(alias, bounce, dsn.original_headers) if dsn.original_headers else None
         news.append(
             self._with.event(
                 kind, alias, incoming, contact=contact, mailbox_id=bounce.mailbox_id or None,
@@ -79,10 +84,14 @@ class Bounces:
         notice = self._notice(bounce, alias, contact, dsn) if dsn.action == "failed" else None
         return [*news, notice] if notice else news
 
-    def _contact(self, alias: Alias, bounce: Bounce, dsn: Dsn) -> str | None:
-        """Whom the reply was for, if what came back shows it: that is anybody's word, so the contact must be
-        the one of whose token the bounce address has a part."""
-        for entry in addressed(dsn.original_headers)[:_MOST_ASKED] if dsn.original_headers else ():
+    def _contact(self, alias: Alias, bounce: Bounce, returned: Headers) -> str | None:
+        """Who wrote what was forwarded, or whom the reply was for, if what came back shows it: that is
+        anybody's word, so the contact must be the one of whose token the bounce address has a part."""
+        if bounce.kind is BounceKind.FORWARD:
+            sender = author(returned, None)
+            behind = sender and self._with.reverse_alias(sender.address, alias.account_id)
+            return behind.contact if behind and contact_of(behind.token) == bounce.contact else None
+        for entry in addressed(returned)[:_MOST_ASKED]:
             found = self._with.directory.contact(alias.id, entry.address.key)
             if isinstance(found, Found) and contact_of(found.value.token) == bounce.contact:
                 return found.value.address

@@ -23,9 +23,9 @@ from functools import partial
 
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
-from postmask.alias.rcpt import answer, of_alias
+from postmask.alias.rcpt import answer, blocked, of_alias
 from postmask.clock import Clock, Deadline, day_of
-from postmask.directory.lookup import Found, UnknownNowError
+from postmask.directory.lookup import Found, UnknownNowError, known
 from postmask.directory.records import AliasState, Directory
 from postmask.fault import fault
 from postmask.keys import Keyring
@@ -173,7 +173,10 @@ class Engine:
             found = self._bounces.handle(incoming, address, facts.reserved.bounce)
             if isinstance(found, Verdict):
                 return found
-            facts, incoming = replace(facts, alias=Found(found)), incoming.addressed_to(found.address)
+            incoming = incoming.addressed_to(found.address)
+            facts = self._facts(incoming, parse_loose(found.address))
+            if rule := known(facts.rule):
+                return self._unsent(incoming, address, facts, blocked(rule))
         if isinstance(facts.reserved, Postmaster):
             return self._courier.send(incoming, self._forwarding.postmaster(incoming, domain, address))
         if not isinstance(facts.alias, Found):

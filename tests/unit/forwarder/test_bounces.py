@@ -90,6 +90,26 @@ def test_nobody_is_told(rig: Rig, client: Client, action: str, events: list[str]
     assert rig.events() == events
 
 
+def test_the_event_of_a_forward_that_failed_says_whose_message_it_was(rig: Rig) -> None:
+    rig.deliver()
+    returned(rig, status="4.2.2")
+    assert [rig.last_event()[name] for name in ("kind", "contact", "status")] == [
+        "bounced",
+        "bob@example.com",
+        "4.2.2",
+    ]
+
+
+def test_but_only_the_one_of_whom_the_bounce_address_speaks(rig: Rig) -> None:
+    rig.deliver(content=PLAIN.replace(b"bob@example.com", b"eve@example.com"))
+    _, _, another = rig.out.sent[-1]
+    rig.deliver()
+    sender, recipient, _ = rig.out.sent[-1]
+    rig.out.sent[-1] = (sender, recipient, another)
+    returned(rig)
+    assert rig.last_event().get("contact") is None
+
+
 def written_to_two(rig: Rig) -> None:
     """A first message to dave and carol; the copy for carol goes out last."""
     boxes = (mailbox("other@real.test", id=6), mailbox(login="me"))
@@ -107,7 +127,7 @@ def test_the_owner_is_told_which_reply_it_was(rig: Rig) -> None:
     assert notice.recipient == "me@real.test"
     assert "a message that you sent to carol@example.org through shop@alias.test:" in notice.text
     assert "status 5.7.1." in notice.text
-    event = rig.spool.outbox(99)[-1][1].payload
+    event = rig.last_event()
     assert (event["kind"], event["contact"]) == ("bounced", "carol@example.org")
 
 
@@ -166,7 +186,9 @@ def test_an_answer_by_a_machine_is_no_bounce(rig: Rig) -> None:
     assert rig.deliver(rig.out.sent[-1][0], away, "", FOREIGN).kind is Kind.DISCARD
     assert notices(rig) == []
     assert rig.outcomes() == ["delivered", "recorded"]
-    assert rig.events() == ["forwarded"]
+    assert rig.events() == ["forwarded", "discarded"]
+    told = rig.last_event()
+    assert (told["mailbox_id"], told["reason"]) == (5, "not a bounce: auto-reply")
 
 
 AWAY = (
@@ -201,18 +223,37 @@ def test_what_a_machine_answers_to_a_reply_reaches_its_owner(rig: Rig) -> None:
     assert rig.events() == ["replied", "forwarded"]
 
 
-@pytest.mark.parametrize(
-    ("envelope", "changes"),
-    [("carol@example.org", {}), ("", {"state": AliasState.DISABLED})],
-    ids=["not by a machine", "the alias is disabled"],
-)
-def test_what_else_comes_there_reaches_nobody(rig: Rig, envelope: str, changes: dict[str, object]) -> None:
-    """Who was blocked, or whose alias was taken away, has no other way to the owner."""
+@pytest.mark.parametrize("by", [b"Auto-Submitted: auto-replied", b"Comments: by hand"])
+def test_an_answer_with_an_envelope_sender_of_its_own_reaches_him_too(rig: Rig, by: bytes) -> None:
+    """Some autoresponders have one, and some people's programs answer to the Return-Path."""
     sender, seen = replied(rig)
-    rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(login="me"),), **changes)
-    verdict = rig.deliver(sender, AWAY % (sender.encode(), seen), envelope, FOREIGN)
+    content = (AWAY % (sender.encode(), seen)).replace(b"Auto-Submitted: auto-replied", by)
+    assert rig.deliver(sender, content, "carol@example.org", FOREIGN).kind is Kind.DELIVER
+    assert rig.out.sent[-1][1] == "me@real.test"
+    assert rig.events() == ["replied", "forwarded"]
+
+
+def test_from_a_blocked_envelope_sender_it_is_as_to_the_alias(rig: Rig) -> None:
+    """Who was blocked has no other way to the owner."""
+    sender, seen = replied(rig)
+    rig.directory.rules["bounces@example.org"] = SenderRule(
+        BlockAction.DISCARD, "account", "bounces@example.org"
+    )
+    verdict = rig.deliver(sender, AWAY % (sender.encode(), seen), "bounces@example.org", FOREIGN)
     assert verdict.kind is Kind.DISCARD
     assert len(rig.out.sent) == 1
+    assert rig.events() == ["replied", "discarded"]
+
+
+def test_nobody_answers_through_an_alias_that_was_taken_away(rig: Rig) -> None:
+    sender, seen = replied(rig)
+    rig.directory.aliases["shop@alias.test"] = alias(
+        mailboxes=(mailbox(login="me"),), state=AliasState.DISABLED
+    )
+    verdict = rig.deliver(sender, AWAY % (sender.encode(), seen), "", FOREIGN)
+    assert verdict.kind is Kind.DISCARD
+    assert len(rig.out.sent) == 1
+    assert rig.events() == ["replied", "discarded"]
 
 
 def test_it_waits_while_nobody_can_say_whose_alias_it_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
