@@ -10,6 +10,7 @@ import click
 from postmask.cli.command import Noun, account_option
 from postmask.cli.output import Column
 from postmask.cli.runtime import Runtime
+from postmask.directory.records import MailboxState
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -146,7 +147,7 @@ def edit(
 ) -> None:
     """Change a mailbox. A new address takes all its aliases along.
 
-    Copies for a new address are held until it is confirmed.
+    Copies for a new address are held until it is confirmed. A mailbox that is paused stays so until resume.
     """
     from postmask.store.admin import mailboxes
 
@@ -198,7 +199,7 @@ def verify(runtime: Runtime, address: str, code: str | None, resend: bool, accou
             found = mailboxes.verify(session, runtime.keys, address, code, account=account, now=now)
             renewed = mailboxes.Unproven(found, None)
     _show(runtime, renewed)
-    if code is not None:
+    if renewed.mailbox.state == MailboxState.ACTIVE:
         _say_what_is_held(runtime, address)
 
 
@@ -275,6 +276,9 @@ def _show(runtime: Runtime, unproven: Unproven) -> None:
         address = unproven.mailbox.written
         verify = f"postmask mailbox verify {shlex.quote(address)} CODE"
         runtime.output.say(f"a code is on its way to {address}; confirm it: {verify}")
+    if unproven.mailbox.paused_at is not None:
+        resume = f"postmask mailbox resume {shlex.quote(unproven.mailbox.written)}"
+        runtime.output.say(f"it is paused; have mail go there again: {resume}")
 
 
 def _say_what_is_held(runtime: Runtime, address: str) -> None:

@@ -145,10 +145,17 @@ def test_pause_and_resume(site: Site) -> None:
     assert site.json("mailbox", "show", "me@real.test")["state"] == "active"
 
 
-def test_the_pause_of_an_address_ends_with_it(site: Site) -> None:
-    site.text("mailbox", "pause", "me@real.test")
-    moved = site.json("mailbox", "edit", "me@real.test", "--address", "me@other.test", "--verified")
-    assert (moved["state"], moved["pause_reason"]) == ("active", None)
+def test_a_pause_outlives_a_new_address(site: Site) -> None:
+    site.text("mailbox", "pause", "me@real.test", "--reason", "on holiday")
+    told = site.text("mailbox", "edit", "me@real.test", "--address", "me@other.test", "--verified")
+    assert told.endswith("it is paused; have mail go there again: postmask mailbox resume me@other.test\n")
+    moved = site.json("mailbox", "edit", "me@other.test", "--address", "me@third.test")
+    assert (moved["state"], moved["pause_reason"]) == ("unconfirmed", "on holiday")
+    told = site.text("mailbox", "verify", "me@third.test", code(site))
+    assert told.endswith("postmask mailbox resume me@third.test\n")
+    assert "held release" not in told
+    assert site.json("mailbox", "show", "me@third.test")["state"] == "paused"
+    assert site.json("mailbox", "resume", "me@third.test")["state"] == "active"
 
 
 def test_the_operator_vouches_for_it_later(site: Site) -> None:

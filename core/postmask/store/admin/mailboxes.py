@@ -121,7 +121,7 @@ def edit(
     """Change a mailbox; None leaves a property as it is, "" clears the login, () the senders.
 
     new_address takes all its aliases along. It has to be confirmed like a new mailbox (unless
-    `verified`); until then copies for it are held. Raises as add, and NotFound.
+    `verified`); until then copies for it are held. A pause stays. Raises as add, and NotFound.
     """
     mailbox = find(session, address, account)
     code = None
@@ -293,7 +293,6 @@ def _move(
             raise Duplicate(f"{parsed} is a mailbox already; give the aliases to it: {give}")
         mailbox.address = parsed.key
         mailbox.confirmed_at = None
-        mailbox.paused_at = mailbox.pause_reason = None
     mailbox.written = str(parsed)
     if mailbox.confirmed_at is not None:
         return None
