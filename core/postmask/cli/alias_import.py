@@ -25,18 +25,18 @@ from postmask.cli.runtime import Runtime
 @account_option
 @click.pass_obj
 def import_(runtime: Runtime, file: str, to: tuple[str, ...], dry_run: bool, account: str | None) -> None:
-    """Add many aliases from a CSV file ("-": standard input): all of them, or none if any is wrong.
+    """Add many aliases from a CSV file in UTF-8 ("-": standard input): all, or none if any is wrong.
 
     The columns are address, to, note, name, when_disabled, in this order or as the first line names
     them; only the address is needed where --to is given. Several mailboxes in a cell have spaces
-    between them.
+    between them, cells have commas, semicolons or tabs.
     """
     from postmask.store.admin import bulk
 
     with click.open_file(file, "rb") as given:
         # All of it before the database is changed: whoever types it would keep all others waiting.
         # A spreadsheet's byte order mark may stand in front.
-        lines = io.TextIOWrapper(io.BytesIO(given.read()), encoding="utf-8-sig")
+        lines = io.TextIOWrapper(io.BytesIO(given.read()), encoding="utf-8-sig", errors="surrogateescape")
     with runtime.changing() as session:
         count = bulk.add(session, runtime.keys, lines, to=to, account=account, now=runtime.clock.now())
         if dry_run:

@@ -171,7 +171,7 @@ def test_import_is_all_or_nothing(site: Site, tmp_path: Path) -> None:
     file.write_text("a@alias.test,me@real.test\nshop@alias.test,me@real.test\n")
     site.refusal(os.EX_DATAERR, "alias", "import", str(file))
     file.write_bytes(b"a@alias.test,me@real.test,caf\xe9\n")
-    assert "UTF-8" in site.refusal(os.EX_DATAERR, "alias", "import", str(file))
+    assert "line 1: isn't UTF-8; save" in site.refusal(os.EX_DATAERR, "alias", "import", str(file))
     assert len(site.json("alias", "list")) == 1
     missing = tmp_path / "missing.csv"
     told = site.refusal(os.EX_NOINPUT, "alias", "import", str(missing))

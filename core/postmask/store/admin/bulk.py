@@ -2,11 +2,12 @@
 
 Columns: address, to, note, name, when_disabled; only the first is needed, where `to` is the same for
 all. Several mailboxes in `to` are separated by spaces or semicolons. A first line that names columns
-sets their order; without one it is the order above.
+sets their order; without one it is the order above. Cells are separated by commas, or by the semicolons
+or tabs that spreadsheets write in many countries: the first line says which.
 
 DIAGNOSTICS
-    BadRows lists the faulty lines, twenty at most, each with its number and what is wrong with it.
-    Nothing has been written then.
+    BadRows lists the faulty rows, twenty at most, each with the number of its first line and what is wrong
+    with it. Nothing has been written then.
 
 STANDARDS
     RFC 4180.
@@ -15,8 +16,10 @@ STANDARDS
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -37,6 +40,8 @@ COLUMNS = ("address", "to", "note", "name", "when_disabled")
 _ALIASES = Base.metadata.tables["alias"]
 _LINKS = Base.metadata.tables["alias_mailbox"]
 
+_SEPARATOR = re.compile("[,;\t]")
+_NO_TEXT = re.compile("[\udc80-\udcff]")
 _FAULTS_SHOWN = 20
 _PIECE = 5000
 
@@ -60,6 +65,7 @@ def add(
 ) -> int:
     """Make the aliases that the CSV lines name; how many. to: the mailboxes where a line names none.
 
+    lines: octets that aren't UTF-8 as surrogates (PEP 383), so that their line can be named.
     Raises BadRows, Duplicate, Refused, NotFound; all or nothing is the transaction's doing.
     """
     owner = accounts.choose(session, account)
@@ -113,27 +119,34 @@ class _Rows:
 
     def read(self, lines: Iterable[str]) -> Iterator[_Row]:
         """What can be taken of all lines, or of as many as it needs to find twenty faults."""
-        reader = csv.reader(lines, strict=True)
-        columns: Sequence[str] = COLUMNS
+        rest = iter(lines)
+        first = next(rest, "")
+        separator = _SEPARATOR.search(first)
+        reader = csv.reader(chain([first], rest), delimiter=separator[0] if separator else ",", strict=True)
+        columns: Sequence[str] = ()
+        line = 1
         try:
-            for number, cells in enumerate(reader):
-                if number == 0 and cells and cells[0].strip().lower() in COLUMNS:
-                    columns = _header(cells)
-                elif any(cell.strip() for cell in cells):
-                    yield from self._taken(reader.line_num, columns, cells)
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    if columns or any("@" in cell for cell in cells):
+                        columns = columns or COLUMNS
+                        yield from self._taken(line, columns, cells)
+                    else:
+                        columns = _header(cells)
                 if len(self.faults) >= _FAULTS_SHOWN:
                     break
+                line = reader.line_num + 1
+        except Refused as error:
+            self.faults.append(f"line {line}: {error}")
         except csv.Error as error:
-            self.faults.append(f"line {reader.line_num}: {error}")
-        except UnicodeDecodeError:
-            self.faults.append("the file is not UTF-8; convert it")
+            quotes = "a cell with a quote or a line break in it is quoted, each quote within it written twice"
+            self.faults.append(f"line {line}: {error}; {quotes}")
 
     def _taken(self, line: int, columns: Sequence[str], cells: Sequence[str]) -> Iterator[_Row]:
         try:
+            _check_text(cells)
             if len(cells) > len(columns):
-                raise Refused("more cells than columns; put what has commas in it into quotes")
-            if any("\0" in cell for cell in cells):
-                raise Refused("has the character U+0000, which Postgres can't keep; remove it")
+                raise Refused("more cells than columns; put one that has a separator in it into quotes")
             row = {name: cell.strip() for name, cell in zip(columns, cells, strict=False)}
             parsed = self._address(row.get("address", ""))
             boxes = self._mailboxes(row.get("to") or self._to)
@@ -179,9 +192,19 @@ class _Rows:
 
 
 def _header(cells: Sequence[str]) -> Sequence[str]:
+    """The columns' order, by a first line that has no address in it. Raises Refused."""
+    _check_text(cells)
     names = [cell.strip().lower() for cell in cells]
     if not {"address"} <= set(names) <= set(COLUMNS) or len(set(names)) < len(names):
         raise Refused(
-            f"the first line may name these columns, each once, address among them: {', '.join(COLUMNS)}"
+            "has no address in it; as the first line it may name these columns, each once, "
+            f"address among them: {', '.join(COLUMNS)}"
         )
     return names
+
+
+def _check_text(cells: Sequence[str]) -> None:
+    if any(_NO_TEXT.search(cell) for cell in cells):
+        raise Refused("isn't UTF-8; save the file as UTF-8")
+    if any("\0" in cell for cell in cells):
+        raise Refused("has the character U+0000; remove it, or save the file as UTF-8 if it isn't")
