@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS notice (
     subject TEXT NOT NULL, text TEXT NOT NULL, at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
     next_at REAL NOT NULL, sent_at REAL
 );
+CREATE INDEX IF NOT EXISTS notice_recipient ON notice (recipient, kind, at);
+CREATE INDEX IF NOT EXISTS notice_waiting ON notice (id) WHERE sent_at IS NULL;
 CREATE TABLE IF NOT EXISTS told_truth (truth TEXT NOT NULL);
 """
 _BUSY_MS = 5_000

@@ -191,6 +191,25 @@ def test_what_was_begun_is_found_without_a_look_at_all_the_rest(
         assert "ledger_pending" in str(spool._readers.fetch(f"EXPLAIN QUERY PLAN {statement}", ()))
 
 
+def test_notices_are_found_without_a_look_at_all_the_rest(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some 200,000 lie there where much comes that is held; also in a file of the version before."""
+    path = tmp_path / "spool.db"
+    Spool(path, clock).close()
+    with contextlib.closing(sqlite3.connect(path)) as before:
+        before.executescript("DROP INDEX notice_recipient; DROP INDEX notice_waiting")
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    with contextlib.closing(Spool(path, clock)) as spool:
+        with monkeypatch.context() as listening:
+            listening.setattr(spool._readers, "fetch", lambda *asks: asked.append(asks) or [(0,)])
+            spool.notices_since("me@real.test", "code", 0.0)
+            listening.setattr(spool._readers, "fetch", lambda *asks: asked.append(asks) or [])
+            spool.due_notices(10)
+        for (statement, values), index in zip(asked, ("notice_recipient", "notice_waiting"), strict=True):
+            assert index in str(spool._readers.fetch(f"EXPLAIN QUERY PLAN {statement}", values))
+
+
 def test_many_threads_share_commits_and_each_gets_its_own_answer(spool: Spool) -> None:
     errors: list[Exception] = []
 
