@@ -68,6 +68,11 @@ def locked(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def at_once(path: str, flags: int) -> int:
+    """For open(opener=…): a fifo that somebody has put in a file's place is empty, and isn't waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def lock(file: int, seconds: float) -> bool:
     """Take the lock, which goes with the descriptor; False: whoever else may open the file holds it all
     that time."""

@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from postmask.disk import locked, sync_folder
+from postmask.disk import at_once, locked, sync_folder
 
 _MOST = 65_536
 
@@ -42,8 +42,8 @@ class NodeFile:
             found = self._file.stat()
             mark = (found.st_mtime_ns, found.st_ino, found.st_size)
             if self._read[0] != mark:
-                with self._file.open("rb") as file:
-                    self._read = mark, _parsed(file.read(self._most))
+                with open(self._file, "rb", opener=at_once) as file:
+                    self._read = mark, _parsed(file.read(self._most) or b"")
         except OSError:
             return None
         return self._read[1]

@@ -25,10 +25,13 @@ from typing import IO, Any
 
 from postmask.clock import Clock
 from postmask.daemon import begin, lasting
+from postmask.disk import at_once
 from postmask.spam.scanner import Scanner
 
 _LOG = logging.getLogger(__name__)
 _INTERVAL = 1.0
+_MOST = 65_536
+"""Octets; figures are some hundred an engine."""
 
 
 class Publisher:
@@ -92,7 +95,7 @@ class Publisher:
 
     def _run(self) -> None:
         for left in self._folder.glob(f"spam.{self._program}.*.json"):
-            with contextlib.suppress(OSError), left.open("rb") as file:
+            with contextlib.suppress(OSError), _opened(left) as file:
                 if not _running(file):
                     left.unlink()
         while not self._stop.is_set():
@@ -101,12 +104,23 @@ class Publisher:
 
 
 def published(folder: Path) -> Iterator[Mapping[str, Any]]:
-    """What the running programs have written, as JSON objects."""
+    """What the running programs have written: each its name, as program, its engines, and more."""
     for path in sorted(folder.glob("spam.*.*.json")):
-        with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
-            record = json.loads(file.read())
-            if isinstance(record, dict) and _running(file):
+        with contextlib.suppress(OSError, ValueError, RecursionError), _opened(path) as file:
+            record = json.loads(file.read(_MOST) or b"")
+            if _is_figures(record) and _running(file):
                 yield record
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return open(path, "rb", opener=at_once)
+
+
+def _is_figures(record: object) -> bool:
+    match record:
+        case {"program": str(), "engines": [*engines]}:
+            return all(isinstance(engine, dict) for engine in engines)
+    return False
 
 
 def _running(file: IO[bytes]) -> bool:

@@ -131,3 +131,9 @@ def test_a_folder_that_somebody_keeps_locked_is_an_error_not_a_wait_for_ever(
     monkeypatch.setattr("postmask.disk._LOCK_SECONDS", 0.2)
     with disk.locked(tmp_path), pytest.raises(TimeoutError, match="another process has locked it"):
         DrainSwitch(tmp_path).turn(NOW, "ann@mx1", drained=True)
+
+
+def test_a_fifo_in_its_place_is_damage_and_isnt_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "drain.json")
+    switch = DrainSwitch(tmp_path)
+    assert (switch.in_force(), switch.damaged()) == (False, True)

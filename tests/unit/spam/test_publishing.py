@@ -86,3 +86,30 @@ def test_a_folder_that_cant_be_written_is_told_of_once(
     folder.mkdir()
     publisher.write()
     assert len([*published(folder)]) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"program": "forw',
+        b"[]",
+        b'{"program": "forwarder"}',
+        b'{"program": "forwarder", "engines": 3}',
+        b'{"program": "forwarder", "engines": [3]}',
+        b'{"program": ["forwarder"], "engines": []}',
+        b"[" * 60_000,
+        b'{"program": "forwarder", "engines": [], "more": "' + b"x" * 70_000 + b'"}',
+    ],
+)
+def test_what_are_no_figures_is_skipped(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "spam.forwarder.1.json"
+    file.write_bytes(content)
+    with file.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert [*published(tmp_path)] == []
+
+
+def test_a_fifo_isnt_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "spam.forwarder.1.json")
+    assert [*published(tmp_path)] == []
