@@ -7,6 +7,7 @@ from mail can move the cursor or turn the direction of writing; JSON escapes the
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import enum
@@ -86,8 +87,9 @@ class Output:
             click.echo(printable(text, 2_000))
 
     def warn(self, text: str) -> None:
-        """What a person should see in either form: on standard error."""
-        click.echo(f"postmask: {printable(text, 2_000)}", err=True)
+        """What a person should see in either form: on standard error. If nobody reads it, work goes on."""
+        with contextlib.suppress(OSError):
+            click.echo(f"postmask: {printable(text, 2_000)}", err=True)
 
     def _document(self, value: Value) -> None:
         text = json.dumps(value, indent=2, default=_plain)

@@ -68,7 +68,10 @@ def silence(program: Program) -> str:
     except ConnectionRefusedError:
         return "nobody listens; is the program running?"
     except TimeoutError:
-        return f"no answer within {_SECONDS:.0f} s: the program hangs; see its log, and restart it"
+        return (
+            f"no answer within {_SECONDS:.0f} s: it hangs, or can open no connection more "
+            "(out of descriptors, say); see the program's log, and restart it"
+        )
     except OSError as error:
         return error.strerror or str(error)
     if said.startswith(_TURNED_AWAY):

@@ -277,6 +277,19 @@ def test_a_status_is_the_same_where_nothing_can_be_said(words: list[str], status
     assert done.returncode == status
 
 
+def test_a_command_whose_warning_nobody_reads_is_done_all_the_same(site: Site) -> None:
+    """It ended with 75, "try again", and without the records, after the domain had been added."""
+    words = ["domain", "add", "new.test", "--postmaster", "me@real.test", "--mx", "short"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "postmask.cli", "--config", str(site.config), *words],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=True,
+        )
+    assert b"new.test MX 10 short\n" in done.stdout
+
+
 def test_every_status_has_a_meaning() -> None:
     assert {*failure.STATUSES.values()} <= {*failure.MEANINGS}
 
