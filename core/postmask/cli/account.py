@@ -8,7 +8,7 @@ import click
 
 from postmask.cli import purging, spampolicy
 from postmask.cli.command import Noun
-from postmask.cli.output import Column
+from postmask.cli.output import Column, removed
 from postmask.cli.runtime import Runtime
 from postmask.cli.spampolicy import spam_edit_options, spam_options
 
@@ -137,9 +137,5 @@ def remove(runtime: Runtime, name: str, with_all: bool) -> None:
     gone += aliases
     if runtime.output.json:
         return runtime.output.record({"name": name, "removed_mailboxes": boxes, "removed_aliases": gone})
-    runtime.output.say(f"{name} is removed")
-    for box in boxes:
-        runtime.output.say(f"the mailbox {box} is removed with it")
-    for alias in gone:
-        runtime.output.say(f"the alias {alias} is removed with it")
+    runtime.output.say(removed(name, mailboxes=boxes, aliases=gone))
     return None

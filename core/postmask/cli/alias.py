@@ -17,6 +17,7 @@ from postmask.store.vocabulary import AliasRowState
 
 if TYPE_CHECKING:
     from postmask.store.admin.policies import Values
+    from postmask.store.admin.views import AliasView
 
 _COLUMNS = (
     Column("address", "ALIAS"),
@@ -179,9 +180,16 @@ def list_(runtime: Runtime, /, **wanted: Any) -> None:
     if runtime.output.json:
         return runtime.output.table(found, _COLUMNS, empty="")
     runtime.output.table(
-        [{**fields(each), **each.counters} for each in found], _COLUMNS, empty="no alias found"
+        [{**fields(each), "state": _answering(each), **each.counters} for each in found],
+        _COLUMNS,
+        empty="no alias found",
     )
     return None
+
+
+def _answering(alias: AliasView) -> str:
+    by_account = alias.state == AliasRowState.ACTIVE and alias.account_state != "active"
+    return "account disabled" if by_account else alias.state
 
 
 @alias.command("show", examples=("postmask alias show shop@alias.example.com",))
@@ -192,14 +200,13 @@ def show(runtime: Runtime, address: str) -> None:
 
     While its account is disabled an alias answers as if it were, whatever its own state.
     """
-    from postmask.store.admin import accounts, aliases
+    from postmask.store.admin import aliases
     from postmask.store.admin.rules import Target
 
     with runtime.reading() as session:
         found = aliases.get(session, address)
-        account = accounts.get(session, found.account)
         spam = spampolicy.shown(runtime, session, Target(alias=address))
-    runtime.output.record(found, account_state=account.state, spam=spam)
+    runtime.output.record(found, spam=spam)
 
 
 @alias.command(
@@ -250,12 +257,11 @@ def edit(
 @click.pass_obj
 def enable(runtime: Runtime, address: str) -> None:
     """Undo disable. While its account is disabled an alias answers as disabled all the same."""
-    from postmask.store.admin import accounts, aliases
+    from postmask.store.admin import aliases
 
     with runtime.changing() as session:
         changed = aliases.enable(session, address)
-        account = accounts.get(session, changed.account)
-    runtime.output.record(changed, account_state=account.state)
+    runtime.output.record(changed)
 
 
 @alias.command(

@@ -12,7 +12,7 @@ from postmask import dnsrecords
 from postmask.cli import postfix_facts, postfix_sync, purging, spampolicy
 from postmask.cli.command import Noun, account_option
 from postmask.cli.failure import CommandError
-from postmask.cli.output import Column, counted, fields
+from postmask.cli.output import Column, fields, removed
 from postmask.cli.runtime import Runtime
 from postmask.cli.spampolicy import spam_edit_options, spam_options
 from postmask_postfix import commands
@@ -218,8 +218,7 @@ def remove(runtime: Runtime, name: str, with_aliases: bool) -> None:
     told = postfix_sync.tell(runtime)
     if runtime.output.json:
         return runtime.output.record({"name": name, "removed_aliases": gone, "postfix": told})
-    with_it = f", {counted(len(gone), 'alias', 'aliases')} with it" if gone else ""
-    runtime.output.say(f"{name} is removed{with_it}")
+    runtime.output.say(removed(name, aliases=gone))
     postfix_sync.say(runtime, told)
     return None
 

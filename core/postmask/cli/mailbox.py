@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmask.cli.command import Noun, account_option
-from postmask.cli.output import Column
+from postmask.cli.output import Column, removed
 from postmask.cli.runtime import Runtime
 from postmask.directory.records import MailboxState
 
@@ -256,9 +256,7 @@ def remove(runtime: Runtime, address: str, with_aliases: bool, account: str | No
         )
     if runtime.output.json:
         return runtime.output.record({"address": address, "removed_aliases": gone})
-    runtime.output.say(f"{address} is removed")
-    for alias in gone:
-        runtime.output.say(f"the alias {alias} is removed with it")
+    runtime.output.say(removed(address, aliases=gone))
     return None
 
 

@@ -119,6 +119,14 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
+def removed(name: str, *, mailboxes: Sequence[str] = (), aliases: Sequence[str] = ()) -> str:
+    """What went, and how much with it: these may be many, and --json names them."""
+    boxes = counted(len(mailboxes), "mailbox", "mailboxes") if mailboxes else ""
+    others = counted(len(aliases), "alias", "aliases") if aliases else ""
+    along = " and ".join(filter(None, (boxes, others)))
+    return f"{name} is removed, {along} with it" if along else f"{name} is removed"
+
+
 def moment(seconds: float) -> str:
     """A time for people: UTC, to the second."""
     at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)

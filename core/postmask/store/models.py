@@ -106,6 +106,11 @@ class Account(Tracked, Base):
     created: Mapped[float] = mapped_column(Double)
     disabled_at: Mapped[float | None] = mapped_column(Double)
 
+    @property
+    def state(self) -> str:
+        """Active or disabled."""
+        return "active" if self.disabled_at is None else "disabled"
+
 
 class Domain(Tracked, Base):
     """A domain of ours. account: who looks after it; any account may have aliases in it."""

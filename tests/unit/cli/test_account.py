@@ -29,9 +29,12 @@ def test_add_edit_disable(bare: Site) -> None:
 def test_why_an_active_alias_answers_as_disabled(site: Site) -> None:
     """Nothing but the account's own state told it, and `alias enable` seemed to help."""
     site.text("account", "disable", "default")
-    for verb in ("show", "enable"):
-        told = site.json("alias", verb, "shop@alias.test")
+    for words in (("show",), ("enable",), ("edit", "--note", "x")):
+        told = site.json("alias", words[0], "shop@alias.test", *words[1:])
         assert (told["state"], told["account_state"]) == ("active", "disabled")
+    [listed] = site.json("alias", "list")
+    assert (listed["state"], listed["account_state"]) == ("active", "disabled")
+    assert "shop@alias.test  account disabled  me@real.test" in site.text("alias", "list")
     told = site.text("resolve", "shop@alias.test", "--explain")
     assert "disabled, or its account is; answers reject" in told
 
@@ -83,7 +86,7 @@ def test_remove(site: Site) -> None:
     for address in ("a@alias.test", "gone@alias.test"):
         told = site.refusal(os.EX_DATAERR, "alias", "add", address, *mine)
         assert "belonged to another account" in told
-    assert "anna is removed" in site.text("account", "remove", "anna", "--with-all")
+    assert site.text("account", "remove", "anna", "--with-all") == "anna is removed, 1 mailbox with it\n"
 
 
 def test_who_looks_after_a_domain_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def test_add_show_list_search(site: Site) -> None:
     assert made["created"] == NOW
     shown = site.json("alias", "show", "CLUB@alias.test")
     assert shown["spam"]["mark"] == {"value": 1.0, "from": "settings"}
-    assert shown == {**made, "account_state": "active"}
+    assert shown == made
     assert [alias["address"] for alias in site.json("alias", "list")] == [
         "club@alias.test",
         "shop@alias.test",
@@ -56,7 +56,7 @@ def test_several_mailboxes(site: Site) -> None:
 def test_a_quoted_local_part(site: Site) -> None:
     made = site.json("alias", "add", '"Red Shoes"@alias.test', "--to", "me@real.test")
     for form in (made["address"], '"red shoes"@alias.test', '"RED SHOES"@Alias.test'):
-        assert site.json("alias", "show", form) == {**made, "account_state": "active"}
+        assert site.json("alias", "show", form) == made
 
 
 def test_random(site: Site) -> None:

@@ -18,6 +18,7 @@ import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
+from cli_site import Site
 from postmask.cli import failure
 from postmask.cli.command import Command, Noun
 from postmask.cli.program import NOUNS, program

@@ -143,7 +143,7 @@ def _view(account: Account) -> AccountView:
     return AccountView(
         id=account.id,
         name=account.name,
-        state="active" if account.disabled_at is None else "disabled",
+        state=account.state,
         created=account.created,
         disabled_at=account.disabled_at,
     )

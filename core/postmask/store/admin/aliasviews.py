@@ -25,11 +25,12 @@ def views(session: Session, aliases: Sequence[Alias]) -> list[AliasView]:
         ids = [alias.id for alias in some]
         boxes = _mailboxes(session, ids)
         counters, last = _counters(session, ids)
-        names = _accounts(session, {alias.account_id for alias in some})
+        accounts = _accounts(session, {alias.account_id for alias in some})
         shown += [
             AliasView(
                 id=alias.id,
-                account=names[alias.account_id],
+                account=accounts[alias.account_id].name,
+                account_state=accounts[alias.account_id].state,
                 address=alias.address,
                 domain=alias.domain,
                 state=alias.state,
@@ -76,5 +77,6 @@ def _counters(session: Session, ids: Sequence[int]) -> tuple[dict[int, dict[str,
     return counters, last
 
 
-def _accounts(session: Session, ids: set[int]) -> dict[int, str]:
-    return dict(session.execute(select(Account.id, Account.name).where(Account.id.in_(ids))).all())
+def _accounts(session: Session, ids: set[int]) -> dict[int, Account]:
+    found = session.scalars(select(Account).where(Account.id.in_(ids)))
+    return {account.id: account for account in found}

@@ -73,11 +73,13 @@ class MailboxView:
 class AliasView:
     """state: "active", "disabled" or "removed". mailboxes: addresses. counters: events by kind.
 
-    last_at: when anything was last counted for it.
+    account_state: while it is "disabled" the alias answers as if it were. last_at: when anything was last
+    counted for it.
     """
 
     id: int
     account: str
+    account_state: str
     address: str
     domain: str
     state: str
