@@ -52,6 +52,23 @@ def test_a_proven_reply_arrives_once_without_a_trace_of_the_mailbox(
     assert dkimpy(mail.content, service.dkim_records())
 
 
+def test_who_has_moved_to_another_mailbox_answers_and_the_former_one_does_not_show(
+    service: Service, talk: Conversation
+) -> None:
+    """In the midst of a thread: the answer quotes what was written from there, and is to it too."""
+    former = talk.owned.mailbox
+    moved = former.replace("@", "-moved@")
+    service.lab.postmask("mailbox", "edit", former, "--address", moved, "--verified")
+    word = refused(service, talk, signed(answer(talk)), former, OWNERS_HOST)
+    assert "From is neither a mailbox of this alias" in word
+    quoted = f"On Sunday, Jane <{former}> wrote:\r\n> Yes.\r\n\r\nWell?\r\n"
+    fields = {"From": f"Jane Doe <{moved}>", "Cc": f"Jane Doe <{former}>"}
+    service.send(moved, [talk.reverse], signed(answer(talk, quoted, **fields)), address=OWNERS_HOST)
+    (mail,) = service.await_mail_for(talk.contact)
+    assert b"real.test" not in mail.content
+    assert f"On Sunday, Jane <{talk.owned.alias}> wrote:".encode() in mail.content
+
+
 def test_threads_hold_on_both_sides(service: Service, talk: Conversation) -> None:
     (forwarded,) = service.mail_for(talk.owned.mailbox)
     seen = str(email.message_from_bytes(forwarded.content)["Message-ID"])

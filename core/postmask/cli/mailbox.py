@@ -147,7 +147,9 @@ def edit(
 ) -> None:
     """Change a mailbox. A new address takes all its aliases along.
 
-    Copies for a new address are held until it is confirmed. A mailbox that is paused stays so until resume.
+    Until a new address is confirmed its copies are held, or its mail waits; a mailbox that is paused
+    stays so until resume. The former address stays in the list, without aliases, so that replies
+    which quote it don't show it.
     """
     from postmask.store.admin import mailboxes
 
@@ -170,6 +172,11 @@ def edit(
         )
         _send_code(runtime, session, changed)
     _show(runtime, changed)
+    if changed.former:
+        forget = f"postmask mailbox remove {shlex.quote(changed.former)}"
+        runtime.output.say(
+            f"replies that quote {changed.former} don't show it, until it is forgotten: {forget}"
+        )
 
 
 @mailbox.command(
@@ -247,6 +254,7 @@ def remove(runtime: Runtime, address: str, with_aliases: bool, account: str | No
 
     With --with-aliases those that deliver to it alone are removed (`alias restore` brings one back),
     others go on without it. What Postfix has in its queue for the mailbox is still delivered.
+    Replies that quote its address show it from then on.
     """
     from postmask.store.admin import mailboxes
 

@@ -263,6 +263,57 @@ def test_moving_a_mailbox_takes_its_aliases_along(furnished: Truth) -> None:
         furnished.do(mailboxes.edit, KEYS, "ann@real.test", new_address="robert@elsewhere.test", now=7.0)
 
 
+def left_behind(furnished: Truth) -> list[tuple[str, str, str | None, int]]:
+    """The mailboxes that nobody has confirmed."""
+    shown: Any = furnished.do(mailboxes.listing)
+    return [
+        (one.written, one.state, one.pause_reason, one.aliases) for one in shown if one.confirmed_at is None
+    ]
+
+
+def test_a_former_address_stays_the_accounts_and_proves_nothing(furnished: Truth) -> None:
+    """Replies quote it still; to go back there is to have it as before."""
+    account = looked_up(furnished, "shop@alias.test").account_id
+
+    def move(address: str, to: str, **how: Any) -> Any:
+        return furnished.do(mailboxes.edit, KEYS, address, new_address=to, now=5.0, **how)
+
+    moved = move("bob@real.test", "bob@new.test", verified=True)
+    assert moved.former == "Bob@real.test"
+    assert left_behind(furnished) == [("Bob@real.test", "unconfirmed", "moved to bob@new.test", 0)]
+    addresses = furnished.directory().account_addresses(account)
+    assert addresses == Found(("ann@real.test", "bob@new.test", "bob@real.test"))
+    (only,) = looked_up(furnished, "shop@alias.test").mailboxes
+    assert (only.address, only.senders) == ("bob@new.test", ())
+    back = move("bob@new.test", "bob@real.test", verified=True)
+    assert (back.mailbox.id, back.mailbox.state) == (only.id, "active")
+    assert left_behind(furnished) == [("bob@new.test", "unconfirmed", "moved to bob@real.test", 0)]
+    furnished.do(mailboxes.remove, "bob@new.test", now=6.0)
+    assert furnished.directory().account_addresses(account) == Found(("ann@real.test", "bob@real.test"))
+
+
+def test_an_address_that_was_never_confirmed_is_not_kept(furnished: Truth) -> None:
+    """A misspelt one, say, which is somebody else's."""
+    furnished.do(mailboxes.edit, KEYS, "bob@real.test", new_address="bib@new.test", now=5.0)
+    moved: Any = furnished.do(mailboxes.edit, KEYS, "bib@new.test", new_address="bob@new.test", now=6.0)
+    assert moved.former is None
+    unconfirmed = [
+        ("bob@new.test", "unconfirmed", None, 1),
+        ("Bob@real.test", "unconfirmed", "moved to bib@new.test", 0),
+    ]
+    assert left_behind(furnished) == unconfirmed
+
+
+def test_nobody_moves_to_a_mailbox_that_waits_for_its_code_or_has_an_alias(furnished: Truth) -> None:
+    furnished.do(mailboxes.add, KEYS, "new@real.test", now=1.0)
+    with pytest.raises(Duplicate):
+        furnished.do(mailboxes.edit, KEYS, "bob@real.test", new_address="new@real.test", now=2.0)
+    furnished.do(mailboxes.edit, KEYS, "bob@real.test", new_address="bob@new.test", now=2.0)
+    furnished.do(aliases.edit, "shop@alias.test", to=["bob@real.test"])
+    with pytest.raises(Duplicate):
+        furnished.do(mailboxes.edit, KEYS, "bob@new.test", new_address="bob@real.test", now=3.0)
+
+
 def test_editing_a_mailbox(furnished: Truth) -> None:
     furnished.do(
         mailboxes.edit, KEYS, "bob@real.test", login="bob", senders=["B@real.test", "bob@work.test"],

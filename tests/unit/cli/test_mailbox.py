@@ -130,6 +130,14 @@ def test_a_new_address_takes_the_aliases_along_and_is_confirmed_anew(site: Site)
     assert moved["state"] == "active"
 
 
+def test_what_becomes_of_the_former_address_is_said(site: Site) -> None:
+    told = site.text("mailbox", "edit", "me@real.test", "--address", "me@other.test", "--verified")
+    assert told.endswith("until it is forgotten: postmask mailbox remove Me@real.test\n")
+    assert "moved to me@other.test" in site.text("mailbox", "list")
+    told = site.text("mailbox", "edit", "me@other.test", "--login", "me")
+    assert "forgotten" not in told
+
+
 def test_moved_to_where_another_is(site: Site) -> None:
     site.text("mailbox", "add", "you@real.test", "--verified")
     told = site.refusal(os.EX_DATAERR, "mailbox", "edit", "me@real.test", "--address", "you@real.test")
@@ -148,7 +156,7 @@ def test_pause_and_resume(site: Site) -> None:
 def test_a_pause_outlives_a_new_address(site: Site) -> None:
     site.text("mailbox", "pause", "me@real.test", "--reason", "on holiday")
     told = site.text("mailbox", "edit", "me@real.test", "--address", "me@other.test", "--verified")
-    assert told.endswith("it is paused; have mail go there again: postmask mailbox resume me@other.test\n")
+    assert "\nit is paused; have mail go there again: postmask mailbox resume me@other.test\n" in told
     moved = site.json("mailbox", "edit", "me@other.test", "--address", "me@third.test")
     assert (moved["state"], moved["pause_reason"]) == ("unconfirmed", "on holiday")
     told = site.text("mailbox", "verify", "me@third.test", code(site))

@@ -200,7 +200,7 @@ def _refuse_own_mailboxes(session: Session, name: str) -> None:
     if dependents:
         raise InUse(
             f"mail is delivered to, or replied from, addresses in {name}; a domain of ours can't hold "
-            "mailboxes. Use a subdomain for the aliases, or change these first",
+            "mailboxes. Use a subdomain for the aliases, or change or remove these first",
             dependents,
         )
 

@@ -2,6 +2,9 @@
 
 A mailbox is confirmed by a code that is sent to it. The code is kept as a keyed hash; it expires
 after a day and after too many wrong attempts, and a new one can be had only so often.
+
+Whoever moves to another address goes on quoting the former one. So that replies don't show it, it stays
+the account's, as a mailbox that is unconfirmed, without a code, and behind no alias: it proves nothing.
 """
 
 from __future__ import annotations
@@ -39,10 +42,14 @@ _WITH_ACCOUNT = select(Mailbox).options(joinedload(Mailbox.account))
 
 @dataclass(frozen=True, slots=True)
 class Unproven:
-    """A mailbox and the code to be sent to it; code None: it needs no confirmation."""
+    """A mailbox and the code to be sent to it; code None: it needs no confirmation.
+
+    former: the address that it had, if that was confirmed and is another.
+    """
 
     mailbox: MailboxView
     code: str | None
+    former: str | None = None
 
 
 def add(
@@ -120,13 +127,18 @@ def edit(
 ) -> Unproven:
     """Change a mailbox; None leaves a property as it is, "" clears the login, () the senders.
 
-    new_address takes all its aliases along. It has to be confirmed like a new mailbox (unless
-    `verified`); until then copies for it are held. A pause stays. Raises as add, and NotFound.
+    new_address takes all its aliases along, and leaves the former one behind. It has to be confirmed
+    like a new mailbox (unless `verified`); until then copies for it are held. A pause stays. Raises as
+    add, and NotFound.
     """
     mailbox = find(session, address, account)
-    code = None
+    before = (mailbox.address, mailbox.written) if mailbox.confirmed_at is not None else None
+    code = former = None
     if new_address is not None:
         code = _move(session, keys, mailbox, new_address, verified, now)
+        if before and before[0] != mailbox.address:
+            former = before[1]
+            _leave_behind(session, mailbox, *before, now=now)
     elif verified:
         _confirm(mailbox, now)
     if login is not None:
@@ -136,7 +148,7 @@ def edit(
     if allow_spf is not None:
         mailbox.allow_spf = allow_spf
     session.flush()
-    return Unproven(view(session, mailbox), code)
+    return Unproven(view(session, mailbox), code, former)
 
 
 def new_code(
@@ -288,7 +300,11 @@ def _move(
 ) -> str | None:
     parsed = _outside(session, new_address)
     if parsed.key != mailbox.address:
-        if _by_key(session, parsed.key, mailbox.account) is not None:
+        standing = _by_key(session, parsed.key, mailbox.account)
+        if standing is not None and _is_left_behind(session, standing):
+            session.delete(standing)
+            session.flush()
+        elif standing is not None:
             give = f"postmask alias edit ALIAS --to {quote(str(parsed))}"
             raise Duplicate(f"{parsed} is a mailbox already; give the aliases to it: {give}")
         mailbox.address = parsed.key
@@ -297,6 +313,27 @@ def _move(
     if mailbox.confirmed_at is not None:
         return None
     return _confirm_or_code(keys, mailbox, verified, now)
+
+
+def _leave_behind(session: Session, mailbox: Mailbox, key: str, written: str, *, now: float) -> None:
+    session.flush()  # its address is free
+    reason = f"moved to {mailbox.written}"
+    former = Mailbox(
+        id=tokens.random_id(),
+        account=mailbox.account,
+        address=key,
+        written=written,
+        created=now,
+        paused_at=now,
+        pause_reason=reason,
+    )
+    session.add(former)
+
+
+def _is_left_behind(session: Session, mailbox: Mailbox) -> bool:
+    behind = select(AliasMailbox.alias_id).where(AliasMailbox.mailbox_id == mailbox.id)
+    unconfirmed = mailbox.confirmed_at is None and mailbox.code_mac is None
+    return unconfirmed and session.scalars(behind).first() is None
 
 
 def _confirm_or_code(keys: Keyring, mailbox: Mailbox, verified: bool, now: float) -> str | None:
