@@ -54,6 +54,14 @@ def own(config_dir: Path, domains: Collection[str]) -> dict[str, str]:
     return found
 
 
+def relayed(config_dir: Path, domains: Collection[str]) -> tuple[str, ...]:
+    """Those of ours that the host's own words or tables in relay_domains have as well."""
+    values = commands.values(config_dir, _RELAYED, _OURS)
+    ours = tables.elements(values.get(_OURS, ""))
+    elements = [element for element in tables.elements(values[_RELAYED]) if element not in ours]
+    return tuple(sorted(tables.known(config_dir, " ".join(elements), domains)))
+
+
 def alternation(ours: Collection[str], listed: Collection[str], relayed: Collection[str]) -> str:
     """The names as one alternation. listed: all that the host serves. relayed: those of them whose
     subdomains it serves as well. Pure."""

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from postmask_postfix import commands, generation
+from postmask_postfix import commands, generation, host_domains
 from postmask_postfix.attachment import change, collisions, dialogue, listeners, plan, site, trial
 from postmask_postfix.attachment import entries as files
 from postmask_postfix.attachment import journal as journals
@@ -89,7 +89,7 @@ def attach(request: Request) -> Done:
         notes = [recovered] if recovered else []
         now = change.read(config_dir)
         there, wanted = _planned(request, now)
-        notes += notices(there, now)
+        notes += notices(there, now, host_domains.relayed(config_dir, request.domains))
         earlier = journals.read(config_dir)
         record = Record(_original(now, earlier), wanted)
         if wanted == now:

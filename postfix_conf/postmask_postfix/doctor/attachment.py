@@ -31,7 +31,8 @@ class Attachment:
     """What was found of it.
 
     status: how it stands; None where not even root's record can be read. obstacles: what would be in the way
-    of attaching. now, wanted: the configuration, and what attaching would make of it.
+    of attaching. relayed: domains of ours that the host itself relays.
+    now, wanted: the configuration, and what attaching would make of it.
     domains, wanted_domains: the parameters by which our domains are ours, as they are and as the database has
     it. running: whether Postfix is, None where only root could tell; in_force: whether it works by its files.
     nexthop: where our mail should go; routes: by a probe's address, where it goes.
@@ -39,6 +40,7 @@ class Attachment:
 
     status: Status | None
     obstacles: tuple[Obstacle, ...]
+    relayed: tuple[str, ...]
     now: Configuration
     wanted: Configuration | None
     domains: Mapping[str, str]
@@ -54,6 +56,8 @@ def lint(found: Attachment) -> Iterator[Finding]:
     for obstacle in found.obstacles:
         advice = _RENAME if obstacle.kind is Kind.NAME else ""
         yield _OBSTACLES[obstacle.kind].at(obstacle.where, obstacle.what, advice=advice)
+    for domain in found.relayed:
+        yield codes.RELAYED.at("relay_domains", f"relay_domains has {domain} besides")
     if found.status is None:
         yield codes.NOT_ROOT.at("postmask-attachment.json", "the record of the attachment is root's")
     elif found.status.standing is Standing.DETACHED:

@@ -258,5 +258,12 @@ CLIENT_HIDDEN = warning(
     "Give the listener that takes it back smtpd_authorized_xforward_hosts=127.0.0.0/8, and the service that "
     "hands it to a content_filter smtp_send_xforward_command=yes (lmtp_send_xforward_command).",
 )
+RELAYED = warning(
+    "PM242",
+    "A domain of ours is one that the host itself relays.",
+    "Where its mail would go without Postmask (another server, mailing lists) none goes: what isn't an alias "
+    "is refused.",
+    "Take it out of relay_domains; if it has mailboxes or lists, use a subdomain for aliases.",
+)
 
 CODES = declared(globals())

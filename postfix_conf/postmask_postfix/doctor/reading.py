@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from postmask_postfix import commands, generation, sync, tables
+from postmask_postfix import commands, generation, host_domains, sync, tables
 from postmask_postfix.attachment import attach, change, collisions, detach, plan, site
 from postmask_postfix.attachment import entries as files
 from postmask_postfix.attachment.attach import Request
@@ -121,6 +121,7 @@ def attachment(request: Request) -> Attachment:
     return Attachment(
         _status(config_dir),
         obstacles,
+        host_domains.relayed(config_dir, request.domains),
         now,
         plan.attached(now, plan.Wanted(context, wanted, site.defaults(config_dir, now)))
         if attached

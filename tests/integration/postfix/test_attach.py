@@ -23,6 +23,7 @@ from postmask_postfix.attachment.collisions import Collision
 from postmask_postfix.attachment.detach import Standing, detach, status
 from postmask_postfix.attachment.site import read
 from postmask_postfix.commands import PostfixError
+from postmask_postfix.doctor import reading
 from postmask_postfix.settings import SettingsContext
 from sites import Site
 
@@ -120,6 +121,22 @@ class TestAttached:
         detach(site.postfix)
         change.detach_files(site.postfix, before)
         commands.reload(site.postfix)
+
+    def test_a_domain_that_the_host_relays_itself_is_told(self, site: Site) -> None:
+        """As Mailman has it in a table of its own."""
+        before = change.read(site.postfix)
+        set_parameter(site, "relay_domains = host.test, inline:{ alias.test=alias.test }")
+        commands.reload(site.postfix)
+        try:
+            for _ in range(2):
+                notes = attach(request(site, "alias.test", "other.test")).notes
+                assert [note.partition(" besides")[0] for note in notes] == ["relay_domains has alias.test"]
+            found = reading.attachment(request(site, "alias.test", "other.test"))
+            assert found.relayed == ("alias.test",)
+        finally:
+            detach(site.postfix)
+            change.detach_files(site.postfix, before)
+            commands.reload(site.postfix)
 
     def test_another_door(self, site: Site) -> None:
         attach(request(site))

@@ -102,6 +102,7 @@ def attached(**changes: object) -> Attachment:
     good = Attachment(
         status=Status(Standing.ATTACHED),
         obstacles=(),
+        relayed=(),
         now=FILE,
         wanted=FILE,
         domains={"postmask_domains": "alias\\.test"},
@@ -263,6 +264,7 @@ CASES: list[tuple[Code, str, Facts | Attachment]] = [
     (codes.CHROOT, "it", obstacle(Kind.CHROOT)),
     (codes.OWN_DOMAIN, "it", obstacle(Kind.OWN_DOMAIN)),
     (codes.REWRITTEN, "it", obstacle(Kind.REWRITTEN)),
+    (codes.RELAYED, "relay_domains", attached(relayed=("alias.test",))),
     (codes.NOT_ROOT, "postmask-attachment.json", attached(status=None)),
     (codes.NOT_ROOT, "postfix", attached(running=None, in_force=False)),
     (codes.NOT_RUNNING, "postfix", attached(running=False, in_force=False)),
