@@ -120,8 +120,9 @@ def _make(connection: Connection, owner: str, role: str, password: str) -> None:
 def _no_right(owner: str, role: str, *, known: bool) -> str:
     if known:
         return (
-            f"{owner} may not set the password of the role {role}, which another one made: name a new one for"
-            f" the nodes, or have a superuser say GRANT {role} TO {owner} WITH ADMIN OPTION"
+            f"{owner} may not set the password of the role {role}, which another one made, or a Postgres"
+            " before 16 that was upgraded since: name a new one for the nodes, or have a superuser say"
+            f" GRANT {role} TO {owner} WITH ADMIN OPTION"
         )
     return f"{owner} may not make the nodes' role: have a superuser say ALTER ROLE {owner} CREATEROLE"
 
