@@ -55,7 +55,11 @@ def init(runtime: Runtime) -> None:
 @db.command("upgrade", examples=("postmask db upgrade",))
 @click.pass_obj
 def upgrade(runtime: Runtime) -> None:
-    """Bring an older schema up to date. Back the database up before."""
+    """Bring an older schema up to date. Back the database up before.
+
+    On Postgres it also gives the nodes' role its rights and password again, and switches our triggers on
+    as they were, where a restore by other means (pg_upgradecluster) left them otherwise.
+    """
     from postmask.store import schema
 
     before, after = schema.upgrade(runtime.settings.database.owner_url)

@@ -40,7 +40,10 @@ def objection(rows: Sequence[Any]) -> str:
     if reader > OURS:
         return f"the database's schema {revision} is too new for this program; upgrade Postmask here"
     if not numbered:
-        return "the database is being restored, or its triggers are gone: changes have no numbers"
+        return (
+            "the database is being restored, or was, and its triggers are not on as they were: "
+            "see, once that is done, postmask db upgrade"
+        )
     return ""
 
 

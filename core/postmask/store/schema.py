@@ -35,6 +35,14 @@ DEFAULT_ACCOUNT = "default"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
+_HALF_ON = """
+SELECT 'ALTER TABLE ' || tgrelid::regclass || ' ENABLE ALWAYS TRIGGER ' || quote_ident(tgname)
+FROM pg_catalog.pg_trigger JOIN pg_catalog.pg_class ON pg_class.oid = tgrelid
+WHERE NOT tgisinternal AND tgenabled <> 'A' AND relname = ANY(%(tables)s)
+      AND relnamespace = current_schema()::regnamespace
+"""
+"""What mends our triggers."""
+
 
 class SchemaState(enum.StrEnum):
     """Where a database stands against this program."""
@@ -107,7 +115,11 @@ def init(url: str, clock: Clock) -> bool:
 
 
 def upgrade(url: str) -> tuple[str | None, str]:
-    """Bring an older schema up to date; (revision before, revision after). Current stays as it is."""
+    """Bring an older schema up to date; (revision before, revision after). Current stays as it is.
+
+    What a restore by other means leaves half on is switched on again: `pg_restore --disable-triggers`, and
+    with it Debian's pg_upgradecluster, has triggers fire no longer always, but as a new one does.
+    """
     with opened(url) as connection:
         take_turn(connection)
         before = _revision(connection)
@@ -116,7 +128,15 @@ def upgrade(url: str) -> tuple[str | None, str]:
             migrate(connection)
         elif state is not SchemaState.CURRENT:
             raise _not_ready(state)
+        _have_triggers_fire(connection)
         return before, OURS
+
+
+def _have_triggers_fire(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        tables = {"tables": list(models.Base.metadata.tables)}
+        for statement in connection.exec_driver_sql(_HALF_ON, tables).scalars().all():
+            connection.exec_driver_sql(statement)
 
 
 def status(url: str) -> Status:

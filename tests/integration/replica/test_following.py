@@ -21,6 +21,7 @@ from postmask.store.admin import aliases, policies
 from postmask.store.admin.rules import Target
 from postmask.store.engine import Use, make_engine, parse_url
 from postmask.store.fitness import OURS
+from postmask.store.models import Base
 from postmask.store.replica import feed
 from postmask.store.replica.feed import Feed
 from postmask.store.replica.tables import COPIED
@@ -279,6 +280,24 @@ def test_a_truth_of_before_spam_policies_is_followed_until_it_is_upgraded(
     wait_for(lambda: directory.spam_policies(found.value) == wanted, "the policy, in the rights of before")
     word = f"its schema was 0004 and is {OURS}"
     wait_for(lambda: word in caplog.text, "the agent's word on its new copy")
+
+
+def test_triggers_that_a_restore_left_half_on_are_switched_on_by_an_upgrade(
+    truth: Truth, node: ReplicaNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As `pg_restore --data-only --disable-triggers` leaves them, and pg_upgradecluster by it."""
+    directory = node.directory()
+    with truth.engine.begin() as connection:
+        for table in Base.metadata.tables:
+            for state in ("DISABLE", "ENABLE"):
+                connection.execute(text(f'ALTER TABLE "{table}" {state} TRIGGER USER'))
+    wait_for(lambda: "see, once that is done, postmask db upgrade" in caplog.text, "the agent's word")
+    add(truth, "late@alias.test")
+    assert schema.upgrade(truth.url) == (OURS, OURS)
+    wait_for(lambda: isinstance(directory.alias("late@alias.test"), Found), "the alias")
+    with truth.engine.connect() as connection:
+        states = connection.scalars(text("SELECT tgenabled FROM pg_trigger WHERE NOT tgisinternal"))
+        assert {str(state) for state in states} == {"A"}
 
 
 def test_a_replica_of_before_spam_policies_serves(truth: Truth, node: ReplicaNode) -> None:
