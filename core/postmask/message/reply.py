@@ -16,6 +16,7 @@ STANDARDS
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import islice
@@ -40,6 +41,10 @@ ALLOWED = frozenset({
 
 _MOST_PART_NAMES = 50
 """Each is searched for in the whole message."""
+
+_MASKED = re.compile(r"\(\S+ at \S+\)")
+_QUOTES = " '"
+"""Outlook puts names that look like addresses into single quotes."""
 
 _RECIPIENTS = (b"to", b"cc")
 _IDS = frozenset({b"message-id", b"in-reply-to", b"references"})
@@ -177,7 +182,7 @@ class _Rewriting:
     def _entry(self, entry: NamedAddress) -> NamedAddress | None:
         contact = self.context.contacts.get(entry.address.key)
         if contact:
-            entry = NamedAddress(contact.name or _unmasked(entry.name, contact.address), contact.address)
+            entry = NamedAddress(_unmasked(entry.name, contact), contact.address)
         elif has_reverse_shape(entry.address) and entry.address.domain == self.context.alias.domain:
             return None
         if _visible(entry.address, self.context) == self.context.alias:
@@ -185,9 +190,13 @@ class _Rewriting:
         return entry
 
 
-def _unmasked(name: str | None, address: Address) -> str | None:
-    """The name without the "(bob at example.com)" that forward put behind it."""
-    masked = shown(None, address)
-    if name is None or name == masked:
-        return None
-    return name.removesuffix(f" ({masked})") or None
+def _unmasked(name: str | None, contact: NamedAddress) -> str | None:
+    """The name behind which forward put "(bob at example.com)", without that: several people may write from
+    one address. Another name, an address book's say, the contact needn't learn where his own is known."""
+    masked = shown(None, contact.address)
+    written = (name or "").strip(_QUOTES)
+    if written == shown(contact.name, contact.address):
+        return contact.name
+    plain = written.removesuffix(f"({masked})").strip(_QUOTES)
+    unusable = plain in ("", masked) or _MASKED.search(plain)
+    return contact.name if unusable or (contact.name and plain == written) else plain

@@ -104,6 +104,26 @@ def test_the_name_without_the_address_that_forward_put_there(shown: str, expecte
     assert _value(_out(f"From: owner@mailbox.test\nTo: {shown}<{_REVERSE}>\n", None), "to") == expected
 
 
+@pytest.mark.parametrize(
+    ("shown", "known", "expected"),
+    [
+        ("Carl (bob at example.com)", "Bob", b"Carl <bob@example.com>"),
+        ("'Carl (bob at example.com)'", "Bob", b"Carl <bob@example.com>"),
+        ("My Plumber", "Bob", b"Bob <bob@example.com>"),
+        ("bob at example.com", "Bob", b"Bob <bob@example.com>"),
+        ("(bob at example.com) Bob", "Bob", b"Bob <bob@example.com>"),
+        ("Carl (carl at example.com)", "Bob", b"Bob <bob@example.com>"),
+        ("Carl (carl at example.com)", None, b"bob@example.com"),
+        ("B" * 80 + " (bob at example.com)", "B" * 90, b"B" * 90 + b" <bob@example.com>"),
+    ],
+    ids=str,
+)
+def test_the_name_is_the_one_that_is_answered(shown: str, known: str | None, expected: bytes) -> None:
+    """Several people may write from one address; the first's name is kept."""
+    to = f'To: "{shown}" <{_REVERSE}>\n'
+    assert _value(_out(f"From: owner@mailbox.test\n{to}", known), "to") == expected
+
+
 def test_receipts_come_to_the_alias() -> None:
     headers = _out(
         f"From: owner@mailbox.test\nTo: {_REVERSE}\nDisposition-Notification-To: owner@mailbox.test\n"
