@@ -265,5 +265,12 @@ RELAYED = warning(
     "is refused.",
     "Take it out of relay_domains; if it has mailboxes or lists, use a subdomain for aliases.",
 )
+GATE_ORDER = warning(
+    "PM243",
+    "What may let mail in stands before Postmask's gate.",
+    "Whom it lets in the gate isn't asked about: while our programs are down, their mail to unknown aliases "
+    "is taken, to be held or bounced later.",
+    "Let $postmask_smtpd_recipient_restrictions stand first; only what refuses may stand before it.",
+)
 
 CODES = declared(globals())

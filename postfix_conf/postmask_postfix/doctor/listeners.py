@@ -23,6 +23,7 @@ _BLOCKS = frozenset(
 )
 _SHUT = frozenset(["reject", "defer"])
 _LOGINS = frozenset(["permit_sasl_authenticated", "permit_tls_clientcerts", "permit_tls_all_clientcerts"])
+_MAY_LET_IN = ("permit", "check_")
 _COMMAND_SECONDS = 300.0
 _CONTENT_SECONDS = 600.0
 _ALONE = re.compile(r"(127\.[0-9.]+|localhost|\[?::1\]?):")
@@ -42,6 +43,7 @@ def lint(facts: Facts) -> Iterator[Finding]:
     yield from _filters(facts)
     yield from _networks(facts)
     yield from _unknown(facts)
+    yield from _gate(facts)
     yield from _milters(facts)
 
 
@@ -150,6 +152,17 @@ def _filters(facts: Facts) -> Iterator[Finding]:
         for service in facts.site("smtpd"):
             if plan.takes_back(service) and not facts.of(service, takes):
                 yield codes.CLIENT_HIDDEN.at(service.name, f"{takes} is empty")
+
+
+def _gate(facts: Facts) -> Iterator[Finding]:
+    name = "smtpd_recipient_restrictions"
+    ours = tables.elements(facts.values.get(f"postmask_{name}", ""))
+    for where, value in facts.by_value(name, facts.front_doors()):
+        elements = tables.elements(value)
+        if ours and ours[-1] in elements:
+            before = elements[: elements.index(ours[-1]) + 1 - len(ours)]
+            if letting := [element for element in before if element.lower().startswith(_MAY_LET_IN)]:
+                yield codes.GATE_ORDER.at(where, f"before the gate stands {letting[0]}")
 
 
 def _milters(facts: Facts) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from postmask_postfix.doctor.passage import RECEIVED, SIGNED
 from postmask_postfix.instance import cool
 
 OURS_MILTERS = "{ unix:postmask/alias.sock, command_timeout=2s, content_timeout=3s }"
+GATE = "check_recipient_access regexp:{ {/ours/ postmask_gate} }"
 VALUES = {
     "mail_version": "3.7.11",
     "mynetworks": "127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128 192.168.7.0/24",
@@ -42,7 +43,8 @@ VALUES = {
     "smtpd_helo_restrictions": "",
     "smtpd_sender_restrictions": "",
     "smtpd_relay_restrictions": "permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination",
-    "smtpd_recipient_restrictions": "check_recipient_access regexp:{ {/ours/ postmask_gate} }",
+    "smtpd_recipient_restrictions": f"reject_non_fqdn_recipient, {GATE}, permit_mynetworks",
+    "postmask_smtpd_recipient_restrictions": GATE,
     "smtpd_forbid_bare_newline": "yes",
     "smtpd_reject_unlisted_recipient": "yes",
     "smtpd_proxy_filter": "",
@@ -185,6 +187,11 @@ CASES: list[tuple[Code, str, Facts | Attachment]] = [
     (codes.LINE_LENGTH, "smtp_line_length_limit", facts({"smtp_line_length_limit": "500"})),
     (codes.LIFETIME_LONG, "maximal_queue_lifetime", facts({"maximal_queue_lifetime": "10"})),
     (codes.LIFETIME_SHORT, "bounce_queue_lifetime", facts({"bounce_queue_lifetime": "4h"})),
+    (
+        codes.GATE_ORDER,
+        "smtpd_recipient_restrictions",
+        facts({"smtpd_recipient_restrictions": f"check_recipient_access hash:/o, {GATE}"}),
+    ),
     (codes.MILTER_ORDER, "smtpd_milters", facts({"smtpd_milters": f"inet:h:1, {OURS_MILTERS}"})),
     (
         codes.MILTER_REJECTS,
