@@ -8,7 +8,8 @@ time, UTC.
 DIAGNOSTICS
     A record that can't be written is lost in silence: a full disk or a closed terminal never stops
     mail. Nor does a journal or a pipe that isn't read: it is waited for once, a second; what comes then,
-    until it is read again, is counted, and a line says how many "lines are missing here". An exception,
+    until it is read again, is counted, and a line says how many "lines are missing here". A file on a disk
+    that hangs is waited for: the kernel knows no write to it without a wait. An exception,
     caught or not, is one line too: its type and the innermost places it went through, and likewise what
     caused it. Its text may name somebody's mailbox and is left out.
 
