@@ -58,8 +58,9 @@ def settle(runtime: Runtime) -> bool:
     from postmask.store.errors import StoreError
     from postmask.store.moving.move import Settled
 
+    mover = _mover(runtime)
     try:
-        settled = _mover(runtime).settle()
+        settled = mover.settle()
     except (StoreError, ConfigError, OSError) as error:
         runtime.output.warn(str(error))
         return False

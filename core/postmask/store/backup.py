@@ -8,7 +8,7 @@ A restore raises the generation above both, so that whoever keeps a copy of the 
 it has to copy anew.
 
 DIAGNOSTICS
-    StoreError: the file exists, isn't a database of ours, is damaged, or is of a newer
+    StoreError: the file exists, can't be opened, isn't a database of ours, is damaged, or is of a newer
     schema. Unwritable: nothing can be made in the folder. Nothing is changed then.
 """
 
@@ -172,6 +172,8 @@ def _check(path: Path) -> None:
 def demand_ours(url: str) -> None:
     """Raises StoreError for a database that this program could not use."""
     state = schema.status(url).state
+    if state is schema.SchemaState.AHEAD:
+        raise StoreError("its schema is newer than this program; upgrade Postmask on this machine")
     if state not in (schema.SchemaState.CURRENT, schema.SchemaState.BEHIND):
         raise StoreError(f"that is no database of ours that this program could use (schema {state})")
 
@@ -195,7 +197,12 @@ def _raise_generation(path: Path, generation: int) -> None:
 @contextlib.contextmanager
 def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     address = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)
+    try:
+        connection = sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)
+    except sqlite3.Error as error:
+        raise StoreUnavailable(
+            f"{path} can't be opened: {error}; is the path right, may this user read and write it?"
+        ) from error
     try:
         yield connection
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -67,6 +68,27 @@ def test_backup_and_restore(site: Site) -> None:
     site.refusal(os.EX_NOINPUT, "db", "restore", str(site.folder / "none"), "--yes")
     site.refusal(os.EX_DATAERR, "db", "restore", str(site.config), "--yes")
     assert "no/folder" in site.refusal(os.EX_CANTCREAT, "db", "backup", str(site.folder / "no/folder/copy"))
+
+
+def test_a_backup_of_what_cant_be_used(site: Site) -> None:
+    database, copy = site.folder / "postmask.db", site.folder / "copy.db"
+    with contextlib.closing(sqlite3.connect(database)) as newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer.commit()
+    assert "upgrade Postmask" in site.refusal(os.EX_DATAERR, "db", "backup", str(copy))
+    database.unlink()
+    told = site.refusal(os.EX_UNAVAILABLE, "db", "backup", str(copy))
+    assert f"{database} can't be opened" in told
+    database.mkdir()
+    site.refusal(os.EX_UNAVAILABLE, "db", "backup", str(copy))
+    assert not copy.exists()
+
+
+def test_what_is_wrong_with_the_configuration_is_said_once(site: Site) -> None:
+    """Once by a move's end, which is looked for, and once by the command, before."""
+    site.configure("[nonsense]\n")
+    for command in ("status", "upgrade"):
+        assert site.refusal(os.EX_CONFIG, "db", command).count("nonsense") == 1
 
 
 def test_a_database_that_is_lost_comes_back_as_the_folders_owners(site: Site) -> None:
