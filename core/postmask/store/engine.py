@@ -21,6 +21,7 @@ DIAGNOSTICS
 from __future__ import annotations
 
 import enum
+import re
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,6 +59,8 @@ _INTAKE_SECONDS = 20.0
 _MOVE_SECONDS = 10.0
 _POOL = 8
 
+_STATEMENT = re.compile(r"^LINE \d+: .*\n *\^$", re.MULTILINE)
+"""Where in it the fault is, as Postgres shows it."""
 _LOCKED = ("55P03", "40P01")
 _CANCELED = "57014"
 _NO_TABLE = "42P01"
@@ -220,7 +223,7 @@ def _postgres_engine(url: URL, use: Use) -> Engine:
 def explain(error: SQLAlchemyError) -> str:
     """One line for a person: what the database said, without SQL, parameters or password."""
     if isinstance(error, DBAPIError) and error.orig is not None:
-        return " ".join(str(error.orig).split())
+        return " ".join(_STATEMENT.sub("", str(error.orig)).split())
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
@@ -272,5 +275,8 @@ def as_store_error(error: SQLAlchemyError) -> StoreError:
     elif "password authentication failed" in text:
         hint = "; is that in its URL right? postmask db upgrade gives the nodes' role the one in database.url"
     elif state == NO_RIGHT:
-        hint = "; postmask db upgrade gives the nodes' role its rights anew"
+        hint = (
+            "; changes need the owner's URL (database.owner_url), and with it postmask db upgrade gives the "
+            "nodes' role its rights anew"
+        )
     return StoreUnavailable(f"the database can't be used: {text}{hint}")

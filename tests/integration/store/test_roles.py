@@ -13,9 +13,11 @@ from postgres import Cluster
 from postmask.directory.lookup import Found
 from postmask.spool import Entry
 from postmask.store import intake, roles, schema
+from postmask.store.admin import accounts
 from postmask.store.engine import Use, make_engine, parse_url
 from postmask.store.errors import StoreError
 from postmask.store.models import Base, Tombstone
+from postmask.store.session import transaction
 from truth import Truth, made
 
 
@@ -129,6 +131,13 @@ FORBIDDEN = [
 def test_it_may_not(node: Engine, statement: str) -> None:
     with pytest.raises(ProgrammingError, match=r"permission denied|must be"), node.begin() as connection:
         connection.execute(text(statement))
+
+
+def test_who_works_with_the_nodes_url_alone_is_told_of_the_owners(node: Engine) -> None:
+    """On a mail exchanger that has no other: postmask db upgrade, the only advice, did nothing there."""
+    told = r"permission denied for table account; .*database\.owner_url"
+    with pytest.raises(StoreError, match=told), transaction(node) as session:
+        accounts.add(session, "anna", now=1.0)
 
 
 def test_no_table_was_forgotten() -> None:

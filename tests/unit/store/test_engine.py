@@ -69,6 +69,12 @@ def test_what_sqlite_says_is_explained(tmp_path: Path) -> None:
     assert "postmask db init" in str(told)
 
 
+def test_of_what_postgres_says_the_statement_is_left_out() -> None:
+    said = "relation \"alias\" does not exist\nLINE 1: SELECT 'secret' FROM alias\n                 ^\n"
+    error = OperationalError("SELECT", {}, psycopg2.OperationalError(said))
+    assert explain(error) == 'relation "alias" does not exist'
+
+
 def test_who_may_only_read_is_told_so() -> None:
     error = OperationalError("BEGIN", {}, sqlite3.OperationalError("attempt to write a readonly database"))
     told = as_store_error(error)
