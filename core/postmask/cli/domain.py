@@ -40,10 +40,14 @@ def _names(
     parameter: click.Parameter,  # noqa: ARG001 - click's signature
     values: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """What an MX record can name, before anything is changed. Raises AddressError."""
+    """What an MX record can name, before anything is changed. Raises AddressError, CommandError."""
     from postmask.address import parse_domain
 
-    return tuple(map(parse_domain, values))
+    names = tuple(map(parse_domain, values))
+    for name in names:
+        if name.rpartition(".")[2].isdigit():
+            raise CommandError(f"{name} is an address; an MX record takes a host's name", os.EX_DATAERR)
+    return names
 
 
 _mx_option = click.option(

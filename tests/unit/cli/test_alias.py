@@ -231,6 +231,12 @@ def test_blocks_of_what_is_no_sender(site: Site) -> None:
         assert 'write "@' not in site.refusal(os.EX_DATAERR, "block", "add", pattern)
 
 
+def test_a_block_has_no_wildcards(site: Site) -> None:
+    """It was taken for the literal address, and blocked nobody."""
+    for pattern in ("*@spam.test", "news-*@spam.test"):
+        assert '"@domain" blocks a domain' in site.refusal(os.EX_DATAERR, "block", "add", pattern)
+
+
 def test_blocks(site: Site) -> None:
     made = site.json("block", "add", "@Spam.test")
     assert (made["scope"], made["pattern"], made["action"]) == ("global", "@spam.test", "reject")

@@ -158,7 +158,7 @@ def test_a_large_domain_is_removed_in_several_transactions(
     assert left == [4, 2, 2, 0]
 
 
-@pytest.mark.parametrize("host", ["", "bad host", "mx\x1b[31m.test", "[192.0.2.1]"])
+@pytest.mark.parametrize("host", ["", "bad host", "mx\x1b[31m.test", "192.0.2.1", "[192.0.2.1]"])
 def test_what_is_no_mail_exchanger(bare: Site, host: str) -> None:
     bare.refusal(os.EX_DATAERR, "domain", "add", "alias.test", *POSTMASTER, "--mx", host)
     assert bare.json("domain", "list") == []

@@ -43,6 +43,8 @@ def add(
     Raises AddressError, NotFound (the target), Duplicate, Refused.
     """
     normal = _pattern(pattern)
+    if "*" in normal:
+        raise Refused('a block has no wildcards; "@domain" blocks a domain and all below it')
     scope, where, columns = _resolve(session, target)
     if session.scalars(select(SenderRule.id).where(SenderRule.pattern == normal, where)).first() is not None:
         raise Duplicate(f"{normal} is blocked there already; see: postmask block list")
