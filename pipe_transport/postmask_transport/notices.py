@@ -1,11 +1,13 @@
 """Sends the small messages of ours that wait in the spool: confirmation codes and notices.
 
-Their envelope sender is a bounce address; how many there may be is the business of who queues them.
+Where their From lies in a domain of ours that signs them, and their envelope sender is a bounce address.
+How many there may be is the business of who queues them.
 
 DIAGNOSTICS
-    What Postfix refuses, or can't take now, is tried again, after longer and longer waits, for as long
-    as the spool keeps it. So is what can't be made into a message; it keeps no other waiting. While the
-    spool can't be written nothing more is sent: what Postfix took is recorded first, and not sent again.
+    What Postfix refuses, or can't take now, or whose domain can't be looked up, is tried again, after
+    longer and longer waits, for as long as the spool keeps it. So is what can't be made into a message; it
+    keeps no other waiting. While the spool can't be written nothing more is sent: what Postfix took is
+    recorded first, and not sent again.
 """
 
 from __future__ import annotations
@@ -17,15 +19,17 @@ from collections import deque
 
 from postmask.clock import Clock, Deadline, day_of
 from postmask.daemon import begin, lasting
-from postmask.directory.lookup import Found
+from postmask.directory.lookup import UnknownNowError, known
 from postmask.directory.records import Directory
 from postmask.fault import fault
 from postmask.keys import Keyring
 from postmask.log import line
+from postmask.message.headers import split
 from postmask.message.notice import build
 from postmask.reinjection.submit import Reinjector, Submitted
 from postmask.spool import NOTICE_WAIT, Notice, Spool, SpoolError
 from postmask.tokens import NO_CONTACT, Bounce, BounceKind, bounce_local_part
+from postmask_transport.signing import DomainSigner
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 20
@@ -47,6 +51,7 @@ class NoticeSender:
         keys: Keyring,
         clock: Clock,
         directory: Directory,
+        signer: DomainSigner,
         interval: float = 1.0,
     ) -> None:
         self._spool = spool
@@ -54,6 +59,7 @@ class NoticeSender:
         self._keys = keys
         self._clock = clock
         self._directory = directory
+        self._signer = signer
         self._interval = interval
         self._taken: deque[int] = deque()
         self._stop = threading.Event()
@@ -87,6 +93,8 @@ class NoticeSender:
                 self._send(notice)
             except SpoolError:
                 raise
+            except UnknownNowError as error:
+                self._failed(notice, str(error))
             except Exception as error:  # noqa: BLE001  whatever is wrong with one, the others go out
                 line(_log, logging.ERROR, "notice", kind=notice.kind, id=notice.id, error=fault(error))
                 self._spool.notice_failed(notice.id, NOTICE_WAIT)
@@ -101,23 +109,30 @@ class NoticeSender:
             at=self._clock.now(),
             message_id=f"<{uuid.uuid4().hex}@{domain}>",
         )
+        ours = known(self._directory.domain(domain)) is not None
         result = self._reinject.submit(
-            self._envelope_sender(domain),
+            self._bounce_address(domain) if ours else "",
             [notice.recipient],
-            data,
+            self._signer.sign(domain, *split(data)) + data if ours else data,
             ident=f"notice-{notice.id}",
             smtputf8=not notice.recipient.isascii(),
             deadline=Deadline.after(self._clock, _DEADLINE),
         )
-        if isinstance(result, Submitted):
-            self._taken.append(notice.id)
-            self._record_taken()
-        else:
-            self._spool.notice_failed(notice.id, min(NOTICE_WAIT, _FIRST_RETRY * 2**notice.tries))
+        if not isinstance(result, Submitted):
+            return self._failed(notice, str(result))
+        self._taken.append(notice.id)
+        self._record_taken()
+        return self._say(notice, queue_id=result.queue_id)
+
+    def _failed(self, notice: Notice, error: str) -> None:
+        self._spool.notice_failed(notice.id, min(NOTICE_WAIT, _FIRST_RETRY * 2**notice.tries))
+        self._say(notice, error=error)
+
+    @staticmethod
+    def _say(notice: Notice, *, queue_id: str = "", error: str = "") -> None:
         line(
             _log, logging.INFO, "notice", kind=notice.kind, tries=notice.tries + 1,
-            queue_id=result.queue_id if isinstance(result, Submitted) else "",
-            error="" if isinstance(result, Submitted) else str(result),
+            queue_id=queue_id, error=error,
         )  # fmt: skip
 
     def _record_taken(self) -> None:
@@ -126,10 +141,8 @@ class NoticeSender:
             self._spool.notice_sent(self._taken[0])
             self._taken.popleft()
 
-    def _envelope_sender(self, domain: str) -> str:
-        """A bounce address at a domain of ours, else the null sender: a notice is never answered."""
-        if not isinstance(self._directory.domain(domain), Found):
-            return ""
+    def _bounce_address(self, domain: str) -> str:
+        """At a domain of ours; at another it would be nobody's: a notice from there has the null sender."""
         day = day_of(self._clock.now())
         bounce = Bounce(BounceKind.NOTICE, day, 0, NO_CONTACT, 0)
         return f"{bounce_local_part(self._keys, bounce)}@{domain}"

@@ -95,9 +95,12 @@ def assemble(settings: Settings) -> Forwarder:
     scanner = open_scanner(settings, clock, most=SHARE * settings.forwarder.deadline)
     reinject = _reinjector(settings, clock, settings.reinject.socket)
     courier = Courier(spool, reinject, _reinjector(settings, clock, settings.reinject.hold_socket))
-    shared = _Shared(settings, clock, keyring, spool, directory)
+    signer = DomainSigner(directory, keyring, clock)
+    shared = _Shared(settings, clock, keyring, spool, directory, signer)
     engine = shared.engine(courier, scanner, Reader(keyring, clock, mail_owner, settings.mail.evidence_age))
-    notices = NoticeSender(spool=spool, reinject=reinject, keys=keyring, clock=clock, directory=directory)
+    notices = NoticeSender(
+        spool=spool, reinject=reinject, keys=keyring, clock=clock, directory=directory, signer=signer
+    )
     server = Server(
         daemon.listen_unix(settings.sockets.forwarder, mode=0o666, backlog=_BACKLOG),
         engine,
@@ -121,6 +124,7 @@ class _Shared:
     keys: Keyring
     spool: Spool
     directory: Directory
+    signer: DomainSigner
 
     def engine(self, courier: Courier, scanner: Scanner, reader: Reader) -> Engine:
         settings, clock = self.settings, self.clock
@@ -155,7 +159,7 @@ class _Shared:
             keys=self.keys,
             clock=self.clock,
             contacts=ContactBook(self.directory, self.keys),
-            signer=DomainSigner(self.directory, self.keys, self.clock),
+            signer=self.signer,
             mapped_addresses=self.settings.mail.mapped_addresses,
             authserv_id=self.settings.mail.authserv_id,
             notices_from=self.settings.mail.notices_from,

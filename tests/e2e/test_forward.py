@@ -89,3 +89,12 @@ def test_mail_of_the_hosts_other_domains_is_untouched(service: Service) -> None:
     assert mail.content.endswith(content)
     assert b"DKIM-Signature" not in mail.content
     assert b"X-Postmask" not in mail.content
+
+
+def test_what_we_write_ourselves_is_signed_as_well(service: Service) -> None:
+    """Else a provider that gets it passed on, and so without SPF, has nothing to know us by."""
+    address = "new-here@real.test"
+    service.lab.postmask("mailbox", "add", address)
+    (mail,) = service.await_mail_for(address)
+    assert b"Your confirmation code" in mail.content
+    assert dkimpy(mail.content, service.dkim_records())

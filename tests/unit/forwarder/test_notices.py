@@ -8,10 +8,12 @@ import pytest
 
 from engine_rig import KEYS, Rig
 from postmask.clock import day_of
+from postmask.directory.lookup import Unavailable
 from postmask.reinjection.submit import Outcome, Refused, Submitted
 from postmask.spool import NOTICE_WAIT, Notice, SpoolError
 from postmask.tokens import BounceValid, read
 from postmask_transport.notices import NoticeSender
+from postmask_transport.signing import DomainSigner
 
 
 class Choosy:
@@ -36,6 +38,7 @@ def sending(rig: Rig, out: Choosy | Played) -> NoticeSender:
         keys=KEYS,
         clock=rig.clock,
         directory=rig.directory,
+        signer=DomainSigner(rig.directory, KEYS, rig.clock),
         interval=0.01,
     )
 
@@ -136,6 +139,22 @@ def test_what_postfix_does_not_take_is_tried_again_after_longer_and_longer_waits
         sender._round()
         assert len(out.asked) == tries
         rig.clock.advance(1)
+
+
+@pytest.mark.parametrize("unknown", ["domain", "dkim_keys"])
+def test_it_waits_while_nobody_can_say_who_signs_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, unknown: str
+) -> None:
+    out = Played(Submitted("Q"))
+    rig.spool.put([Notice("postmask@alias.test", "me@real.test", "code", "Your code", "text")])
+    sender = sending(rig, out)
+    with monkeypatch.context() as away:
+        away.setattr(rig.directory, unknown, lambda *_: Unavailable("no database"))
+        sender._round()
+        assert (out.asked, rig.spool.due_notices(9)) == ([], [])
+    rig.clock.advance(30)
+    sender._round()
+    assert len(out.asked) == 1
 
 
 def test_the_envelope(rig: Rig) -> None:
