@@ -25,7 +25,7 @@ from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
 from postmask.alias.rcpt import answer, blocked, of_alias
 from postmask.clock import Clock, Deadline, day_of
-from postmask.directory.lookup import Found, UnknownNowError, known
+from postmask.directory.lookup import Found, Gone, UnknownNowError, known
 from postmask.directory.records import AliasState, Directory
 from postmask.fault import fault
 from postmask.keys import Keyring
@@ -145,7 +145,7 @@ class Engine:
         except AddressError as error:
             return defer("4.3.0", "not a recipient of this service", f"recipient: {error}")
         facts = self._facts(incoming, address)
-        if isinstance(facts.reserved, Reverse):
+        if isinstance(facts.reserved, Reverse) and not isinstance(facts.reverse, Gone):
             return self._replying.handle(incoming, address, facts.reserved.token, examined)
         verdict = answer(facts)
         if verdict is None:

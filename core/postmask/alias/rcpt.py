@@ -4,10 +4,10 @@ answer() is the table of the design as a pure function of the facts; Decider gat
 turns whatever goes wrong into "451 4.3.0".
 
 DIAGNOSTICS
-    550 5.1.1 unknown, or forged or stale bounce address or reverse alias; 550 5.1.2 a subdomain that
-    isn't ours; 550 5.2.1 disabled; 550 5.7.1 blocked sender; 450 4.7.1 over the rate; 450 4.2.1 known
-    but not now; 450 4.3.2 this node is drained; 451 4.3.0 can't tell. None: not ours, to be left
-    untouched.
+    550 5.1.1 unknown, or forged or stale bounce address or reverse alias, or that of a removed alias;
+    550 5.1.2 a subdomain that isn't ours; 550 5.2.1 disabled; 550 5.7.1 blocked sender; 450 4.7.1 over
+    the rate; 450 4.2.1 known but not now, or not known here yet; 450 4.3.2 this node is drained; 451
+    4.3.0 can't tell. None: not ours, to be left untouched.
 
 STANDARDS
     RFC 5321 §3.6.2 and §4.2.3, RFC 3463 §3.
@@ -22,7 +22,7 @@ from typing import Protocol, assert_never
 from postmask.address import Address, AddressError, parse_loose
 from postmask.alias.facts import Facts, gather
 from postmask.clock import Clock, day_of
-from postmask.directory.lookup import Absent, Found, Unavailable
+from postmask.directory.lookup import Absent, Found, Gone, Unavailable
 from postmask.directory.records import (
     Alias,
     AliasState,
@@ -106,6 +106,8 @@ def _reserved(reserved: Reserved, facts: Facts) -> Verdict:
 def _reverse(facts: Facts) -> Verdict:
     if isinstance(facts.reverse, Unavailable):
         return unavailable(facts.reverse.reason)
+    if isinstance(facts.reverse, Gone):
+        return reject("5.1.1", "no such address here", "reverse alias of a removed alias")
     if isinstance(facts.reverse, Absent):
         return defer("4.2.1", "not known here yet, try again later", "reverse alias: not known here yet")
     if facts.reverse.value.alias.state is AliasState.DISABLED:

@@ -14,7 +14,7 @@ from postmask.alias.rcpt import answer
 from postmask.alias.sifting import SpamRules, effective, policies_of
 from postmask.cli.spampolicy import worded
 from postmask.clock import Clock, day_of
-from postmask.directory.lookup import Absent, Found, Lookup, Unavailable
+from postmask.directory.lookup import Absent, Found, Gone, Lookup, Unavailable
 from postmask.directory.records import Alias, Directory, MailboxState
 from postmask.keys import Keyring
 from postmask.tokens import (
@@ -139,7 +139,9 @@ def _of_reverse(facts: Facts) -> str:
             return f"the reverse alias by which {reverse.alias.address}{disabled} writes to {reverse.contact}"
         case Unavailable(reason):
             return f"a reverse alias of ours that can't be looked up: {reason}"
-        case _:
+        case Gone():
+            return "a reverse alias of ours whose alias was removed"
+        case Absent():
             return "a reverse alias of ours that the database doesn't know yet"
 
 

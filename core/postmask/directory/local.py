@@ -9,7 +9,7 @@ DIAGNOSTICS
 
 from __future__ import annotations
 
-from postmask.directory.lookup import Absent, Found, Lookup, Unavailable
+from postmask.directory.lookup import Absent, Found, Gone, Lookup, Unavailable
 from postmask.directory.records import (
     Alias,
     Contact,
@@ -61,7 +61,7 @@ class LocalDirectory:
 
     def reverse_alias(self, token: str) -> Lookup[ReverseAlias]:
         found = self._inner.reverse_alias(token)
-        if isinstance(found, Found):
+        if isinstance(found, Found | Gone):
             return found
         try:
             local = self._spool.contact_by_token(token)

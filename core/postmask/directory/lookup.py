@@ -28,6 +28,11 @@ class Absent:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone(Absent):
+    """And it is known to have been there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unavailable:
     """Nobody can say now. The reason is for the log."""
 
@@ -35,6 +40,7 @@ class Unavailable:
 
 
 ABSENT = Absent()
+GONE = Gone()
 
 Lookup: TypeAlias = Found[T] | Absent | Unavailable
 

@@ -223,7 +223,10 @@ class Directory(Protocol):
         """The alias with this id."""
 
     def reverse_alias(self, token: str) -> Lookup[ReverseAlias]:
-        """What a reverse alias's 24 characters stand for."""
+        """What a reverse alias's 24 characters stand for.
+
+        Gone where its alias was removed; Absent where nobody here has heard of it yet.
+        """
 
     def contact(self, alias_id: int, address: str) -> Lookup[Contact]:
         """The contact of an alias, with its current reverse alias."""

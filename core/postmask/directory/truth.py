@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from postmask.breaker import Breaker, Limits
 from postmask.clock import Clock
-from postmask.directory.lookup import ABSENT, Absent, Lookup, Unavailable
+from postmask.directory.lookup import Absent, Lookup, Unavailable
 
 T = TypeVar("T")
 
@@ -38,13 +38,14 @@ class Asker:
         self._clock = clock
         self._places = threading.BoundedSemaphore(in_flight)
         self._breaker = Breaker(clock, REST)
-        self._absent: dict[Hashable, float] = {}
+        self._absent: dict[Hashable, tuple[float, Absent]] = {}
         self._last_reason = ""
 
     def ask(self, key: Hashable, question: Callable[[], Lookup[T]]) -> Lookup[T]:
         """The answer to a question. key: what is asked, for remembering that it isn't there."""
-        if self._clock.monotonic() < self._absent.get(key, float("-inf")):
-            return ABSENT
+        remembered = self._absent.get(key)
+        if remembered is not None and self._clock.monotonic() < remembered[0]:
+            return remembered[1]
         if not self._places.acquire(blocking=False):
             return Unavailable("too many look-ups wait for the database")
         try:
@@ -59,10 +60,10 @@ class Asker:
         else:
             self._breaker.succeeded()
         if isinstance(answer, Absent):
-            self._remember(key)
+            self._remember(key, answer)
         return answer
 
-    def _remember(self, key: Hashable) -> None:
+    def _remember(self, key: Hashable, answer: Absent) -> None:
         if len(self._absent) >= _REMEMBERED:
             self._absent.clear()
-        self._absent[key] = self._clock.monotonic() + ABSENT_SECONDS
+        self._absent[key] = self._clock.monotonic() + ABSENT_SECONDS, answer

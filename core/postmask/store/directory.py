@@ -7,7 +7,8 @@ DIAGNOSTICS
     password, no schema, locked, damaged) is Unavailable with the reason, within the time limit. A
     connection that broke since its last use is replaced once before giving up. After a failure on
     Postgres the next second's look-ups are answered at once, without another wait. A Postgres that is
-    being restored, or whose schema this program doesn't know, is never believed that something is absent.
+    being restored, or whose schema this program doesn't know, is never believed that something is absent,
+    or gone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.selectable import SelectBase
 
 from postmask.clock import Clock, SystemClock
-from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
+from postmask.directory.lookup import ABSENT, Found, Gone, Lookup, Unavailable
 from postmask.directory.records import (
     Alias,
     Contact,
@@ -137,7 +138,7 @@ class SqlDirectory:
         self,
         statement: Executable,
         parameters: Mapping[str, object],
-        read: Callable[[reading.Rows], T | None],
+        read: Callable[[reading.Rows], T | Gone | None],
         *,
         newer: bool = False,
     ) -> Lookup[T]:
@@ -148,11 +149,13 @@ class SqlDirectory:
         try:
             rows = self._newer_rows(statement, parameters) if newer else self._rows(statement, parameters)
             value = read(rows)
-            if value is None and self.remote:
+            if (value is None or isinstance(value, Gone)) and self.remote:
                 self._doubt()
         except Exception as error:  # noqa: BLE001 (whatever it is: it is not "no")
             return self._failed(error)
-        return ABSENT if value is None else Found(value)
+        if value is None:
+            return ABSENT
+        return value if isinstance(value, Gone) else Found(value)
 
     def _doubt(self) -> None:
         """Raise unless the database may be believed that something isn't there."""

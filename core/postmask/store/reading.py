@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from postmask.directory import records
+from postmask.directory.lookup import GONE, Gone
 from postmask.directory.records import POLICY_NAMES, AliasState, BlockAction, ContactRule, MailboxState
 from postmask.store.models import (
     Account,
@@ -68,39 +69,47 @@ _ALIAS_COLUMNS: tuple[Any, ...] = (
 )
 
 
-def _aliases(*more: Any) -> Select[Any]:
+_NOT_REMOVED = Alias.state != AliasRowState.REMOVED.value
+
+
+def _with_mailboxes(aliases: Select[Any]) -> Select[Any]:
     """One row a mailbox and authorised sender of it; ordered, so that mailboxes stand together."""
-    query: Select[Any] = (
-        select(*_ALIAS_COLUMNS, *more)
-        .join(Account, Account.id == Alias.account_id)
-        .outerjoin(AliasMailbox, AliasMailbox.alias_id == Alias.id)
+    return (
+        aliases.outerjoin(AliasMailbox, AliasMailbox.alias_id == Alias.id)
         .outerjoin(Mailbox, Mailbox.id == AliasMailbox.mailbox_id)
         .outerjoin(MailboxSender, MailboxSender.mailbox_id == Mailbox.id)
-        .where(Alias.state != AliasRowState.REMOVED.value)
         .order_by(Mailbox.address, MailboxSender.address)
     )
-    return query
+
+
+_ALIASES = _with_mailboxes(
+    select(*_ALIAS_COLUMNS).join(Account, Account.id == Alias.account_id).where(_NOT_REMOVED)
+)
 
 
 DOMAIN = select(Domain.id, Domain.name, Domain.account_id, Domain.postmaster).where(
     Domain.name == bindparam("name")
 )
 
-ALIAS = _aliases().where(Alias.address == bindparam("address"))
+ALIAS = _ALIASES.where(Alias.address == bindparam("address"))
 
-ALIAS_BY_ID = _aliases().where(Alias.id == bindparam("alias_id"))
+ALIAS_BY_ID = _ALIASES.where(Alias.id == bindparam("alias_id"))
 
-REVERSE_ALIAS = (
-    _aliases(
+REVERSE_ALIAS = _with_mailboxes(
+    select(
+        *_ALIAS_COLUMNS,
         ReverseAlias.token,
         Contact.address.label("contact"),
         Contact.written.label("contact_written"),
         Contact.name.label("contact_name"),
     )
-    .join(Contact, Contact.alias_id == Alias.id)
-    .join(ReverseAlias, ReverseAlias.contact_id == Contact.id)
+    .select_from(ReverseAlias)
+    .join(Contact, Contact.id == ReverseAlias.contact_id)
+    .outerjoin(Alias, and_(Alias.id == Contact.alias_id, _NOT_REMOVED))
+    .outerjoin(Account, Account.id == Alias.account_id)
     .where(ReverseAlias.token == bindparam("token"))
 )
+"""In one statement, that is as of one moment: whether it is known, and whether its alias is there."""
 
 CONTACT = (
     select(Contact.alias_id, Contact.address, Contact.name, Contact.rule, Contact.token)
@@ -108,7 +117,7 @@ CONTACT = (
     .where(
         Contact.alias_id == bindparam("alias_id"),
         Contact.address == bindparam("address"),
-        Alias.state != AliasRowState.REMOVED.value,
+        _NOT_REMOVED,
     )
 )
 
@@ -192,7 +201,7 @@ def domain(rows: Rows) -> records.Domain | None:
 
 
 def alias(rows: Rows) -> records.Alias | None:
-    """From ALIAS, ALIAS_BY_ID and REVERSE_ALIAS."""
+    """From ALIAS and ALIAS_BY_ID; from REVERSE_ALIAS where the alias is there."""
     if not rows:
         return None
     row = rows[0]
@@ -209,8 +218,10 @@ def alias(rows: Rows) -> records.Alias | None:
     )
 
 
-def reverse_alias(rows: Rows) -> records.ReverseAlias | None:
-    """From REVERSE_ALIAS."""
+def reverse_alias(rows: Rows) -> records.ReverseAlias | Gone | None:
+    """From REVERSE_ALIAS; Gone: its alias was removed."""
+    if rows and rows[0].id is None:
+        return GONE
     behind = alias(rows)
     if behind is None:
         return None

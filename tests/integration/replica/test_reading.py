@@ -13,7 +13,7 @@ import pytest
 import postgres as server
 from postgres import Cluster
 from postmask.alias.sifting import SpamRules
-from postmask.directory.lookup import ABSENT, Absent, Found, Lookup, Unavailable
+from postmask.directory.lookup import ABSENT, GONE, Absent, Found, Lookup, Unavailable
 from postmask.directory.records import Alias, Domain
 from postmask.directory.replica import ReplicaDirectory
 from postmask.store.admin import accounts, aliases, contacts, domains, mailboxes, policies
@@ -145,6 +145,23 @@ def test_without_a_replica_everything_is_asked(truth: Truth, tmp_path: Path) -> 
     directory = node.directory()
     assert isinstance(directory.alias("shop@alias.test"), Found)
     assert directory.alias("nobody@alias.test") == ABSENT
+
+
+def test_a_removed_aliass_reverse_aliases(truth: Truth, node: ReplicaNode) -> None:
+    """By the truth's word, not by a replica that knows nothing yet of what came after."""
+    made: Any = truth.do(contacts.add, KEYS, "shop@alias.test", "bob@example.com", now=1.0)
+    truth.do(aliases.remove, "shop@alias.test", now=2.0)
+    node.await_current(truth)
+    node.stop()
+    assert node.alone().reverse_alias(made.token) == GONE
+    assert node.directory().reverse_alias(made.token) == GONE
+    truth.do(aliases.restore, "shop@alias.test")
+    assert isinstance(node.directory().reverse_alias(made.token), Found)
+    truth.do(aliases.remove, "shop@alias.test", now=3.0)
+    assert node.directory().reverse_alias(made.token) == GONE
+    assert node.directory().reverse_alias("b" * 24) == ABSENT
+    away = ReplicaNode("postgresql://nobody:x@127.0.0.1:1/none", node.folder.path)
+    assert isinstance(away.directory().reverse_alias(made.token), Unavailable)
 
 
 def test_an_alias_made_and_disabled_elsewhere(truth: Truth, node: ReplicaNode) -> None:

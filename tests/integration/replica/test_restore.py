@@ -6,13 +6,14 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import postgres as server
 from postgres import Cluster
-from postmask.directory.lookup import ABSENT, Found, Unavailable
-from postmask.store.admin import aliases
+from postmask.directory.lookup import ABSENT, GONE, Found, Unavailable
+from postmask.store.admin import aliases, contacts
 from postmask.store.engine import parse_url
 from replica_node import ReplicaNode, wait_for
 from truth import KEYS, made
@@ -44,6 +45,9 @@ def test_a_dump_in_a_fresh_cluster(old: Cluster, tmp_path: Path, caplog: pytest.
     """Step by step, with the node in the owner's role, which could see tables without their rows."""
     with made(old.fresh()) as truth:
         truth.furnish()
+        truth.do(aliases.add, KEYS, "gone@alias.test", ["bob@real.test"], now=1.0)
+        made_known: Any = truth.do(contacts.add, KEYS, "gone@alias.test", "bob@firm.test", now=1.0)
+        truth.do(aliases.remove, "gone@alias.test", now=2.0)
         database = str(parse_url(truth.url).database)
         with ReplicaNode(truth.url, tmp_path / "directory") as node:
             node.follow()
@@ -65,6 +69,9 @@ def test_a_dump_in_a_fresh_cluster(old: Cluster, tmp_path: Path, caplog: pytest.
                         for number in range(3):
                             unknown = f"nobody-{section}-{number}@alias.test"
                             assert isinstance(directory.alias(unknown), Unavailable)
+                            # By somebody who hasn't just been told that it is being restored.
+                            asked = node.directory().reverse_alias(made_known.token)
+                            assert isinstance(asked, Unavailable)
                         assert node.number() == 1
                     client(fresh, "pg_restore", "--section", "post-data", "--dbname", database, str(archive))
                     wait_for(lambda: node.number() == 2, "a copy of what was restored", 40.0)
@@ -73,6 +80,7 @@ def test_a_dump_in_a_fresh_cluster(old: Cluster, tmp_path: Path, caplog: pytest.
                     assert isinstance(directory.alias("shop@alias.test"), Found)
                     wait_for(lambda: directory.alias("nobody@alias.test") == ABSENT, "its word")
                     assert directory.alias("later@alias.test") == ABSENT
+                    assert directory.reverse_alias(made_known.token) == GONE
                     assert "the database is another one: system" in caplog.text
             finally:
                 node.stop()

@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from postmask import tokens
 from postmask.address import parse
-from postmask.directory.lookup import ABSENT, Found
+from postmask.directory.lookup import ABSENT, GONE, Found
 from postmask.directory.records import BlockAction, ContactRule
 from postmask.store.admin import accounts, aliases, contacts, domains, mailboxes, rules
 from postmask.store.admin.rules import EVERYBODY, Target
@@ -68,7 +68,7 @@ def test_a_replaced_reverse_alias_stays_good(furnished: Truth) -> None:
 def test_a_removed_aliass_contacts_are_kept_but_not_reached(furnished: Truth) -> None:
     shown: Any = furnished.do(contacts.add, KEYS, SHOP, "c@firm.test", now=1.0)
     furnished.do(aliases.remove, SHOP, now=2.0)
-    assert furnished.directory().reverse_alias(shown.token) == ABSENT
+    assert furnished.directory().reverse_alias(shown.token) == GONE
     assert furnished.do(contacts.listing, alias=SHOP) == [shown]
     furnished.do(aliases.restore, SHOP)
     assert isinstance(furnished.directory().reverse_alias(shown.token), Found)

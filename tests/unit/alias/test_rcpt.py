@@ -9,7 +9,7 @@ import pytest
 from directories import MemoryDirectory, alias, mailbox
 from postmask.alias.rcpt import Decider
 from postmask.clock import DAY, ManualClock
-from postmask.directory.lookup import ABSENT, Absent, Found, Lookup, Unavailable
+from postmask.directory.lookup import ABSENT, GONE, Absent, Found, Lookup, Unavailable
 from postmask.directory.records import (
     Alias,
     AliasState,
@@ -172,6 +172,13 @@ def test_a_reverse_alias_is_settled_by_its_mac_first(directory: MemoryDirectory)
     directory.reverse_aliases[token] = ReverseAlias(token, alias(), SENDER, None)
     assert said(ask(directory, f"bob.{token}@alias.test")) == "250 2.1.5"
     assert said(ask(directory, f"Other-Hint.{token.upper()}@alias.test")) == "250 2.1.5"
+
+
+def test_the_reverse_aliases_of_a_removed_alias_are_refused(
+    directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "reverse_alias", lambda _: GONE)
+    assert said(ask(directory, f"bob.{reverse_token(KEYS, 7, SENDER)}@alias.test")) == "550 5.1.1"
 
 
 @pytest.mark.parametrize("wanted", WhenDisabled)

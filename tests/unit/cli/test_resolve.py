@@ -52,6 +52,11 @@ def test_addresses_that_we_make(site: Site) -> None:
     found = site.json("resolve", f"bob.{token}@alias.test", "--explain")
     assert found["status"] == "4.2.1"
     assert "doesn't know yet" in found["steps"][-1]
+    made = site.json("contact", "add", "shop@alias.test", "bob@other.test")["reverse_alias"]
+    site.text("alias", "remove", "shop@alias.test")
+    found = site.json("resolve", made, "--explain")
+    assert found["status"] == "5.1.1"
+    assert "whose alias was removed" in found["steps"][-1]
     bounce = Bounce(BounceKind.FORWARD, int(NOW) // 86_400, 1, NO_CONTACT, 1)
     found = site.json("resolve", f"{bounce_local_part(keys, bounce)}@alias.test", "--explain")
     assert found["kind"] == "deliver"

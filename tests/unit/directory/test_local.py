@@ -11,7 +11,7 @@ import pytest
 from directories import MemoryDirectory, alias
 from postmask.clock import ManualClock
 from postmask.directory.local import LocalDirectory
-from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
+from postmask.directory.lookup import ABSENT, GONE, Found, Lookup, Unavailable
 from postmask.directory.records import Contact, ContactRule, ReverseAlias
 from postmask.spool import LocalContact, Spool, SpoolError
 
@@ -53,6 +53,10 @@ def test_a_reverse_alias_that_this_node_alone_knows(tmp_path: Path, monkeypatch:
         with monkeypatch.context() as patched:
             patched.setattr(memory, "reverse_alias", gone)
             assert directory.reverse_alias(TOKEN) == found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(memory, "reverse_alias", lambda _: GONE)
+            assert directory.reverse_alias(TOKEN) == GONE, "who removed its alias knows more than this node"
 
         def unreadable(*_: object) -> LocalContact:
             raise SpoolError("unreadable")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from postmask.clock import ManualClock
-from postmask.directory.lookup import ABSENT, Found, Lookup, Unavailable
+from postmask.directory.lookup import ABSENT, GONE, Found, Lookup, Unavailable
 from postmask.directory.truth import ABSENT_SECONDS, REST, Asker
 
 
@@ -31,6 +31,13 @@ def test_what_is_absent_is_remembered_for_a_moment() -> None:
     clock.advance(ABSENT_SECONDS)
     truth.answer = Found("new")
     assert asker.ask("a", truth) == Found("new")
+
+
+def test_what_is_gone_is_not_remembered_as_what_was_never_there() -> None:
+    truth = Truth(GONE)
+    asker = Asker(ManualClock())
+    assert [asker.ask("a", truth) for _ in range(3)] == [GONE] * 3
+    assert truth.asked == 1
 
 
 def test_what_was_found_is_asked_again() -> None:

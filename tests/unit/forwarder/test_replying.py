@@ -12,7 +12,7 @@ import pytest
 from directories import alias, mailbox
 from dkim_mail import published, rsa_key, stranger_signs
 from engine_rig import FOREIGN, KEYS, LOGGED_IN, Rig
-from postmask.directory.lookup import Found, Lookup, Unavailable
+from postmask.directory.lookup import GONE, Found, Lookup, Unavailable
 from postmask.directory.records import MailboxState
 from postmask.message import dates
 from postmask.reinjection.submit import Refused
@@ -200,6 +200,22 @@ def test_a_reverse_alias_that_is_not_known_here_waits(
     verdict = rig.deliver(reverse, written(rig, reverse), "me@real.test", LOGGED_IN)
     assert f"{verdict.code} {verdict.status}" == answer
     assert (rig.out.sent, rig.held.sent) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("client", "outcome"), [(LOGGED_IN, "refused"), (FOREIGN, "held")], ids=["by login", "anybody"]
+)
+def test_what_is_for_a_removed_alias_is_refused_to_whom_that_may_be_said(
+    rig: Rig, client: Client, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else held as it came, for nobody knows any more whom it was for."""
+    reverse = start(rig)
+    monkeypatch.setattr(rig.directory, "reverse_alias", lambda _: GONE)
+    verdict = rig.deliver(reverse, written(rig, reverse), "me@real.test", client)
+    assert verdict.accepted is (outcome == "held")
+    assert rig.out.sent == []
+    assert [recipient for _, recipient, _ in rig.held.sent] == [reverse] * verdict.accepted
+    assert rig.outcomes() == ["delivered", outcome]
 
 
 def test_without_an_answer_of_the_dns_it_waits(rig: Rig) -> None:
