@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from postmask.agent.contacts import Reminder
+from postmask.agent.contacts import Forgetting, Reminder
 from postmask.agent.nodestate import LISTEN_EVERY, NodeState
 from postmask.clock import Clock
 from postmask.fault import fault
@@ -70,6 +70,7 @@ class Housekeeping:
         self._forgetting = (
             _Duty("spool.forget", FORGET_EVERY, lambda: spool.purge(LEDGER_KEPT)),
             _Duty("truth.forget", FORGET_EVERY, self._forget),
+            _Duty("contacts.forget", FORGET_EVERY, Forgetting(spool, engine, clock).look),
         )
         self._duties = (
             self._alive,

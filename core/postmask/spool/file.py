@@ -171,6 +171,15 @@ class Spool:
     def _contacts(self, condition: str, *values: object) -> list[LocalContact]:
         return [LocalContact(*row) for row in self._readers.fetch(f"{_CONTACT} {condition}", values)]
 
+    def contact_aliases(self, after: int, limit: int) -> list[int]:
+        """The ids of the aliases whose contacts were met on this node, in their order, above this one."""
+        statement = "SELECT DISTINCT alias_id FROM contact WHERE alias_id > ? ORDER BY alias_id LIMIT ?"
+        return [alias_id for (alias_id,) in self._readers.fetch(statement, (after, limit))]
+
+    def forget_contacts(self, alias_id: int) -> bool:
+        """Forget some of the alias's contacts; whether there may be more."""
+        return self._purge("contact", "token", "alias_id = ?", alias_id)
+
     def told_truth(self) -> str | None:
         """Which truth was last told of all contacts."""
         rows = self._readers.fetch("SELECT truth FROM told_truth", ())

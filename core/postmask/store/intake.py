@@ -33,6 +33,7 @@ from postmask.store.models import (
     Event,
     Mailbox,
     Node,
+    PurgedAlias,
     ReplayMark,
     ReverseAlias,
 )
@@ -88,6 +89,12 @@ def unknown(connection: Connection, contacts: Sequence[LocalContact]) -> list[Lo
     return [one for one in contacts if one.token not in known and one.alias_id in present]
 
 
+def purged(connection: Connection, alias_ids: Sequence[int], before: float) -> list[int]:
+    """Those of these aliases that were purged before that time."""
+    gone = select(PurgedAlias.id).where(PurgedAlias.id.in_(alias_ids), PurgedAlias.at < before)
+    return list(connection.scalars(gone.where(PurgedAlias.id.not_in(select(Alias.id)))))
+
+
 def _contacts(connection: Connection, told: Sequence[tuple[Entry, Values]]) -> list[LeftOut]:
     """The contact that is there keeps its name and its current token; a new token is added to it."""
     left_out: list[LeftOut] = []
@@ -127,11 +134,12 @@ def _contact_ids(connection: Connection, contacts: Sequence[Values]) -> dict[tup
 
 
 def _events(connection: Connection, node: str, events: Sequence[Values]) -> None:
-    """Count only what was new, in the same transaction."""
+    """Count only what was new, in the same transaction, and of aliases that are there."""
     new = _insert_new(connection, Event, [{**event, "node": node} for event in events], ["id"])
+    present = _present(connection, {event["alias_id"] for event in events})
     counts: dict[tuple[int, str], tuple[int, float]] = {}
     for event in events:
-        if event["id"] not in new or event["alias_id"] is None:
+        if event["id"] not in new or event["alias_id"] not in present:
             continue
         new.discard(event["id"])
         key = (event["alias_id"], event["kind"])

@@ -478,6 +478,25 @@ class Deletion(Base):
     at: Mapped[float] = mapped_column(Double, index=True)
 
 
+class PurgedAlias(Base):
+    """The id of an alias that was purged: the nodes know its contacts by it. It is never given out again."""
+
+    __tablename__ = "purged_alias"
+    __table_args__ = (_id_range(),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    at: Mapped[float] = mapped_column(Double)
+
+
+class PurgedReverseAlias(Base):
+    """A reverse alias of an alias that was purged: what is sent there is refused, for some time."""
+
+    __tablename__ = "purged_reverse_alias"
+
+    token: Mapped[str] = mapped_column(String(24), primary_key=True)
+    at: Mapped[float] = mapped_column(Double, index=True)
+
+
 class Tombstone(Base):
     """A keyed hash of an address that was purged: it is never given to another account.
 

@@ -36,6 +36,7 @@ from postmask.store.models import (
     Domain,
     Mailbox,
     MailboxSender,
+    PurgedReverseAlias,
     ReplayMark,
     ReverseAlias,
     SenderRule,
@@ -110,6 +111,8 @@ REVERSE_ALIAS = _with_mailboxes(
     .where(ReverseAlias.token == bindparam("token"))
 )
 """In one statement, that is as of one moment: whether it is known, and whether its alias is there."""
+
+PURGED_REVERSE_ALIAS = select(PurgedReverseAlias.token).where(PurgedReverseAlias.token == bindparam("token"))
 
 CONTACT = (
     select(Contact.alias_id, Contact.address, Contact.name, Contact.rule, Contact.token)
@@ -227,6 +230,11 @@ def reverse_alias(rows: Rows) -> records.ReverseAlias | Gone | None:
         return None
     row = rows[0]
     return records.ReverseAlias(row.token, behind, row.contact, row.contact_name, row.contact_written)
+
+
+def purged(rows: Rows) -> str | None:
+    """From PURGED_REVERSE_ALIAS."""
+    return str(rows[0].token) if rows else None
 
 
 def contact(rows: Rows) -> records.Contact | None:

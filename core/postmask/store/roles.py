@@ -1,6 +1,6 @@
 """The nodes' role on Postgres: what a program in a message's way may do, and nothing else.
 
-It reads the routing tables and what was deleted from them, adds contacts, reverse aliases, replay
+It reads the routing tables and what was deleted and purged from them, adds contacts, reverse aliases, replay
 marks, events and bounces, counts, notes that its node is alive, pauses a mailbox, and has what is past
 its time forgotten. It can't confirm a mailbox, read a confirmation code, change an alias, say what is
 to be done with a contact, or see what happened before.
@@ -26,6 +26,8 @@ _READS = (
     *(table.name for table in COPIED if table.name != "mailbox"),
     "generation",
     "deletion",
+    "purged_alias",
+    "purged_reverse_alias",
     "alembic_version",
 )
 

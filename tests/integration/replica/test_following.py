@@ -262,7 +262,7 @@ def test_a_truth_of_before_spam_policies_is_followed_until_it_is_upgraded(
 ) -> None:
     directory = node.directory()
     with truth.engine.begin() as connection:
-        connection.execute(text("DROP TABLE spam_policy"))
+        connection.execute(text("DROP TABLE spam_policy, purged_alias, purged_reverse_alias"))
         key = "fk_tombstone_account_id FOREIGN KEY (account_id) REFERENCES account (id)"
         connection.execute(text(f"ALTER TABLE tombstone ADD CONSTRAINT {key}"))  # until schema 0009
         for column in ADDED_LATER:
@@ -274,10 +274,12 @@ def test_a_truth_of_before_spam_policies_is_followed_until_it_is_upgraded(
     found = directory.alias("shop@alias.test")
     assert isinstance(found, Found)
     assert directory.spam_policies(found.value) == ABSENT
+    assert directory.reverse_alias("b" * 24) == ABSENT
     schema.upgrade(truth.url)
     truth.do(policies.change, Target(domain="alias.test"), {"mark": 0.5}, SpamRules())
     wanted = Found((SpamPolicy("domain", mark=0.5),))
     wait_for(lambda: directory.spam_policies(found.value) == wanted, "the policy, in the rights of before")
+    assert node.directory().reverse_alias("b" * 24) == ABSENT
     word = f"its schema was 0004 and is {OURS}"
     wait_for(lambda: word in caplog.text, "the agent's word on its new copy")
 

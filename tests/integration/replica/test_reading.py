@@ -157,7 +157,7 @@ def test_a_removed_aliass_reverse_aliases(truth: Truth, node: ReplicaNode) -> No
     assert node.directory().reverse_alias(made.token) == GONE
     truth.do(aliases.restore, "shop@alias.test")
     assert isinstance(node.directory().reverse_alias(made.token), Found)
-    truth.do(aliases.remove, "shop@alias.test", now=3.0)
+    truth.do(aliases.forget, KEYS, "shop@alias.test", now=3.0)
     assert node.directory().reverse_alias(made.token) == GONE
     assert node.directory().reverse_alias("b" * 24) == ABSENT
     away = ReplicaNode("postgresql://nobody:x@127.0.0.1:1/none", node.folder.path)

@@ -137,6 +137,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "replay_mark": [{"mark": "m" * 128, "reverse_token": "b" * 24, "ledger_key": "k", "at": 9.0}],
+    "purged_alias": [{"id": 11 + n, "at": 0.1 + n} for n in range(3)],
+    "purged_reverse_alias": [{"token": "d" * 24, "at": 9.5}],
     "event": [
         {
             "id": f"{n:032x}",

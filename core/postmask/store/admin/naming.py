@@ -20,7 +20,7 @@ from postmask.keys import Keyring
 from postmask.store.admin import purge
 from postmask.store.batches import batched
 from postmask.store.errors import Duplicate, Refused, StoreError
-from postmask.store.models import Alias
+from postmask.store.models import Alias, PurgedAlias
 from postmask.store.vocabulary import AliasRowState
 
 _ATTEMPTS = 64
@@ -93,7 +93,8 @@ class Namer:
     def _used(self, ids: Sequence[int]) -> set[int]:
         used: set[int] = set()
         for some in batched(ids):
-            used.update(self._session.scalars(select(Alias.id).where(Alias.id.in_(some))))
+            for table in (Alias, PurgedAlias):
+                used.update(self._session.scalars(select(table.id).where(table.id.in_(some))))
         return used
 
 

@@ -1,5 +1,8 @@
 """Forgetting aliases for good: rows and contacts go, a keyed hash of the address stays.
 
+The id is noted, so that nodes forget the contacts too; and for some time what the reverse aliases were, so
+that nobody takes them for new ones.
+
 Whoever changes anything else waits for the end of the transaction, so many go in several.
 """
 
@@ -7,13 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from postmask import tokens
 from postmask.keys import Keyring
 from postmask.store.batches import batched
-from postmask.store.models import Alias, Counter, Tombstone
+from postmask.store.models import (
+    Alias,
+    Contact,
+    Counter,
+    PurgedAlias,
+    PurgedReverseAlias,
+    ReverseAlias,
+    Tombstone,
+)
 from postmask.store.vocabulary import AliasRowState
 
 AT_ONCE = 5_000
@@ -51,6 +62,13 @@ def aliases(
         session.execute(insert(Tombstone), fresh)
     # In pieces: a statement has its time, and all that belongs to an alias goes with it.
     for some in batched((row.id for row in rows), _PIECE):
+        given_out = (
+            select(ReverseAlias.token, literal(now))
+            .join(Contact, Contact.id == ReverseAlias.contact_id)
+            .where(Contact.alias_id.in_(some))
+        )
+        session.execute(insert(PurgedReverseAlias).from_select(["token", "at"], given_out))
+        session.execute(insert(PurgedAlias), [{"id": number, "at": now} for number in some])
         session.execute(delete(Counter).where(Counter.alias_id.in_(some)))
         session.execute(delete(Alias).where(Alias.id.in_(some)))
     return [row.address for row in rows if row.state != AliasRowState.REMOVED]
