@@ -45,10 +45,12 @@ class Bounces:
         row = incoming.row(
             recipient, Outcome.RECORDED, alias_id=bounce.alias_id, mailbox_id=bounce.mailbox_id
         )
-        dsn = parse(incoming.headers, incoming.body)
+        # What a contact's filter says to a reply is for the owner, as it is.
+        reply = bounce.kind is BounceKind.REPLY
+        dsn = parse(incoming.headers, incoming.body, refusals=not reply)
         if not isinstance(dsn, Dsn):
             alias = self._alias(bounce)
-            if alias and bounce.kind is BounceKind.REPLY and alias.state is AliasState.ACTIVE:
+            if alias and reply and alias.state is AliasState.ACTIVE:
                 return alias
             reason = f"not a bounce: {dsn.kind}"
             event = alias and self._with.event(

@@ -3,15 +3,15 @@
 Understood are multipart/report (RFC 3464; Postfix, Exim, Exchange, the big providers), a
 message/delivery-status part wherever it stands but in an attached message, Exim's X-Failed-Recipients
 and the plain-text bounces of qmail. Other answers by machines are told apart, since a vacation message
-is no bounce.
+is no bounce; but a receipt by which a mailbox's filter refuses is one (Sieve's reject).
 
 DIAGNOSTICS
     parse never raises. A notification without a readable status counts as "failed" with 5.0.0; one
-    that only warns of a delay has the action "delayed".
+    that only warns of a delay has the action "delayed"; a filter's refusal is "failed" with 5.7.1.
 
 STANDARDS
     RFC 3462 (multipart/report), RFC 3464 (delivery-status), RFC 3463 (status codes), RFC 3834
-    (Auto-Submitted), RFC 8098 (receipts), QSBMF (qmail).
+    (Auto-Submitted), RFC 8098 (receipts), RFC 5429 §2.1.1 (reject), QSBMF (qmail).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _QMAIL = re.compile(rb"\s*Hi\. This is the ")
 _QMAIL_RECIPIENT = re.compile(rb"^<[^\r\n]*>:\s*$((?:\r?\n(?!\r?\n)[^\n]*){1,20})", re.MULTILINE)
 """QSBMF paragraphs: "<address>:" and the reason, often ending in "(#5.1.1)"."""
 
+_REFUSAL = re.compile(r"\s*automatic-action\s*/\s*MDN-sent-automatically\s*;\s*deleted\b", re.IGNORECASE)
 _COPY = re.compile(rb"\n-{3,} (?:Below|Enclosed|This is a copy)[^\n]*\n\s*\n")
 _REPLY_FIELDS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-vacation")
 
@@ -56,8 +57,8 @@ class NotDsn:
     kind: Literal["auto-reply", "other"]
 
 
-def parse(headers: Headers, body: bytes) -> Dsn | NotDsn:
-    """What came to a bounce address."""
+def parse(headers: Headers, body: bytes, *, refusals: bool = False) -> Dsn | NotDsn:
+    """What came to a bounce address. refusals: whether a receipt by which a filter refuses counts."""
     parts = _own(walk(headers, body).parts)
     status = _first(parts, "message/delivery-status", "message/global-delivery-status")
     if status:
@@ -68,6 +69,8 @@ def parse(headers: Headers, body: bytes) -> Dsn | NotDsn:
         return Dsn("failed", _status_in(paragraph[1], _STATUS), _copied(body))
     if content_type(headers)[1].get("report-type", "").lower() == "delivery-status":
         return Dsn("failed", _status_in(body, _PERMANENT), _original(parts, body))
+    if refusals and _is_refusal(parts, body):
+        return Dsn("failed", "5.7.1", _original(parts, body))
     return NotDsn("auto-reply" if _is_auto_reply(headers) else "other")
 
 
@@ -142,6 +145,15 @@ def _copied(body: bytes) -> Headers | None:
         return None
     copied, _ = read(body, mark.end(), len(body))
     return copied if copied.fields else None
+
+
+def _is_refusal(parts: list[Part], body: bytes) -> bool:
+    receipt = _first(parts, "message/disposition-notification", "message/global-disposition-notification")
+    content = receipt.content(body) if receipt else None
+    if not content:
+        return False
+    field = read(content, 0, min(len(content), _STATUS_LIMIT))[0].get("disposition")
+    return bool(field and _REFUSAL.match(field.text))
 
 
 def _is_auto_reply(headers: Headers) -> bool:

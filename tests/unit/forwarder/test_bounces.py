@@ -191,6 +191,39 @@ def test_an_answer_by_a_machine_is_no_bounce(rig: Rig) -> None:
     assert (told["mailbox_id"], told["reason"]) == (5, "not a bounce: auto-reply")
 
 
+REFUSAL = """\
+Auto-Submitted: auto-replied (rejected)
+Content-Type: multipart/report; report-type=disposition-notification; boundary="b"
+
+--b
+
+Your message to <me@real.test> was automatically rejected: no thanks.
+--b
+Content-Type: message/disposition-notification
+
+Final-Recipient: rfc822; me@real.test
+Disposition: automatic-action/MDN-sent-automatically; deleted
+
+--b
+Content-Type: message/rfc822
+
+"""
+
+
+def test_a_mailbox_s_filter_that_refuses_is_one(rig: Rig) -> None:
+    """Sieve's reject (RFC 5429 §2.1.1)."""
+    rig.deliver(client=LOGGED_IN)
+    sender, _, content = rig.out.sent[-1]
+    refusal = REFUSAL.replace("\n", "\r\n").encode() + content + b"\r\n--b--\r\n"
+    assert rig.deliver(sender, refusal, "", FOREIGN).kind is Kind.DELIVER
+    assert rig.events() == ["forwarded", "bounced"]
+    told = rig.last_event()
+    assert (told["mailbox_id"], told["status"], told["contact"]) == (5, "5.7.1", "bob@example.com")
+    (notice,) = notices(rig)
+    assert (notice.recipient, "5.7.1" in notice.text) == ("bob@example.com", True)
+    assert "real.test" not in notice.text
+
+
 AWAY = (
     b"From: Carol <carol@example.org>\r\nTo: <%s>\r\nSubject: Away\r\nIn-Reply-To: %s\r\n"
     b"Auto-Submitted: auto-replied\r\n\r\nBack on Monday.\r\n"
@@ -220,6 +253,15 @@ def test_what_a_machine_answers_to_a_reply_reaches_its_owner(rig: Rig) -> None:
     assert shown["from"].startswith('"Carol (carol at example.org)" <carol-at-example-org.')
     assert (shown["to"], shown["in-reply-to"]) == ("shop@alias.test", "<asked@real.test>")
     assert body == b"Back on Monday.\r\n"
+    assert rig.events() == ["replied", "forwarded"]
+
+
+def test_what_a_contact_s_filter_says_to_a_reply_reaches_him_as_it_is(rig: Rig) -> None:
+    sender, _ = replied(rig)
+    refusal = f"From: carol@example.org\n{REFUSAL}Subject: hello\n\n--b--\n".replace("\n", "\r\n").encode()
+    assert rig.deliver(sender, refusal, "", FOREIGN).kind is Kind.DELIVER
+    assert rig.out.sent[-1][1] == "me@real.test"
+    assert b"no thanks" in rig.out.sent[-1][2]
     assert rig.events() == ["replied", "forwarded"]
 
 

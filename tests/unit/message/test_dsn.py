@@ -181,6 +181,29 @@ def test_what_is_no_dsn(text: str, kind: str) -> None:
     assert _parse(text) == NotDsn(kind)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("disposition", "refused"),
+    [
+        ("automatic-action/MDN-sent-automatically; deleted", True),
+        ("Automatic-Action / mdn-sent-automatically;\n deleted/error", True),
+        ("automatic-action/MDN-sent-automatically; displayed", False),
+        ("manual-action/MDN-sent-manually; deleted", False),
+        ("", False),
+    ],
+)
+def test_a_receipt_is_one_where_a_filter_refuses_by_it(disposition: str, refused: bool) -> None:
+    text = (
+        "Auto-Submitted: auto-replied\n"
+        "Content-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n"
+        "--b\n\nno\n--b\nContent-Type: message/disposition-notification\n\n"
+        f"Final-Recipient: rfc822; x@y.test\nDisposition: {disposition}\n\n--b--\n"
+    )
+    headers, body = split(text.replace("\n", "\r\n").encode())
+    assert parse(headers, body) == NotDsn("auto-reply")
+    found = parse(headers, body, refusals=True)
+    assert found == (Dsn("failed", "5.7.1", None) if refused else NotDsn("auto-reply"))
+
+
 def test_a_vacation_message_that_quotes_a_bounce() -> None:
     text = "Auto-Submitted: auto-replied\nSubject: away\n\nI am away. > 550 5.1.1 user unknown\n"
     assert _parse(text) == NotDsn("auto-reply")

@@ -117,7 +117,7 @@ def test_short_and_broken(data: bytes) -> None:
     assert len(out.get_all("from")) == 1
     assert len(out.get_all("message-id")) == 1
     assert len(replied(data).headers.get_all("from")) == 1
-    parse_dsn(*split(data))
+    parse_dsn(*split(data), refusals=True)
 
 
 def test_ten_thousand_fields() -> None:
@@ -166,7 +166,7 @@ def test_bodies(body: bytes, kind: bytes, encoding: bytes) -> None:
     _within_bound(lambda: replied(head + b"\r\n" + body))
     headers, content = split(head + b"\r\n" + body)
     _within_bound(lambda: walk(headers, content))
-    _within_bound(lambda: parse_dsn(headers, content))
+    _within_bound(lambda: parse_dsn(headers, content, refusals=True))
 
 
 def test_twenty_megabytes() -> None:
