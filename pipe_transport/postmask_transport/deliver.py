@@ -30,13 +30,14 @@ from postmask.directory.records import AliasState, Directory
 from postmask.fault import fault
 from postmask.keys import Keyring
 from postmask.log import line
+from postmask.message.forward import author
 from postmask.spool import Entry, LedgerRow, Outcome, SpoolError
 from postmask.tokens import BounceValid, Postmaster, Reverse
 from postmask.verdict import Kind, Verdict, defer, discard, hold, unavailable
 from postmask_transport.bounces import Bounces
 from postmask_transport.courier import TAKEN_OVER, Consignment, Courier, as_it_came
 from postmask_transport.examination import Examination, Examiner
-from postmask_transport.forwarding import Forwarding
+from postmask_transport.forwarding import Forwarding, envelope_sender
 from postmask_transport.incoming import Incoming, Reader
 from postmask_transport.lmtp import Envelope
 from postmask_transport.patience import Patience
@@ -176,7 +177,8 @@ class Engine:
             incoming = incoming.addressed_to(found.address)
             facts = self._facts(incoming, parse_loose(found.address))
             if rule := known(facts.rule):
-                return self._unsent(incoming, address, facts, blocked(rule))
+                # Whoever looks after what is held need not see it: its owner wants none of it.
+                return self._discard(incoming, address, facts, discard(blocked(rule).reason))
         if isinstance(facts.reserved, Postmaster):
             return self._courier.send(incoming, self._forwarding.postmaster(incoming, domain, address))
         if not isinstance(facts.alias, Found):
@@ -214,8 +216,17 @@ class Engine:
             return None
         return Entry.new(
             "event", at=self._clock.now(), account_id=alias.account_id, alias_id=alias.id, kind=kind,
-            queue_id=incoming.queue_id, status=verdict.status, reason=verdict.reason,
+            contact=_contact(incoming, facts), queue_id=incoming.queue_id, status=verdict.status,
+            reason=verdict.reason,
         )  # fmt: skip
+
+
+def _contact(incoming: Incoming, facts: Facts) -> str | None:
+    """For whom it is, or who wrote it."""
+    if isinstance(facts.reverse, Found):
+        return facts.reverse.value.contact
+    wrote = author(incoming.headers, envelope_sender(incoming))
+    return wrote.address.key if wrote else None
 
 
 def _lacks_a_mailbox(facts: Facts, verdict: Verdict) -> bool:

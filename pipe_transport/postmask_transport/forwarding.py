@@ -138,7 +138,7 @@ class Forwarding:
         # smtp(8) would fold longer lines after they were signed.
         incoming = replace(incoming, body=fold_long(incoming.body))
         address = parse_loose(alias.address)
-        sender = _envelope_sender(incoming)
+        sender = envelope_sender(incoming)
         own = _OwnAddresses(self._with, alias.account_id)
         wanted = rewriting.wanted(incoming.headers, address, own, sender, self._with.mapped_addresses)
         author = wanted[0].address.key if wanted else ""
@@ -286,7 +286,7 @@ class _OwnAddresses:
         return isinstance(alias, Found) and alias.value.account_id == self._account_id
 
 
-def _envelope_sender(incoming: Incoming) -> NamedAddress | None:
+def envelope_sender(incoming: Incoming) -> NamedAddress | None:
     """For a message whose From is of no use; None for the null sender."""
     try:
         return NamedAddress(None, parse_loose(incoming.envelope.sender))

@@ -275,16 +275,19 @@ def test_an_answer_with_an_envelope_sender_of_its_own_reaches_him_too(rig: Rig, 
     assert rig.events() == ["replied", "forwarded"]
 
 
-def test_from_a_blocked_envelope_sender_it_is_as_to_the_alias(rig: Rig) -> None:
-    """Who was blocked has no other way to the owner."""
+@pytest.mark.parametrize("action", list(BlockAction))
+def test_from_a_blocked_envelope_sender_it_reaches_nobody(rig: Rig, action: BlockAction) -> None:
+    """Who was blocked has no other way to the owner, nor to the one who looks after what is held."""
     sender, seen = replied(rig)
-    rig.directory.rules["bounces@example.org"] = SenderRule(
-        BlockAction.DISCARD, "account", "bounces@example.org"
-    )
-    verdict = rig.deliver(sender, AWAY % (sender.encode(), seen), "bounces@example.org", FOREIGN)
+    other = "away@example.net"
+    rig.directory.rules[other] = SenderRule(action, "account", other)
+    verdict = rig.deliver(sender, AWAY % (sender.encode(), seen), other, FOREIGN)
     assert verdict.kind is Kind.DISCARD
-    assert len(rig.out.sent) == 1
+    assert (len(rig.out.sent), rig.held.sent) == (1, [])
     assert rig.events() == ["replied", "discarded"]
+    event = rig.last_event()
+    assert event["contact"] == "carol@example.org"
+    assert f"sender blocked by rule account:{other}" in str(event["reason"])
 
 
 def test_nobody_answers_through_an_alias_that_was_taken_away(rig: Rig) -> None:

@@ -296,6 +296,7 @@ def test_without_a_finished_copy_it_is_held_as_it_came(rig: Rig) -> None:
     assert rig.deliver(content=content).kind is Kind.HOLD
     assert len(rig.held.sent) == 1
     assert rig.events() == ["held"]
+    assert rig.last_event()["contact"] == "bob@example.com"
     (row,) = rig.spool.ledger()
     assert row.alias_id == alias().id, "whose owner is told when it ends"
 
@@ -362,6 +363,7 @@ def test_a_reply_that_is_held_as_it_came_is_its_aliass(rig: Rig, monkeypatch: py
     assert rig.deliver(recipient, old(rig), "me@real.test").kind is Kind.HOLD
     assert [recipient for _, recipient, _ in rig.held.sent] == [recipient]
     assert rig.events() == ["held"]
+    assert rig.last_event()["contact"] == "bob@example.com"
     (row,) = rig.spool.ledger()
     assert row.alias_id == alias().id, "whose owner is told when it ends"
 
@@ -572,6 +574,7 @@ def test_a_blocked_author_is_discarded_whatever_the_envelope_says(rig: Rig) -> N
         7, "bob@example.com", None, ContactRule.BLOCK, token
     )
     assert rig.deliver(sender="bounce@list.example").kind is Kind.DISCARD
+    assert rig.last_event()["contact"] == "bob@example.com"
 
 
 def test_a_contact_that_the_truth_has_forgotten_is_told_again(rig: Rig) -> None:
