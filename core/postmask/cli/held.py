@@ -99,6 +99,7 @@ def release(runtime: Runtime, /, **selected: Any) -> None:
     """
 
     from postmask.cli.holding import NotReleased
+    from postmask_postfix.hold import Gone
 
     def act(desk: Desk, chosen: Sequence[Held]) -> Iterator[str | NotReleased]:
         for one in chosen:
@@ -108,6 +109,8 @@ def release(runtime: Runtime, /, **selected: Any) -> None:
                 released = desk.keeper.release(one)
             except NotReleased as error:
                 yield error
+            except Gone:
+                yield "somebody else has taken it from hold"
             else:
                 yield f"released as {released}"
 
