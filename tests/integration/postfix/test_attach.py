@@ -138,6 +138,17 @@ class TestAttached:
             change.detach_files(site.postfix, before)
             commands.reload(site.postfix)
 
+    def test_what_was_let_in_gets_out_again(self, site: Site) -> None:
+        """The limit at re-injection is above this host's own."""
+        before = change.read(site.postfix)
+        set_parameter(site, "message_size_limit = 20000000")
+        attach(request(site))
+        for service in ("postmask-reinject", "postmask-hold", "postmask-cleanup"):
+            assert "= 21048576" in site.postconf("-P", f"{service}/unix/message_size_limit")
+        detach(site.postfix)
+        change.detach_files(site.postfix, before)
+        commands.reload(site.postfix)
+
     def test_another_door(self, site: Site) -> None:
         attach(request(site))
         assert attach(replace(request(site), context=replace(CONTEXT, door="lmtp"))).changed
@@ -218,6 +229,38 @@ class TestDrift:
     def test_detached(self, site: Site) -> None:
         assert status(site.postfix).standing is Standing.DETACHED
         assert not detach(site.postfix).changed
+
+    def test_a_dry_run_of_detaching_only_tells(self, site: Site) -> None:
+        attach(request(site))
+        before, record = site.hashes(), (site.postfix / journal.NAME).read_bytes()
+        told = detach(site.postfix, dry_run=True)
+        assert told.changed
+        assert told.identical
+        assert "\n-postmask_gate = " in told.diff
+        assert (site.hashes(), (site.postfix / journal.NAME).read_bytes()) == (before, record)
+        assert rcpt(site, "x@alias.test") == [451]
+
+    def test_a_dry_run_makes_nothing_good(self, site: Site) -> None:
+        """What was interrupted is undone by who means it."""
+        detached = change.read(site.postfix)
+        attach(request(site))
+        done = journal.read(site.postfix)
+        assert done is not None
+        journal.write(site.postfix, replace(done, state=journal.State.ATTACHING, before=detached))
+        before = site.hashes()
+        assert detach(site.postfix, dry_run=True).note is None
+        assert site.hashes() == before
+        assert detach(site.postfix).note == "an attempt to attach that was interrupted is undone"
+
+    def test_files_that_were_put_back_by_hand(self, site: Site) -> None:
+        """The record would be taken for that of the next attachment."""
+        before = change.read(site.postfix)
+        attach(request(site))
+        change.detach_files(site.postfix, before)
+        commands.reload(site.postfix)
+        done = detach(site.postfix)
+        assert (done.changed, done.identical, done.diff) == (True, True, "")
+        assert status(site.postfix).standing is Standing.DETACHED
 
     def test_a_damaged_record_is_said(self, site: Site) -> None:
         attach(request(site))
@@ -383,7 +426,54 @@ class TestPutBack:
         with pytest.raises(PostfixError, match="not taken up"):
             attach(request(site, "alias.test", "other.test"))
         assert site.hashes() == before
-        assert status(site.postfix).standing is Standing.ATTACHED
+        found = status(site.postfix)
+        assert (found.standing, found.recorded) == (Standing.ATTACHED, True)
+        assert detach(site.postfix).identical
+
+    def test_an_interruption(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ctrl-C while it waits."""
+        before = site.hashes()
+
+        def interrupted(*arguments: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(attaching.generation, "await_force", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            attach(request(site))
+        assert site.hashes() == before
+        assert not (site.postfix / journal.NAME).exists()
+        assert rcpt(site, "x@alias.test") == [454]
+
+    def test_a_postfix_that_died_of_it_runs_again(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        def dead(*arguments: object) -> None:
+            site.instance.run("stop")
+            raise PostfixError("not taken up")
+
+        monkeypatch.setattr(attaching.generation, "await_force", dead)
+        with pytest.raises(PostfixError, match="not taken up"):
+            attach(request(site))
+        assert commands.is_running(site.postfix)
+        assert rcpt(site, "me@host.test") == [250]
+
+    def test_what_somebody_else_has_changed_since_stays(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = change.read(site.postfix)
+        service = "extra unix - - n - - smtp\n"
+
+        def edited(*arguments: object) -> None:
+            set_parameter(site, "biff = no")
+            change.replace(site.postfix / "master.cf", change.read(site.postfix).master + service)
+            raise PostfixError("not taken up")
+
+        monkeypatch.setattr(attaching.generation, "await_force", edited)
+        try:
+            with pytest.raises(PostfixError, match="not taken up"):
+                attach(request(site))
+            now = change.read(site.postfix)
+            assert now == change.Configuration(before.main + "biff = no\n", before.master + service)
+        finally:
+            change.detach_files(site.postfix, before)
 
     def test_a_disk_that_is_full_in_the_end(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         before, real = site.hashes(), journal.write

@@ -149,6 +149,14 @@ def test_a_call_that_died_before_the_reload_is_made_good_by_the_next(bare):
     assert not comes_in(bare, "x@late.test")
 
 
+def test_and_by_the_same_call_given_again(bare):
+    wanted = sync.wanted_on(bare.postfix, ["alias.test", "again.test"])
+    sync._write(bare.postfix, wanted)
+    assert not comes_in(bare, "x@again.test")
+    assert sync_domains(bare.postfix, ["alias.test", "again.test"])
+    assert comes_in(bare, "x@again.test")
+
+
 def test_a_stopped_postfix_gets_the_domains_for_its_next_start(bare, tmp_path):
     shutil.copytree(bare.postfix, tmp_path / "etc")
     moved = [f"queue_directory = {tmp_path}", f"data_directory = {tmp_path}"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from cli_site import Site
 from postmask.cli.doctor import access
 from postmask_postfix import client
-from postmask_postfix.attachment import attach, site
+from postmask_postfix.attachment import attach, detach, site
 from postmask_postfix.attachment.attach import Done
+from postmask_postfix.attachment.detach import Detached, Standing, Status
+from postmask_postfix.instance import cool
 
 
 @pytest.mark.parametrize(("door", "notes"), [("pipe", 2), ("lmtp", 1)])
@@ -49,6 +52,58 @@ def test_only_root_changes_postfix(bare: Site, monkeypatch: pytest.MonkeyPatch, 
     assert "Postfix's configuration belongs to root: run this as root" in bare.refusal(
         os.EX_NOPERM, "postfix", verb
     )
+
+
+@pytest.fixture
+def postfix(bare: Site) -> Path:
+    """The folder of another Postfix than the configured one, that was never started."""
+    folder = bare.folder / "other"
+    folder.mkdir()
+    (folder / "main.cf").write_text(f"compatibility_level = 3.6\nqueue_directory = {bare.folder}/queue\n")
+    (folder / "master.cf").write_text("smtp inet n - n - - smtpd\n")
+    for file in folder.iterdir():
+        cool(file)
+    bare.config.write_text(
+        bare.config.read_text().replace("[postfix]\n", '[postfix]\npipe_user = "nobody"\n')
+    )
+    return folder
+
+
+@pytest.mark.parametrize("words", [("diff",), ("attach", "--dry-run")], ids=" ".join)
+def test_what_attaching_would_change_is_only_shown(
+    bare: Site, postfix: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(client, "install", lambda _folder: pytest.fail("something was put on the host"))
+    before = {file: file.read_text() for file in postfix.iterdir()}
+    told = bare.text("postfix", *words, "--config-dir", str(postfix)).splitlines()
+    assert told[0] == f"--- {postfix}/main.cf"
+    assert "+transport_maps = $postmask_transport_maps" in told
+    assert bare.json("postfix", *words, "--config-dir", str(postfix))["diff"].splitlines() == told
+    assert {file: file.read_text() for file in postfix.iterdir()} == before
+
+
+def test_what_detaching_is_asked_to_do(bare: Site, postfix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def played(config_dir: Path, *, dry_run: bool) -> Detached:
+        asked.append((config_dir, dry_run))
+        return Detached(changed=True, identical=True, diff="-postmask_gate = x\n")
+
+    monkeypatch.setattr(detach, "detach", played)
+    there = ("--config-dir", str(postfix))
+    assert bare.text("postfix", "detach", "--dry-run", *there) == "-postmask_gate = x\n"
+    assert "byte for byte what they were" in bare.text("postfix", "detach", *there)
+    assert asked == [(postfix, True), (postfix, False)]
+
+
+@pytest.mark.parametrize("standing", list(Standing))
+def test_only_attached_and_unchanged_is_as_it_should_be(
+    bare: Site, postfix: Path, monkeypatch: pytest.MonkeyPatch, standing: Standing
+) -> None:
+    monkeypatch.setattr(detach, "status", lambda _directory: Status(standing))
+    told = bare.run("postfix", "status", "--config-dir", str(postfix))
+    assert told.exit_code == (0 if standing is Standing.ATTACHED else os.EX_UNAVAILABLE)
+    assert told.stdout == f"Postfix in {postfix}: {standing}\n"
 
 
 @pytest.mark.parametrize("option", [(), ("--commands",)])
