@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from postmask.holding import Envelope
-from postmask_postfix.hold import parse_envelopes
+from postmask_postfix import commands
+from postmask_postfix.commands import PostfixError
+from postmask_postfix.hold import Gone, HoldQueue, parse_envelopes
 
 ONE = """\
 *** ENVELOPE RECORDS hold/182132B6433 ***
@@ -77,3 +83,66 @@ def test_of_the_flags_one_asks_for_smtputf8() -> None:
 
 def test_nothing() -> None:
     assert list(parse_envelopes("", {})) == []
+
+
+class Postfix:
+    """Its commands, played, with one message on hold and one that is on its way. broken: postcat's fault."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self.broken = False
+        monkeypatch.setattr(commands, "run", self.run)
+        monkeypatch.setattr(commands, "octets", lambda *words: self.run(*words).encode())
+
+    def run(self, name: str, _option: str, _folder: str, *words: str) -> str:
+        self.calls.append((name, *words))
+        if name == "postqueue":
+            line = (
+                '{"queue_id": "%s", "queue_name": "%s", "arrival_time": 5, "sender": "", "recipients": []}\n'
+            )
+            return line % ("182132B6433", "hold") + line % ("4gXyZ12Abc", "active")
+        if name == "postcat" and (self.broken or "4gXyZ12Abc" in words):
+            raise PostfixError("postcat: fatal: open queue file")
+        return ONE if "-e" in words else "Subject: s\n\nbody\n\n\n"
+
+
+def test_what_is_on_its_way_is_never_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been released by hand since it was looked at."""
+    postfix = Postfix(monkeypatch)
+    HoldQueue(Path("/nowhere")).delete(["Q1", "Q2"])
+    assert postfix.calls == [("postsuper", "-d", "Q1", "-d", "Q2", "hold")]
+
+
+def test_only_what_is_on_hold_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    postfix = Postfix(monkeypatch)
+    (found,) = HoldQueue(Path("/nowhere")).envelopes()
+    assert (found.queue_id, found.arrived) == ("182132B6433", 5.0)
+    assert ("postcat", "-q", "-e", "182132B6433") in postfix.calls
+
+
+def test_one_that_leaves_meanwhile_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    Postfix(monkeypatch)
+    queue = HoldQueue(Path("/nowhere"))
+    monkeypatch.setattr(queue, "_arrived", iter([{"182132B6433": 5.0, "4gXyZ12Abc": 6.0}, {}]).__next__)
+    assert [one.queue_id for one in queue.envelopes()] == ["182132B6433"]
+
+
+def test_what_can_not_be_read_is_not_taken_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    postfix = Postfix(monkeypatch)
+    postfix.broken = True
+    queue = HoldQueue(Path("/nowhere"))
+    with pytest.raises(PostfixError, match="open queue file") as failed:
+        queue.envelopes()
+    assert not isinstance(failed.value, Gone)
+    with pytest.raises(PostfixError, match="open queue file") as failed:
+        queue.content("182132B6433")
+    assert not isinstance(failed.value, Gone)
+    with pytest.raises(Gone, match="4gXyZ12Abc isn't on hold any more"):
+        queue.content("4gXyZ12Abc")
+
+
+def test_the_lines_of_a_message_are_all_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature that covers them would be broken."""
+    Postfix(monkeypatch)
+    queue = HoldQueue(Path("/nowhere"))
+    assert queue.content("182132B6433") == b"Subject: s\r\n\r\nbody\r\n\r\n\r\n"
