@@ -160,9 +160,10 @@ class TestOptions:
             del memory["exec"]["agent"]
             (running.directory / "lab.json").write_text(json.dumps(memory))
             running.config.write_text("[nonsense]\n")
-            with pytest.raises(LabError, match="nonsense") as failed:
+            with pytest.raises(LabError, match=r"ended before it was ready(.|\n)*nonsense") as failed:
                 running.up()
             assert failed.value.exit_code == os.EX_UNAVAILABLE
+            assert running.config.read_text() == "[nonsense]\n", "a lab that was there is kept"
 
     def test_a_taken_port_is_said(self):
         with lab(programs={**IDLE, "pipe": "/bin/false"}) as running:

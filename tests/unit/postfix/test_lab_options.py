@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from postmask import keys
+from postmask.clock import ManualClock
 from postmask.config import read
 from postmask_postfix.instance import Instance, InstanceError
-from postmask_postfix.lab import LabError, LabOptions, postfix
+from postmask_postfix.lab import LabError, LabOptions, postfix, state
 from postmask_postfix.lab import layout as layouts
 from postmask_postfix.lab.options import Made, endpoint
 from postmask_postfix.lab.state import configuration
@@ -94,6 +96,14 @@ def test_a_different_option_is_refused_without_showing_its_value(asked):
     assert "secret" not in str(refused.value)
 
 
+def test_nor_is_the_value_shown_that_it_was_made_with():
+    before = made(database="postgresql://owner:secret@/x")
+    with pytest.raises(LabError, match="another --database") as refused:
+        before.agree(LabOptions(HERE, database="postgresql://owner:other@/x"))
+    assert "secret" not in str(refused.value)
+    assert "other@" not in str(refused.value)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"database": 1}'])
 def test_a_damaged_memory_is_said_to_be_damaged(text):
     with pytest.raises(LabError, match="damaged"):
@@ -133,6 +143,24 @@ def test_a_folder_or_link_of_another_user_is_refused(name, tmp_path):
     assert refused.value.exit_code == os.EX_NOPERM
 
 
+def test_a_link_of_ones_own_to_another_user_s_folder_is_refused(tmp_path):
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "link").symlink_to("lab")
+    os.chown(tmp_path / "lab", 65_534, -1)
+    with pytest.raises(LabError, match="belongs to another user"):
+        layouts.at(tmp_path / "link")
+
+
+def test_what_is_put_there_only_root_can_read(tmp_path):
+    """Also where a call that was killed has left something in its way."""
+    for name in ("postmask.toml", "lab.json"):
+        (tmp_path / f".{name}.new").write_text("half")
+        (tmp_path / f".{name}.new").chmod(0o644)
+        layouts.put(tmp_path / name, "whole")
+        assert (tmp_path / name).read_text() == "whole"
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
 def test_a_folder_that_another_user_makes_meanwhile_is_refused(tmp_path):
     layout = layouts.at(tmp_path / "lab")
     layout.directory.mkdir()
@@ -147,19 +175,53 @@ class Stopped:
     def master_pid(self):
         return None
 
+    finished = 0
+
     def command(self, *words):
         return words
 
     def finish(self, started):
+        Stopped.finished += 1
         raise InstanceError(f"postfix {started[0]} failed")
 
 
 def test_what_ended_the_start_is_told_and_not_what_postfix_says_of_it(monkeypatch):
     monkeypatch.setattr(postfix, "_await_port", lambda _port: None)
+    monkeypatch.setattr(Stopped, "finished", 0)
     with pytest.raises(KeyboardInterrupt), postfix.started(Stopped(), 25):
         raise KeyboardInterrupt
+    assert Stopped.finished == 1, "a start that goes on would outlive what is undone"
     with pytest.raises(LabError, match="postfix start failed"), postfix.started(Stopped(), 25):
         pass
+
+
+def test_whoever_makes_it_postfix_and_nobody_reach_the_sockets(tmp_path):
+    before = os.umask(0o077)
+    try:
+        postfix.make_socket_folder(layouts.at(tmp_path))
+    finally:
+        os.umask(before)
+    sockets = tmp_path / "queue" / "postmask"
+    assert sockets.stat().st_mode & 0o777 == 0o711
+    assert (sockets / "pipe").owner() == "nobody"
+
+
+def test_another_lab_s_secrets_are_copied_for_root_alone(tmp_path):
+    clock = ManualClock()
+    layout, other = layouts.at(tmp_path), tmp_path / "other"
+    keys.init(other, clock)
+    state._keys(layout.keys, other, clock)
+    assert layout.keys.read_bytes() == other.read_bytes()
+    assert layout.keys.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_holds_no_secrets_is_not_copied(tmp_path):
+    layout, other = layouts.at(tmp_path), tmp_path / "other"
+    other.write_text("dear")
+    with pytest.raises(LabError, match="--keys: ") as refused:
+        state._keys(layout.keys, other, ManualClock())
+    assert refused.value.exit_code == os.EX_NOINPUT
+    assert not layout.keys.exists()
 
 
 def test_folders_made_in_vain_go_again(tmp_path):
