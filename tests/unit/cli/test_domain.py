@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from cli_site import Site
 from postmask.auth.dkim import open_key
 from postmask.cli.runtime import Runtime
 from postmask.directory.records import DkimKey
+from postmask.dnsrecords import Published, Record
 from postmask.keys import load
 from postmask.store.admin import purge
 from postmask.store.models import Alias
@@ -86,6 +88,9 @@ def test_postmaster_is_asked_for_on_a_terminal(bare: Site, monkeypatch: pytest.M
     told = bare.text("domain", "add", "alias.test", stdin="chief@real.test\n")
     assert "postmaster@alias.test" in told
     assert bare.json("domain", "show", "alias.test")["postmaster"] == "chief@real.test"
+    told = bare.run("domain", "add", "other.test", "--json", stdin="chief@real.test\n")
+    assert json.loads(told.stdout)["postmaster"] == "chief@real.test"
+    assert "postmaster@other.test" in told.stderr
 
 
 def test_a_domain_of_the_host_is_refused_with_the_way_out(bare: Site) -> None:
@@ -117,6 +122,43 @@ def test_refusals(site: Site) -> None:
 def test_edit(site: Site) -> None:
     changed = site.json("domain", "edit", "alias.test", "--postmaster", "new@real.test")
     assert changed["postmaster"] == "new@real.test"
+
+
+def test_the_account_that_looks_after_it(site: Site) -> None:
+    site.text("account", "add", "anna")
+    added = site.json("domain", "add", "anna.test", *POSTMASTER, "--account", "anna")
+    assert added["account"] == "anna"
+    assert [one["name"] for one in site.json("domain", "list", "--account", "anna")] == ["anna.test"]
+    assert [one["name"] for one in site.json("domain", "list", "--account", "default")] == ["alias.test"]
+    assert site.json("domain", "edit", "alias.test", "--account", "anna")["account"] == "anna"
+    assert site.json("domain", "list", "--account", "default") == []
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "advice"),
+    [
+        ({"MX": Published.UNKNOWN}, os.EX_TEMPFAIL, "try again later"),
+        ({"MX": Published.UNKNOWN, "TXT": Published.MISSING}, os.EX_TEMPFAIL, "try again later"),
+        ({"MX": Published.MISSING}, os.EX_DATAERR, "postmask domain dns alias.test"),
+        ({"MX": Published.DIFFERENT}, os.EX_DATAERR, "alias.test MX is: there\n"),
+    ],
+)
+def test_one_record_that_isnt_found(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    found: dict[str, Published],
+    status: int,
+    advice: str,
+) -> None:
+    def published(_resolver: object, record: Record, _clock: object) -> tuple[Published, list[str]]:
+        return found.get(record.type, Published.FOUND), ["there"]
+
+    monkeypatch.setattr("postmask.cli.dnslookup.published", published)
+    told = site.run("domain", "verify", "alias.test")
+    assert told.exit_code == status
+    assert advice in told.stdout
+    found.clear()
+    assert site.run("domain", "verify", "alias.test").exit_code == 0
 
 
 def test_remove(site: Site) -> None:

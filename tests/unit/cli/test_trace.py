@@ -37,3 +37,11 @@ def test_a_log_that_does_not_tell_the_daemons_apart(site: Site, log: Path) -> No
     )
     told = site.refusal(os.EX_CONFIG, "trace", "8A3512FE0B8", "--log", str(log))
     assert "RSYSLOG_FileFormat" in told
+
+
+def test_a_log_in_which_a_sender_could_write_what_he_likes(site: Site, log: Path) -> None:
+    main = site.folder / "postfix" / "main.cf"
+    main.write_text(main.read_text().replace("external", "internal"))
+    cool(main)
+    told = site.refusal(os.EX_CONFIG, "trace", "8A3512FE0B8", "--log", str(log))
+    assert "postconf -e info_log_address_format=external" in told
