@@ -16,7 +16,7 @@ from postmask.agent.outbox import BATCH, OutboxCarrier
 from postmask.clock import ManualClock
 from postmask.directory.lookup import Found
 from postmask.directory.records import MailboxState
-from postmask.spool import Entry, LocalContact, Spool
+from postmask.spool import Entry, LocalContact, Spool, SpoolError
 from postmask.store import fitness, intake, schema
 from postmask.store.admin import aliases, contacts, domains, events, mailboxes
 from postmask.store.models import Bounce, Contact, Counter, Event, Generation, Node, ReplayMark, ReverseAlias
@@ -143,6 +143,27 @@ def test_a_restored_truth_is_reminded_of_what_it_lacks(furnished: Truth, tmp_pat
             connection.execute(update(Generation).values(number=Generation.number + 1))
         reminder.look()
         assert [entry.payload["address"] for _, entry in spool.outbox(9)] == ["c7@firm.test"]
+
+
+def test_a_reminder_that_was_cut_off_is_given_anew(
+    furnished: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock()
+    token = reverse_token(KEYS, alias_of(furnished).id, "c@firm.test")
+    with contextlib.closing(Spool(tmp_path / "spool.db", clock)) as spool:
+        spool.begin([], [LocalContact(token, alias_of(furnished).id, "c@firm.test", None, "c@firm.test")])
+        spool.sent(number for number, _ in spool.outbox(9))
+        reminder = Reminder(spool, furnished.engine, clock)
+        with monkeypatch.context() as patched:
+            patched.setattr(spool, "put", _full)
+            with pytest.raises(SpoolError):
+                reminder.look()
+        reminder.look()
+        assert [entry.payload["token"] for _, entry in spool.outbox(9)] == [token]
+
+
+def _full(_news: object) -> None:
+    raise SpoolError("the disk is full")
 
 
 def test_a_truth_made_anew_is_reminded(tmp_path: Path) -> None:
