@@ -109,8 +109,6 @@ def known(config_dir: Path, value: str, keys: Iterable[str]) -> dict[str, str]:
     asked = {key.lower(): key for key in keys}
     found: dict[str, str] = {}
     for element in _with_files(elements(value)):
-        if element.startswith("!"):
-            continue
         if _TABLE.match(element):
             # Without its proxy, which answers only while Postfix runs.
             table = element.removeprefix("proxy:")

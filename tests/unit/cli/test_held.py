@@ -28,6 +28,7 @@ from postmask.directory.records import MailboxState
 from postmask.holding import Envelope, Held
 from postmask.reinjection.submit import Refused, Submitted, Unknown
 from postmask.spool import LedgerRow, Outcome, Spool
+from postmask_postfix.commands import PostfixError
 from postmask_postfix.hold import Gone
 
 VERBS = (
@@ -249,6 +250,22 @@ def test_one_of_which_nobody_knows_stays_and_is_warned_of(on_hold: OnHold) -> No
     assert on_hold.deleted == {"Q0"}
 
 
+def test_what_was_sent_and_can_not_be_deleted_is_not_sent_again(
+    on_hold: OnHold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_names: Iterable[str]) -> None:
+        raise PostfixError("postsuper: fatal: no space")
+
+    on_hold.put(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(on_hold.queue, "delete", broken)
+        assert "postsuper" in on_hold.site.refusal(os.EX_UNAVAILABLE, "held", "release", "Q0")
+    assert on_hold.row(0).outcome is Outcome.DELIVERED
+    assert "its remains are deleted" in on_hold.site.text("held", "release", "Q0")
+    assert len(on_hold.out.sent) == 1
+    assert on_hold.deleted == {"Q0"}
+
+
 def test_a_copy_goes_out_as_it_came(on_hold: OnHold) -> None:
     """Whose it was, and what it needs."""
     client = (("ADDR", "203.0.113.5"), ("NAME", "mx.example.com"))
@@ -322,6 +339,16 @@ def test_where_nobody_can_say_whom_to_tell_it_is_kept(on_hold: OnHold) -> None:
     assert json.loads(told.stdout)[0]["what"].startswith("kept: nobody can say whom to tell")
     assert on_hold.deleted == set()
     assert on_hold.row(0).outcome is Outcome.HELD
+
+
+def test_where_nobody_is_left_nobody_is_told(on_hold: OnHold) -> None:
+    """Alias and domain are gone since."""
+    on_hold.put(1, age=3 * DAY)
+    on_hold.directory.aliases.clear()
+    on_hold.directory.domains.clear()
+    (told,) = on_hold.site.json("held", "expire")
+    assert (told["told"], told["what"]) == ("", "discarded")
+    assert on_hold.spool.due_notices(9) == []
 
 
 def test_a_paused_mailbox_is_not_told(on_hold: OnHold) -> None:
