@@ -300,8 +300,9 @@ def disable(runtime: Runtime, address: str, when_disabled: str | None) -> None:
 def remove(runtime: Runtime, address: str, with_contacts: bool) -> None:
     """Make an alias unknown to the world. `alias restore` brings it back, with its contacts.
 
-    Its address stays taken, so that nobody else gets its mail; with --with-contacts by a keyed hash of it,
-    which is all that stays.
+    Its address stays taken, so that nobody else gets its mail; with --with-contacts by a keyed hash of it.
+    The nodes forget its contacts six days later, so that a restore may undo it, and events go when they are
+    due (docs/privacy.md).
     """
     from postmask.store.admin import aliases
 
