@@ -180,8 +180,12 @@ class Forwarding:
         copies = [
             self._copy(incoming, alias, recipient, mailbox, token, signed, why) for mailbox in alias.mailboxes
         ]
-        kind = "held" if all(copy.hold for copy in copies) else "forwarded"
-        event = self._with.event(kind, alias, incoming, contact=author or None, reason=why or None)
+        held = [copy.reason for copy in copies if copy.hold]
+        kind = "held" if len(held) == len(copies) else "forwarded"
+        told = "; ".join(dict.fromkeys(held))
+        if held and kind == "forwarded":
+            told = f"held for {len(held)} of {len(copies)} mailboxes: {told}"
+        event = self._with.event(kind, alias, incoming, contact=author or None, reason=told or None)
         return Consignment(copies, mapped.fresh, event=event)
 
     def _notes(

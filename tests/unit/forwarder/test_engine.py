@@ -278,6 +278,9 @@ def test_who_may_be_bounced_to_is(rig: Rig, client: Client, header: bytes, kind:
     rig.directory.aliases["shop@alias.test"] = alias(mailboxes=(mailbox(state=MailboxState.PAUSED),))
     assert rig.deliver(content=old(rig, header + PLAIN), client=client).kind is kind
     assert [to for _, to, _ in rig.held.sent] == (["me@real.test"] if kind is Kind.HOLD else [])
+    if kind is Kind.HOLD:
+        event = rig.last_event()
+        assert (event["kind"], event["reason"]) == ("held", "mailbox paused")
 
 
 def test_without_a_finished_copy_it_is_held_as_it_came(rig: Rig) -> None:
@@ -598,6 +601,7 @@ def test_a_paused_mailbox_gets_its_copy_held(rig: Rig) -> None:
     assert [recipient for _, recipient, _ in rig.out.sent] == ["a@real.test"]
     assert [recipient for _, recipient, _ in rig.held.sent] == ["b@real.test"]
     assert rig.events() == ["forwarded"]
+    assert rig.last_event()["reason"] == "held for 1 of 2 mailboxes: mailbox paused"
 
 
 def test_a_copy_that_is_held_does_not_speak_for_the_others(rig: Rig) -> None:
