@@ -130,6 +130,13 @@ def test_what_status_calls_amiss_has_a_code(bare: Site) -> None:
     assert {check["code"] for check in amiss} <= codes
 
 
+def test_of_a_postfix_that_isnt_there_it_isnt_said_that_nothing_is_wrong(bare: Site) -> None:
+    told = bare.run("doctor", "--only", "postfix", "--json")
+    (finding,) = json.loads(told.stdout)["findings"]
+    assert (told.exit_code, finding["code"], finding["where"]) == (1, "PM001", "postfix, lint")
+    assert f"there is no Postfix in {bare.folder}/postfix" in finding["what"]
+
+
 def test_what_several_groups_ask_is_asked_once() -> None:
     asked: list[int] = []
     answer = Once(lambda: asked.append(1) or "yes")

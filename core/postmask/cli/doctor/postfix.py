@@ -13,13 +13,12 @@ from postmask_postfix.doctor import codes
 
 
 def _lint(around: Surroundings) -> Iterator[Finding]:
-    """Without a Postfix there is nothing to look at, which the group `node` says."""
+    """Without a Postfix it can't be made: that nothing is wrong there isn't known."""
     from postmask_postfix.doctor import listeners, passage, reading
 
     runtime = around.runtime
     settings = runtime.settings
-    if not postfix_facts.installed(settings.postfix.config_dir):
-        return
+    postfix_facts.demand(settings.postfix.config_dir)
     domains = tuple(postfix_sync.domain_names(runtime))
     facts = reading.read(settings.postfix.config_dir, domains)
     yield from listeners.lint(facts)
@@ -27,6 +26,7 @@ def _lint(around: Surroundings) -> Iterator[Finding]:
 
 
 def _attachment(around: Surroundings) -> Iterator[Finding]:
+    """Without a Postfix there is nothing to look at, which the lint has said."""
     from postmask.cli.postfix import attach_request
     from postmask_postfix.doctor import attachment, reading
 
