@@ -1,4 +1,4 @@
-"""A domain's DKIM keys: made, sealed, and named by the day and kind."""
+"""A domain's DKIM keys: made, sealed, and named by the time and kind."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class NewKey:
 
 
 def make(keys: Keyring, domain: str, algorithms: Sequence[Algorithm], now: float) -> list[NewKey]:
-    """New keys for a domain; selectors are pm<date> and, by kind, a letter."""
+    """New keys for a domain; selectors are pm<time> and, by kind, a letter: none is ever used again."""
     return [_make(keys, domain, algorithm, now) for algorithm in algorithms]
 
 
 def _make(keys: Keyring, domain: str, algorithm: Algorithm, now: float) -> NewKey:
-    day = datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y%m%d")
-    selector = f"pm{day}{'e' if algorithm is Algorithm.ED25519 else 'r'}"
+    time = datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y%m%d%H%M%S")
+    selector = f"pm{time}{'e' if algorithm is Algorithm.ED25519 else 'r'}"
     key = generate_key(algorithm)
     return NewKey(selector, algorithm, seal_key(keys, domain, selector, key), public_record(key))

@@ -18,6 +18,11 @@ from postmask.cli.spampolicy import spam_edit_options, spam_options
 from postmask_postfix import commands
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+    from postmask.cli.dkimkeys import NewKey
     from postmask.store.admin.policies import Values
     from postmask.store.admin.views import DomainView
 
@@ -119,16 +124,7 @@ def add(
     keys = make(runtime.keys, name, algorithms, now)
     with postfix_sync.made_good(runtime), runtime.changing() as session:
         domains.add(session, name, postmaster, account=account, now=now)
-        for key in keys:
-            domains.add_key(
-                session,
-                name,
-                selector=key.selector,
-                algorithm=key.algorithm,
-                sealed=key.sealed,
-                public=key.public,
-                now=now,
-            )
+        _store(session, name, keys, now)
         made = domains.get(session, name)
         rules = spampolicy.changed(runtime, session, Target(domain=name), spam)
     told = postfix_sync.tell(runtime)
@@ -173,25 +169,55 @@ def show(runtime: Runtime, name: str) -> None:
     "edit",
     examples=(
         "postmask domain edit alias.example.com --postmaster me@example.com",
+        "postmask domain edit alias.example.com --add-key rsa",
+        "postmask domain edit alias.example.com --drop-key pm20260101120000r",
         "postmask domain edit alias.example.com --spam-refuse 2.0 --spam-when-unscanned defer",
     ),
 )
 @click.argument("name", metavar="DOMAIN")
 @click.option("--postmaster", metavar="ADDRESS", help="Where mail to postmaster@ and abuse@ goes.")
 @click.option("--account", metavar="NAME", help="The account that looks after the domain from now on.")
+@click.option(
+    "--add-key",
+    "kind",
+    type=click.Choice(["rsa", "ed25519"]),
+    help="Make a further DKIM key, which signs at once, beside the others.",
+)
+@click.option("--drop-key", "selector", metavar="SELECTOR", help="Forget a DKIM key: it signs no more.")
 @spam_edit_options
 @click.pass_obj
-def edit(runtime: Runtime, name: str, postmaster: str | None, account: str | None, spam: Values) -> None:
-    """Change where postmaster and abuse go, who looks after the domain, or the rules of the spam check."""
+def edit(
+    runtime: Runtime,
+    name: str,
+    postmaster: str | None,
+    account: str | None,
+    kind: str | None,
+    selector: str | None,
+    spam: Values,
+) -> None:
+    """Change where postmaster and abuse go, who looks after the domain, its keys, or rules of the spam check.
+
+    To renew a DKIM key: --add-key, publish the record, and once `domain verify` finds it --drop-key. Until
+    then the old signature is good, the new one counts as none. The old key's record stays published for a
+    week, for mail that is on its way; if somebody else has the key, take it away at once.
+    """
     from postmask.store.admin import domains
     from postmask.store.admin.rules import Target
 
-    if postmaster is None and account is None and not spam:
-        raise click.UsageError("say what to change: --postmaster, --account or --spam-…")
+    if postmaster is None and account is None and kind is None and selector is None and not spam:
+        raise click.UsageError(
+            "say what to change: --postmaster, --account, --add-key, --drop-key or --spam-…"
+        )
     with runtime.changing() as session:
+        if kind is not None:
+            _add_key(runtime, session, name, kind)
+        if selector is not None:
+            domains.drop_key(session, name, selector)
         changed = domains.edit(session, name, postmaster=postmaster, account=account)
         rules = spampolicy.changed(runtime, session, Target(domain=name), spam)
     _show(runtime, changed, rules)
+    if kind is not None:
+        runtime.output.say(f"publish the new key's record: postmask domain dns {changed.name}")
 
 
 @domain.command(
@@ -282,6 +308,31 @@ def verify(ctx: click.Context, runtime: Runtime, name: str, exchangers: tuple[st
     if states != {dnsrecords.Published.FOUND}:
         runtime.output.say(f"publish what is missing: postmask domain dns {name}")
         ctx.exit(os.EX_DATAERR)
+
+
+def _add_key(runtime: Runtime, session: Session, name: str, kind: str) -> None:
+    from postmask.auth.dkim import Algorithm
+    from postmask.cli.dkimkeys import make
+    from postmask.store.admin import domains
+
+    name = domains.get(session, name).name
+    now = runtime.clock.now()
+    _store(session, name, make(runtime.keys, name, [Algorithm(kind)], now), now)
+
+
+def _store(session: Session, name: str, keys: Sequence[NewKey], now: float) -> None:
+    from postmask.store.admin import domains
+
+    for key in keys:
+        domains.add_key(
+            session,
+            name,
+            selector=key.selector,
+            algorithm=key.algorithm,
+            sealed=key.sealed,
+            public=key.public,
+            now=now,
+        )
 
 
 def _get(runtime: Runtime, name: str) -> DomainView:

@@ -193,6 +193,15 @@ def test_dkim_keys(furnished: Truth) -> None:
     ]
     shown: Any = furnished.do(domains.get, "alias.test")
     assert [key.selector for key in shown.dkim_keys] == ["r1", "e1"]
+    with pytest.raises(Refused, match="--add-key rsa"):
+        furnished.do(domains.drop_key, "alias.test", "r1")
+    add("r2", "rsa", 4.0)
+    furnished.do(domains.drop_key, "alias.test", "r1")
+    with pytest.raises(NotFound):
+        furnished.do(domains.drop_key, "alias.test", "r1")
+    left = furnished.directory().dkim_keys("alias.test")
+    assert isinstance(left, Found)
+    assert [key.selector for key in left.value] == ["r2", "e1"]
 
 
 def test_a_mailbox_is_confirmed_by_its_code(furnished: Truth) -> None:

@@ -207,7 +207,7 @@ CASES: list[tuple[Code, str, Callable[[Node], object]]] = [
     (codes.NOT_ATTACHED, "postfix", lambda node: node.patch.setattr(sync, "attached", lambda _: False)),
     (codes.SPAM_FOLDER, "spam", no_spam_folder),
     (codes.DRAINED, "drain", lambda node: (node.site.folder / "drain.json").write_text("noise")),
-    (codes.SECRETS, "pm20270115r._domainkey.alias.test", other_secrets),
+    (codes.SECRETS, "pm20270115080000r._domainkey.alias.test", other_secrets),
     (codes.SECRETS_DIFFER, "mx2.host.test", lambda node: told(node, "1:0123456789abcdef")),
     (codes.SECRETS_UNSAID, "mx2.host.test", lambda node: told(node, None)),
     (codes.SECRETS_WAITING, "keys.file", own_secrets),

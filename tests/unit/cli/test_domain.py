@@ -161,6 +161,27 @@ def test_one_record_that_isnt_found(
     assert site.run("domain", "verify", "alias.test").exit_code == 0
 
 
+def test_a_key_is_renewed(bare: Site) -> None:
+    def selectors(*words: str) -> list[str]:
+        bare.clock.advance(1)
+        return [key["selector"] for key in bare.json("domain", "edit", "alias.test", *words)["dkim_keys"]]
+
+    made = bare.json("domain", "add", "alias.test", *POSTMASTER)
+    (old,) = (key["selector"] for key in made["dkim_keys"])
+    told = bare.refusal(os.EX_DATAERR, "domain", "edit", "alias.test", "--drop-key", old)
+    assert "domain edit alias.test --add-key rsa" in told
+    new = selectors("--add-key", "rsa")[-1]
+    small = selectors("--add-key", "ed25519")[-1]
+    published = [record["name"] for record in bare.json("domain", "dns", "alias.test")]
+    assert [f"{one}._domainkey.alias.test" for one in (old, new, small)] == published[2:5]
+    assert selectors("--drop-key", old) == [new, small]
+    bare.refusal(os.EX_NOUSER, "domain", "edit", "alias.test", "--drop-key", old)
+    bare.refusal(os.EX_DATAERR, "domain", "edit", "alias.test", "--drop-key", new)
+    assert selectors("--drop-key", small) == [new]
+    bare.clock.advance(1)
+    assert "domain dns alias.test" in bare.text("domain", "edit", "alias.test", "--add-key", "rsa")
+
+
 def test_remove(site: Site) -> None:
     told = site.refusal(os.EX_DATAERR, "domain", "remove", "alias.test")
     assert "--with-aliases" in told

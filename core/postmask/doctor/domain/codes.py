@@ -143,7 +143,7 @@ DKIM_NONE = error(
     "PM423",
     "The domain has no key to sign with.",
     "What is forwarded by it isn't signed, and is refused or marked by large providers.",
-    "Remove the domain and add it anew; a domain without a key wasn't made by postmask domain add.",
+    "Give it one: postmask domain edit DOMAIN --add-key rsa. Then publish its record.",
 )
 DMARC_MISSING = warning(
     "PM424",

@@ -149,6 +149,22 @@ def add_key(
     return key_view(key)
 
 
+def drop_key(session: Session, domain: str, selector: str) -> None:
+    """Forget a signing key. Raises NotFound, Refused (no other is RSA, which all verify)."""
+    owner = find(session, domain)
+    key = session.get(DkimKey, (owner.name, selector))
+    if key is None:
+        raise NotFound(f"{owner.name} has no key {selector}: postmask domain show {owner.name}")
+    others = select(DkimKey.algorithm).where(DkimKey.domain == owner.name, DkimKey.selector != selector)
+    if Algorithm.RSA.value not in session.scalars(others):
+        raise Refused(
+            f"without {selector} {owner.name} has no RSA key, the kind that everybody verifies; "
+            f"first: postmask domain edit {owner.name} --add-key rsa"
+        )
+    session.delete(key)
+    session.flush()
+
+
 def find(session: Session, name: str) -> Domain:
     """The domain's row. Raises AddressError, NotFound."""
     name = addresses.parse_domain(name)
