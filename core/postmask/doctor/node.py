@@ -14,8 +14,9 @@ KEYS = error(
     "PM102",
     "The master secrets can't be read.",
     "Without them no program can tell its own addresses from forged ones, and none starts.",
-    "Put the file of secrets back from its backup (keys.file), with the rights that postmask system install "
-    "gives it; on the first node of all run postmask keys init.",
+    "Put the file of secrets back (keys.file), root's, mode 0600: from its backup, another node, or, as long "
+    "as the programs weren't started anew, from /run/credentials/postmask-forwarder.service/keys. "
+    "On the first node of all run postmask keys init.",
 )
 DATABASE = error(
     "PM103",
@@ -149,7 +150,8 @@ SECRETS = error(
     "PM124",
     "The database holds what other master secrets made.",
     "Nodes with different secrets take each other's reverse aliases for forged and refuse replies.",
-    "Put the same file of secrets (keys.file) on every node, and restart the programs.",
+    "Put the same file of secrets (keys.file) on every node, and restart the programs. If that is lost "
+    "for good: domain edit --add-key and --drop-key for each domain, contact replace for each contact.",
 )
 SOCKET_RIGHTS = error(
     "PM125",

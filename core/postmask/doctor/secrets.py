@@ -20,7 +20,7 @@ from postmask.keys import Keyring
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What secrets made. reverse: tokens of reverse aliases. sealed: domains' signing keys."""
+    """What secrets made. reverse: tokens of reverse aliases in use. sealed: domains' signing keys."""
 
     reverse: Sequence[str]
     sealed: Sequence[DkimKey]
@@ -57,7 +57,9 @@ def lint(keys: Keyring, made: Made) -> Iterator[Finding]:
             yield SECRETS.at(f"{record.selector}._domainkey.{record.domain}", str(trouble))
     forged = [token for token in made.reverse if not _holds(keys, token)]
     if forged:
-        what = f"{len(forged)} of the newest {len(made.reverse)} reverse aliases are forged by our secrets"
+        what = (
+            f"{len(forged)} of the newest {len(made.reverse)} contacts have a reverse alias of other secrets"
+        )
         yield SECRETS.at("reverse aliases", what)
 
 

@@ -247,6 +247,25 @@ def test_each_fault_is_found_alone(
     assert where in [place for _, place in places]
 
 
+def test_after_the_loss_of_the_secrets_all_can_be_made_good(node: Node) -> None:
+    node.site.text("domain", "add", "alias.test", "--postmaster", "chief@real.test")
+    node.site.text("mailbox", "add", "me@real.test", "--verified")
+    node.site.text("alias", "add", "shop@alias.test", "--to", "me@real.test")
+    node.site.text("contact", "add", "shop@alias.test", "bob@far.test")
+    (key,) = node.site.json("domain", "show", "alias.test")["dkim_keys"]
+    (node.site.folder / "keys").unlink()
+    node.site.text("keys", "init")
+    assert found(node) == [
+        (codes.SECRETS.id, f"{key['selector']}._domainkey.alias.test"),
+        (codes.SECRETS.id, "reverse aliases"),
+    ]
+    node.site.clock.advance(1)
+    node.site.text("domain", "edit", "alias.test", "--add-key", "rsa")
+    node.site.text("domain", "edit", "alias.test", "--drop-key", key["selector"])
+    node.site.text("contact", "replace", "shop@alias.test", "bob@far.test")
+    assert found(node) == []
+
+
 def test_a_copy_whose_message_left_the_queue_is_no_trouble(node: Node) -> None:
     """Where the queue can't be asked nobody knows that it did."""
     troubled_copy(node)

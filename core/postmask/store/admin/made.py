@@ -1,4 +1,4 @@
-"""What master secrets have made: the newest reverse aliases and all sealed signing keys."""
+"""What master secrets have made: reverse aliases of the newest contacts, and all sealed signing keys."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from postmask.directory import records
-from postmask.store.models import DkimKey, ReverseAlias
+from postmask.store.models import Contact, DkimKey
 
 _NEWEST = 100
 
 
 def newest_reverse(session: Session) -> list[str]:
-    """Tokens of the reverse aliases that were made last."""
-    rows = select(ReverseAlias.token).order_by(ReverseAlias.created.desc()).limit(_NEWEST)
-    return list(session.scalars(rows))
+    """Tokens of the current reverse aliases of the contacts that were made last."""
+    return list(session.scalars(select(Contact.token).order_by(Contact.created.desc()).limit(_NEWEST)))
 
 
 def sealed_keys(session: Session) -> list[records.DkimKey]:
