@@ -23,7 +23,7 @@ from pathlib import Path
 
 from postmask_postfix import commands, generation, host_domains, tables
 from postmask_postfix.attachment import change, plan
-from postmask_postfix.attachment.entries import main_cf
+from postmask_postfix.attachment.entries import Entries, main_cf
 from postmask_postfix.commands import PostfixError
 from postmask_postfix.domains import FOREIGN, NOTHING, alternations, parameters, probe
 from postmask_postfix.settings import DOMAINS, GENERATION, HOST_DOMAINS, SYNCED
@@ -46,11 +46,19 @@ class HostsOwn(SyncError):  # noqa: N818 (says whose it is)
 def attached(config_dir: Path) -> bool:
     """Whether Postmask is attached to the Postfix with this configuration directory; one that was attached by
     other means (`postmask postfix render`) needn't know of a domain yet. Raises PostfixError."""
+    return any(plan.is_ours(entry.name) for entry in _entries(config_dir))
+
+
+def serves(config_dir: Path) -> bool:
+    """Whether it was told of a domain of ours. Raises PostfixError."""
+    return any(entry.name == DOMAINS and NOTHING not in entry.text for entry in _entries(config_dir))
+
+
+def _entries(config_dir: Path) -> Entries:
     try:
-        text = (config_dir / "main.cf").read_text("utf-8", "surrogateescape")
+        return main_cf((config_dir / "main.cf").read_text("utf-8", "surrogateescape"))
     except OSError as error:
         raise PostfixError(f"{error.filename}: {error.strerror}") from error
-    return any(plan.is_ours(entry.name) for entry in main_cf(text))
 
 
 def ours(config_dir: Path) -> re.Pattern[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from postmask.config import Settings
     from postmask_postfix.system.actions import Action
+    from postmask_postfix.system.host import Host
     from postmask_postfix.system.wanted import Wanted
 
 _dry_run = click.option(
@@ -64,7 +65,8 @@ def install(runtime: Runtime, dry_run: bool, root: Path, programs: Path | None) 
     Two users: postmask for the programs, and the one of postfix.pipe_user for the client that pipe(8) runs,
     which can read no secret. Where the database is SQLite it is made too. A configuration, a master secret
     and a database that exist stay as they are. A second call changes nothing; after an upgrade it brings the
-    units up to date.
+    units up to date. While Postfix takes mail for our domains none of these is made anew: one that is missing
+    was lost.
     """
     from postmask_postfix.system import host, plan
 
@@ -72,6 +74,7 @@ def install(runtime: Runtime, dry_run: bool, root: Path, programs: Path | None) 
     settings, configuration, wanted = _wanted(runtime, root, folder)
     host.check_programs(root, folder)
     there = host.look(root, wanted)
+    _refuse_anew(host.within(root, settings.postfix.config_dir), plan.kept(wanted), there)
     new_keys = wanted.keys not in there.found
     notes = [f"back up {wanted.keys}, apart from the database"] if new_keys and not dry_run else []
     if there.systemd is host.Systemd.NONE:
@@ -120,6 +123,20 @@ def remove(runtime: Runtime, dry_run: bool, root: Path, purge: bool) -> None:
     if attached:
         notes.append("first run postmask postfix detach; until then this is refused")
     _do(runtime, root, plan.remove(wanted, there, purge=purge), notes, dry_run=dry_run)
+
+
+def _refuse_anew(config_dir: Path, kept: Sequence[Path], there: Host) -> None:
+    """By an empty database, or with other secrets, mail would be refused that was taken until now."""
+    from postmask_postfix import sync
+
+    lost = [str(path) for path in kept if path not in there.found]
+    if lost and sync.serves(config_dir):
+        raise CommandError(
+            f"{', '.join(lost)}: not there, while the Postfix in {config_dir} takes mail for our domains: "
+            "put back what was lost, from a backup; to begin anew, run this first:",
+            os.EX_UNAVAILABLE,
+            ["postmask postfix detach"],
+        )
 
 
 _PROGRAMS = ("postmask-milter alias", "postmask-milter scan", "postmask-forwarder", "postmask-agent")

@@ -53,10 +53,14 @@ def left(wanted: Wanted, host: Host, *, purge: bool) -> list[Path]:
     folders = [
         folder.path for folder in wanted.folders if wanted.sockets not in (folder.path, folder.path.parent)
     ]
-    files = [wanted.config, wanted.keys, *([wanted.database] if wanted.database else [])]
-    paths = [path for path in (*folders, *files) if path in host.found]
+    paths = [path for path in (*folders, *kept(wanted)) if path in host.found]
     outermost = [path for path in paths if not {*paths}.intersection(path.parents)]
     return [path for path in outermost if not (purge and ours(path))]
+
+
+def kept(wanted: Wanted) -> list[Path]:
+    """The files that are made once, and on whose content everything depends."""
+    return [wanted.config, wanted.keys, *([wanted.database] if wanted.database else [])]
 
 
 def _user(user: User, host: Host) -> Iterator[Action]:

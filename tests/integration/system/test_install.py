@@ -273,6 +273,22 @@ def test_attached_it_is_not_removed(tree: Tree) -> None:
     assert tree.content() == before
 
 
+@pytest.mark.parametrize(
+    "lost", ["etc/postmask/postmask.toml", "etc/postmask/keys", "var/lib/postmask/postmask.db"]
+)
+def test_what_was_lost_is_not_made_anew_while_mail_comes_in(tree: Tree, lost: str) -> None:
+    tree.install()
+    (tree.root / lost).unlink()
+    with (tree.root / "etc/postfix/main.cf").open("a") as main_cf:
+        main_cf.write("postmask_domains = alias\\.test\n")
+    refused = tree.run("install", "--programs", PROGRAMS)
+    assert refused.exit_code == os.EX_UNAVAILABLE
+    assert f"/{lost}: not there" in refused.stderr
+    (tree.root / "etc/postfix/main.cf").write_text("postmask_domains = .^\n")
+    assert not (tree.root / lost).exists()
+    assert len(tree.install()) == 1
+
+
 def test_a_host_without_postfix_is_refused(tree: Tree) -> None:
     (tree.root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (tree.root / "etc/postfix/main.cf").unlink()
