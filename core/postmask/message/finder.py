@@ -213,7 +213,9 @@ def _character(character: str) -> bytes:
         return re.escape(character.encode())
     cases = [character, character.upper()]
     spelled = [one.encode() for case in cases for one in (case, unicodedata.normalize("NFD", case))]
-    spelled += [b"".join(b"%%%02x" % octet for octet in one) for one in spelled]
+    spelled += [
+        b"".join(b"%%%02x" % octet if octet > 0x7F else b"%c" % octet for octet in one) for one in spelled
+    ]
     spelled += [one.encode("latin-1") for one in cases if max(one) <= "\xff"]
     return b"(?:" + b"|".join(map(re.escape, spelled)) + b")"
 
