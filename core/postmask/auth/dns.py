@@ -172,9 +172,7 @@ class Resolver:
             return ABSENT
         try:
             question = dns.name.from_text(name)
-            answer = self._resolver.resolve(
-                question, kind, lifetime=lifetime, search=False, raise_on_no_answer=False
-            )
+            answer = self._resolver.resolve(question, kind, lifetime=lifetime, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN as error:
             # An alias whose target doesn't exist does itself exist (RFC 6604 §3).
             said = error.response(question)  # type: ignore[no-untyped-call]

@@ -28,7 +28,6 @@ from urllib.parse import unquote_to_bytes
 from postmask.message import words
 from postmask.message.finder import Finder, ReverseAliases, replace
 from postmask.message.headers import Field, Headers, make_field, tidy
-from postmask.message.lines import fold_long
 from postmask.message.mime import MESSAGES, Part, content_type, read_on_base64, walk
 from postmask.message.packed import unpacked
 from postmask.message.readings import IN_HTML, READ_TWICE, SOFT, readings
@@ -230,7 +229,7 @@ def _charset(part: Part) -> str:
 def _is_wide(charset: str) -> bool:
     """Whether an ASCII address isn't its ASCII octets in it."""
     try:
-        return charset == "utf-7" or _PROBE.encode(charset) != _PROBE.encode()
+        return _PROBE.encode(charset) != _PROBE.encode()
     except (LookupError, ValueError):  # none of text, or it has no such letters
         return False
 
@@ -258,7 +257,7 @@ def _encoded(data: bytes, part: Part, *, wide: bool) -> bytes:
     if part.encoding == "quoted-printable":
         # Python breaks lines with a bare LF where the text has no line end that shows it what to use.
         return _BARE_LF.sub(b"\r\n", binascii.b2a_qp(data, istext=not wide))
-    return fold_long(data)
+    return data
 
 
 def _apply(body: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:

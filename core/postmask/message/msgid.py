@@ -64,7 +64,7 @@ def wrap(keys: Keyring, direction: Direction, alias: str, message_id: bytes, dom
 def unwrap(keys: Keyring, direction: Direction, alias: str, message_id: bytes, domain: str) -> bytes | None:
     """The id, with angle brackets, that was wrapped for that direction; None for a foreign one."""
     local, at, host = _bare(message_id).rpartition(b"@")
-    if not at or host.lower() != domain.encode("ascii") or len(local) > LIMIT:
+    if not at or host.lower() != domain.encode("ascii"):
         return None
     try:
         sealed = base64.b32decode(local.upper() + b"=" * (-len(local) % 8))

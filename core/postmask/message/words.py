@@ -35,8 +35,8 @@ _NOT_MAIL_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unico
 _NAMES = frozenset(aliases) | {module.name for module in pkgutil.iter_modules(encodings.__path__)}
 """All that Python knows. It is asked for nothing else: it remembers each unknown name for ever."""
 
-_WIDER = {"gb2312": "gb18030", "ascii": "utf-8"}
-"""Charsets that are commonly declared where the wider one is meant."""
+_WIDER = {"gb2312": "gb18030"}
+"""A charset that is commonly declared where the wider one is meant."""
 
 
 def charset_text(data: bytes, charset: str) -> str:

@@ -90,7 +90,7 @@ def _organisation(domain: str, found: list[Published]) -> str:
     if not found:
         return domain
     last = found[-1]
-    if last.record.psd is Psd.YES and last.domain != domain:
+    if last.record.psd is Psd.YES:
         labels = domain.split(".")
         return ".".join(labels[-len(last.domain.split(".")) - 1 :])
     return last.domain
