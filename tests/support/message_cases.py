@@ -63,7 +63,9 @@ def forwarded(data: bytes, sender: str = "bounce@example.com", limit: int = forw
     return headers.join(forward.forward(header, context), body)
 
 
-def replied(data: bytes, contacts: tuple[NamedAddress, ...] = (CONTACT,)) -> reply.ReplyResult:
+def replied(
+    data: bytes, contacts: tuple[NamedAddress, ...] = (CONTACT,), owners: frozenset[str] = OWNERS
+) -> reply.ReplyResult:
     """The message as the contact gets it. A few other contacts are known too, without a name."""
     header, body = headers.split(data)
     known = {
@@ -77,7 +79,7 @@ def replied(data: bytes, contacts: tuple[NamedAddress, ...] = (CONTACT,)) -> rep
         name="Shop Keeper",
         contact=CONTACT,
         contacts=known,
-        owners=OWNERS,
+        owners=owners,
         map_id=to_contact,
         reverse=_REAL.get,
     )

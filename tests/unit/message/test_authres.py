@@ -132,6 +132,7 @@ def test_claims_to_be_ours(value):
     assert is_ours(value)
     assert is_ours(value, b"AUTHENTICATION-results")
     assert is_ours(value, b"Authentication-Results ")
+    assert claims_to_be(field(value).fields[0], OURS.upper())
 
 
 @pytest.mark.parametrize(

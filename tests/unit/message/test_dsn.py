@@ -86,6 +86,23 @@ def test_the_whole_message_returned() -> None:
     assert [field.key for field in dsn.original_headers.fields] == [b"x-postmask-trace", b"from", b"subject"]
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["text/rfc822-headers", "message/rfc822-headers", "message/global", "message/global-headers"],
+)
+def test_what_is_returned_has_several_names(kind: str) -> None:
+    returned = f"--b\nContent-Type: {kind}\n\n{_ORIGINAL}\nbody\n"
+    dsn = _dsn(_report("Reporting-MTA: dns; x\n\nAction: failed\nStatus: 5.2.2\n", returned))
+    assert dsn.original_headers is not None
+    assert dsn.original_headers.get("x-postmask-trace")
+
+
+def test_headers_before_the_report_are_of_something_else() -> None:
+    report = _report("Reporting-MTA: dns; x\n\nAction: failed\nStatus: 5.2.2\n")
+    before = f"--b\nContent-Type: text/rfc822-headers\n\n{_ORIGINAL}\n"
+    assert _dsn(report.replace("--b\n", f"{before}--b\n", 1)).original_headers is None
+
+
 def test_headers_returned_in_base64() -> None:
     encoded = base64.encodebytes(_ORIGINAL.encode()).decode()
     returned = f"--b\nContent-Type: text/rfc822-headers\nContent-Transfer-Encoding: base64\n\n{encoded}"
@@ -110,6 +127,7 @@ def test_headers_returned_in_base64() -> None:
         ("Reporting-MTA: dns; x\n\nAction: exploded\nStatus: 4.2.2\n", ("delayed", "4.2.2")),
         ("Reporting-MTA: dns; x\n\nAction: delivered\nStatus: 2.0.0\n", ("delivered", "2.0.0")),
         ("Reporting-MTA: dns; x\n\nAction: delivered\n", ("delivered", "2.0.0")),
+        ("Reporting-MTA: dns; x\n\nAction: Delivered (to a file)\nStatus: 2.0.0\n", ("delivered", "2.0.0")),
         ("Action: failed\nStatus: 5.1.1\n", ("failed", "5.1.1")),
         ("", ("failed", "5.0.0")),
         ("garbage\n", ("failed", "5.0.0")),
@@ -140,6 +158,8 @@ def test_a_status_part_without_a_report_around_it() -> None:
 def test_a_report_without_a_status_part() -> None:
     head = "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
     assert _dsn(head + "--b\n\nfailed: 550 5.4.6 loop\n--b--\n") == Dsn("failed", "5.4.6", None)
+    shouted = head.replace("=delivery-status", "=DELIVERY-STATUS")
+    assert _dsn(shouted + "--b\n\nfailed: 550 5.4.6 loop\n--b--\n") == Dsn("failed", "5.4.6", None)
 
 
 def test_exim_without_mime() -> None:
@@ -171,6 +191,7 @@ def test_qmail() -> None:
         ("Auto-Submitted: auto-replied (vacation); owner\n\nI am away\n", "auto-reply"),
         ("X-Autoreply: yes\n\nI am away\n", "auto-reply"),
         ("Precedence: auto_reply\n\nI am away\n", "auto-reply"),
+        ("Precedence: Auto_Reply\n\nI am away\n", "auto-reply"),
         ("Auto-Submitted: no\nSubject: hello\n\nhello\n", "other"),
         ("Subject: hello\n\nhello 5.1.1\n", "other"),
         ("", "other"),

@@ -79,6 +79,22 @@ def test_a_name_that_could_not_be_folded() -> None:
     assert [field.key for field in headers.fields] == [b"", b"a"]
 
 
+def test_a_last_field_without_a_line_end_gets_one() -> None:
+    headers, body = split(b"A: 1\r\nB: 2")
+    assert join(headers, body) == b"A: 1\r\nB: 2\r\n\r\n"
+
+
+@pytest.mark.parametrize("letter", [b"x", b" x"])
+def test_one_octet_too_many_is_folded(letter: bytes) -> None:
+    """RFC 5322 §2.1.1."""
+    longest = b"X: " + letter * 995
+    lines = [longest[:998], longest[:997] + b"xx"]
+    kept, folded = (tidy(_field(line + b"\r\n")).raw for line in lines)
+    assert kept == lines[0] + b"\r\n"
+    assert folded.count(b"\r\n") == 2
+    assert max(map(len, folded.split(b"\r\n"))) <= 998
+
+
 def test_tidy_leaves_a_sound_field_alone() -> None:
     field = _field(b"X: a\r\n b\r\n")
     assert tidy(field) is field

@@ -93,6 +93,18 @@ def _named(data: bytes) -> list[tuple[bytes, str]]:
     return [(data, "4One"), (_REQUEUED + data, "4Two")]
 
 
+def test_what_pipe_prepends_belongs_to_it() -> None:
+    one, other = (b"X-Original-To: %b@alias.test\r\n" % name + _MESSAGE for name in (b"shop", b"other"))
+    assert len({message_digest(data, _UID) for data in (one, other, _MESSAGE)}) == 3
+
+
+def test_a_certificate_s_name_holds_no_date() -> None:
+    """Postfix writes a client's into the field (smtpd_tls_received_header)."""
+    told = _MESSAGE.replace(b"\r\n\tby", b'\r\n\t(Client CN "a; Fri, 01 Jan 2021 00:00:00 +0000")\r\n\tby')
+    headers, _ = split(told)
+    assert received_at(first_received(headers, _UID)) == 1_799_056_800
+
+
 def test_age_counts_from_the_first_received_that_is_left() -> None:
     headers, _ = split(_REQUEUED + _MESSAGE)
     assert received_at(first_received(headers, _UID)) == 1_799_056_800

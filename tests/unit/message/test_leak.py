@@ -167,6 +167,9 @@ def test_other_parts_keep_their_octets() -> None:
         (_part(b"x", 'text/plain; name="=?utf-8?q?owner=40mailbox=2Etest?="'), "encoded word"),
         (_part(b"--owner@mailbox.test\r\n\r\nx\r\n--owner@mailbox.test--\r\n",
                'multipart/mixed; boundary="owner@mailbox.test"'), "boundary"),
+        (_part(b"--b\r\n" + _part(b"--owner@mailbox.test\r\n\r\nx\r\n--owner@mailbox.test--\r\n",
+               'multipart/mixed; boundary="owner@mailbox.test"') + b"--b--\r\n",
+               "multipart/mixed; boundary=b"), "boundary"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_replaced_is_reported(data: bytes, reason: str) -> None:
@@ -238,10 +241,16 @@ _TOKEN = "a2b3c4d5" * 3
         (f"x{_TOKEN}@alias.test", f"x{_TOKEN}@alias.test"),
         (f"other.{_TOKEN}@elsewhere.test", f"other.{_TOKEN}@elsewhere.test"),
         (f"unknown.{_TOKEN[::-1]}@alias.test", f"unknown.{_TOKEN[::-1]}@alias.test"),
+        (f"to bob-at-example-com.{_TOKEN}@alias.test.", "to bob@example.com."),
+        (f"--bob-at-example-com.{_TOKEN}@alias.test--", "--bob@example.com--"),
+        (f"{'h' * 39}.{_TOKEN}@alias.test", "long@example.com"),
     ],
 )
 def test_reverse_aliases_that_were_not_named(text: str, expected: str) -> None:
-    real = {f"bob-at-example-com.{_TOKEN}@alias.test": "bob@example.com"}.get
+    real = {
+        f"bob-at-example-com.{_TOKEN}@alias.test": "bob@example.com",
+        f"{'h' * 39}.{_TOKEN}@alias.test": "long@example.com",
+    }.get
     finder = Finder({}, real)
     data = text.encode()
     assert replace(data, finder.hits(data)).decode() == expected
@@ -273,6 +282,7 @@ _IN_UTF_16 = b"<feff006f0077006e006500720040006d00610069006c0062006f0078002e0074
         ("a.docx", _document(document="<w:p/>" * 500, people=_COMMENTED)),
         ("a.docx", _document(document=_IN_RUNS)),
         ("a.zip", _document(letter=_document(people=_COMMENTED))),
+        ("a.zip", _document(folder=_document(letter=_document(people=_COMMENTED)))),
         ("a.zip", _document(letter="x").replace(b"x.xml", b"x" * 5) + _document(people=_COMMENTED)),
         ("a.gz", gzip.compress(b"From: owner@mailbox.test\n" * 3)),
         ("a.pdf", b"%PDF-1.7\n1 0 obj\n<</Author " + _IN_UTF_16 + b">>"),
@@ -282,7 +292,17 @@ _IN_UTF_16 = b"<feff006f0077006e006500720040006d00610069006c0062006f0078002e0074
         ),
         ("a.pdf", b"%PDF-1.7\nstream\nx\nendstream\nstream\n" + zlib.compress(_IN_UTF_16) + b"\nendstream"),
     ],
-    ids=["comment", "runs", "within", "second", "gzip", "hexadecimal", "stream", "hexadecimal in a stream"],
+    ids=[
+        "comment",
+        "runs",
+        "within",
+        "within that",
+        "second",
+        "gzip",
+        "hexadecimal",
+        "stream",
+        "hexadecimal in a stream",
+    ],
 )
 def test_an_address_in_a_compressed_file_is_reported(name: str, content: bytes) -> None:
     """Who commented on a document, who made it: the programs write it there, and nobody sees it."""
@@ -302,6 +322,18 @@ def test_a_bomb_costs_little_and_what_is_behind_it_is_not_searched() -> None:
     )
     assert time.process_time() - start < 3
     assert result.unreplaceable == ()
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_bombs_cost_no_more_together(encoded: bool) -> None:
+    """One in a part that is encoded as a whole counts too. Behind them there is no room for a document."""
+    bomb = _part(base64.encodebytes(_document(first="x" * 40_000_000)), "image/png", "base64")
+    document = _part(base64.encodebytes(_document(people=_COMMENTED)), "image/png", "base64")
+    if encoded:
+        bomb = _part(base64.encodebytes(bomb), "message/rfc822", "base64")
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+    assert _check(head + document).unreplaceable
+    assert _check(head + bomb + b"--b\r\n" + document).unreplaceable == ()
 
 
 def test_what_is_hardly_an_archive_costs_little() -> None:
@@ -326,6 +358,7 @@ def test_bounce_addresses_are_asked_for() -> None:
         (f"Return-Path: <{bounce}@other.test>", f"Return-Path: <{bounce}@other.test>"),
         (f"<x{bounce}@alias.test>", f"<x{bounce}@alias.test>"),
         (f"{bounce}@alias.test", "shop@alias.test"),
+        (f"by {bounce}@alias.test.", "by shop@alias.test."),
     ):
         data = text.encode()
         assert replace(data, finder.hits(data)).decode() == expected
@@ -402,6 +435,20 @@ def test_line_ends_in_a_wide_charset_are_encoded_in_quoted_printable() -> None:
     assert body.decode("utf-16le") == "a\r\nshop@alias.test\r\n"
 
 
+def test_what_a_machine_says_of_a_message_is_text() -> None:
+    """The receipt that a mail program sends for its owner names the mailbox."""
+    for kind in ("message/disposition-notification", "message/delivery-status"):
+        result = _check(_part(b"Final-Recipient: rfc822;owner@mailbox.test\r\n", kind))
+        assert result.body == b"Final-Recipient: rfc822;shop@alias.test\r\n"
+        assert result.unreplaceable == ()
+
+
+def test_a_part_s_header_that_ends_at_the_delimiter() -> None:
+    data = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nX: owner@mailbox.test\n--b--\n"
+    result = _check(data)
+    assert result.body == b"--b\nX: shop@alias.test\r\n\n--b--\n"
+
+
 def test_base64_is_read_on_behind_a_padding() -> None:
     content = base64.encodebytes(b"above w") + base64.encodebytes(b" owner@mailbox.test")
     result = _check(_part(content, encoding="base64"))
@@ -411,8 +458,13 @@ def test_base64_is_read_on_behind_a_padding() -> None:
 @pytest.mark.parametrize("at", [14, 15, 17])
 def test_base64_in_which_a_soft_line_break_stands(at: int) -> None:
     """To some it is an end or nothing, by where it stands; we'd read on with the next group."""
-    for charset in ("utf-8", "utf-16-le"):
-        content = base64.b64encode("written by owner@mailbox.test, and more".encode(charset))
+    written = "written by owner@mailbox.test, and more"
+    for text, charset in (
+        (written, "utf-8"),
+        (written, "utf-16-le"),
+        ("by\0owner@mailbox.test\0and", "utf-8"),
+    ):
+        content = base64.b64encode(text.encode(charset))
         kind = f"text/plain; charset={charset}"
         assert _check(_part(content[:at] + b"=\r\n" + content[at:], kind, "base64")).unreplaceable
 
@@ -435,6 +487,16 @@ def test_parts_that_are_encoded_as_a_whole_are_searched(address: str) -> None:
     result = _check(outer)
     expected = "part 0 (message/rfc822): an address in parts that are encoded as a whole"
     assert result.unreplaceable == ((expected,) if address.startswith("owner") else ())
+
+
+def test_a_multipart_that_is_encoded_as_a_whole_is_taken_apart() -> None:
+    """Only who knows of what type its parts are reads this one's folds."""
+    card = b"FN:Me\r\nEMAIL:owner@mailb\r\n ox.test\r\n"
+    inner = b"--b\r\n" + _part(card, "text/vcard") + b"--b--\r\n"
+    result = _check(_part(base64.encodebytes(inner), "multipart/mixed; boundary=b", "base64"))
+    assert result.unreplaceable == (
+        "part 0 (multipart/mixed): an address in parts that are encoded as a whole",
+    )
 
 
 def test_parts_that_are_encoded_as_a_whole_again_and_again_are_not_followed() -> None:
@@ -494,10 +556,17 @@ def test_a_calendar_without_an_address_keeps_its_folds() -> None:
         ("fl<b>owner</b>@mailbox.test", "fl<b>owner</b>@mailbox.test"),
     ],
 )  # fmt: skip
-def test_what_readers_do_not_see_within_an_address(text: str, expected: str) -> None:
-    result = _check(_part(text.encode(), "text/html; charset=utf-8", "8bit"))
+@pytest.mark.parametrize("kind", ["text/html", "text/x-amp-html", "application/xhtml+xml"])
+def test_what_readers_do_not_see_within_an_address(text: str, expected: str, kind: str) -> None:
+    result = _check(_part(text.encode(), f"{kind}; charset=utf-8", "8bit"))
     assert result.body.decode() == expected
     assert result.unreplaceable == ()
+
+
+def test_a_soft_hyphen_within_an_address_in_an_encoded_word() -> None:
+    headers, _ = split(b"Subject: =?utf-8?q?owner=40mail=C2=ADbox=2Etest?=\r\n\r\n")
+    (subject,) = check(headers, b"", _SECRETS).headers.fields
+    assert subject.text == "shop@alias.test"
 
 
 def test_a_soft_hyphen_within_an_address_in_plain_text() -> None:
@@ -546,6 +615,7 @@ _KEY = base64.b64encode(b"\x99\x01\x0d..\xb4\x1aMe <Owner@Mailbox.test>" * 3)
         ("text/html", b"<td>to</td><td>&#111;wner@mailbox.test</td>"),
         ("text/html", b'<a href="mailto:&#x6f;wner@mailbox.test">me</a>'),
         ("text/html", b'<a href="https://x.test/?mailto=%256Fwner%2540mailbox.test">me</a>'),
+        ("text/html", b'<a href="https://x.test/?u=https%3A//y.test/%3Fm=%25256Fwner%252540mailbox.test">me</a>'),
         ("application/octet-stream", b"<p>own<b>er</b>@mailbox.test</p>"),
         ("application/octet-stream", b'<a href="mailto:own&#x65;r@mailbox.test">'),
         ("text/vcard", b"KEY;ENCODING=b:" + b"\r\n ".join((_KEY[:60], _KEY[60:])) + b"\r\n"),
@@ -554,6 +624,7 @@ _KEY = base64.b64encode(b"\x99\x01\x0d..\xb4\x1aMe <Owner@Mailbox.test>" * 3)
         ("text/plain", b"https://x.test/path/b" + base64.b64encode(b"~owner@mailbox.test").rstrip(b"=")),
         ("text/plain", b"> I am owner=40mailbox.test, owner@mail=\r\n> box.test\r\n"),
         ("text/plain", b"> =E2=80=9Cowner@mailbox.test=E2=80=9D\r\n"),
+        ("text/plain", b"> a =3D b, by own=\r\n> er@mailbox.test\r\n"),
         ("text/plain", b"<SRS0=aBcD=EF=mailbox.test=owner@relay.test>"),
         ("text/plain", b"<SRS1=x=relay.test==aBcD=EF=mailbox.test=owner@other.test>"),
         ("text/rfc822-headers", b"From: =?utf-8?q?owner=40mailbox=2Etest?= <x@y.test>\r\n"),
@@ -571,7 +642,7 @@ _KEY = base64.b64encode(b"\x99\x01\x0d..\xb4\x1aMe <Owner@Mailbox.test>" * 3)
 def test_an_address_that_is_encoded_once_more_is_reported(kind: str, text: bytes) -> None:
     """Links of calendars, keys without armor, a quoted source, a structure that only others can read."""
     assert _check(_part(text, kind)).unreplaceable == (_again(kind),)
-    other = text.replace(b"owner", b"other").replace(b"%256F", b"%255F").replace(b";wner", b";ther")
+    other = text.replace(b"owner", b"other").replace(b"256F", b"255F").replace(b";wner", b";ther")
     if other != text:
         assert _check(_part(other, kind)).unreplaceable == ()
 

@@ -54,6 +54,26 @@ def test_nested_parts() -> None:
     assert structure.complete
 
 
+def test_a_line_end_of_one_octet_before_a_delimiter_is_its_own() -> None:
+    structure, body = _walk(_NESTED.replace(b"\r\n", b"\n"))
+    leaves = [body[part.start : part.end] for part in structure.parts if not part.holds_parts]
+    assert leaves == [b"preamble\n", b"one", b"two\n", b"three", b"epilogue\n"]
+
+
+@pytest.mark.parametrize("kind", ["message/rfc822", "message/global", "message/news"])
+def test_a_message_within_has_parts(kind: str) -> None:
+    structure, _ = _walk(f"Content-Type: {kind}\r\n\r\nContent-Type: text/html\r\n\r\nx".encode())
+    assert [part.kind for part in structure.parts] == [kind, "text/html"]
+
+
+def test_the_parts_of_a_digest_are_messages() -> None:
+    """RFC 2046 §5.1.5."""
+    structure, _ = _walk(
+        b"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nX: y\r\n\r\nx\r\n--b--"
+    )
+    assert [part.kind for part in structure.parts] == ["multipart/digest", "message/rfc822", "text/plain"]
+
+
 def test_offsets_name_the_part_s_header() -> None:
     structure, body = _walk(_NESTED)
     for part in structure.parts:
@@ -72,6 +92,8 @@ def test_offsets_name_the_part_s_header() -> None:
         (b"Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n\n--b\n\n", 1),
         (b"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: x\r\n\r\nx\r\n--b--", 1),
         (b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n", 1),
+        (b'Content-Type: multipart/mixed; boundary="b "\r\n\r\n--b\r\n\r\nx\r\n--b\r\n\r\ny\r\n--b--\r\n', 2),
+        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx --b\r\n\r\ny\r\n--b--", 1),
         (b"Content-Type: ;;;\r\n\r\nx", 1),
         (b"", 1),
     ],

@@ -37,6 +37,11 @@ def test_nothing_of_the_id_shows() -> None:
     assert wrapped == wrapped.lower()
 
 
+def test_an_id_whose_case_was_changed_is_opened() -> None:
+    wrapped = to_owner(_ID)
+    assert to_contact(wrapped.upper()) == to_contact(wrapped.replace(b"alias.test", b"Alias.Test")) == _ID
+
+
 def test_the_same_id_gives_the_same_result() -> None:
     assert to_owner(_ID) == to_owner(_ID) == to_owner(b" abc.def@mail.example.com ")
 
@@ -93,6 +98,8 @@ def test_what_is_not_ours_does_not_open(forged: bytes) -> None:
         (b"a@b", [b"<a@b>"]),
         (b"Your message of Monday <a@b>", [b"<a@b>"]),
         (b"no id here", []),
+        (b"no\tid", []),
+        (b"n\0o", []),
         (b"<never closed", []),
         (b"", []),
         (b"<>", []),

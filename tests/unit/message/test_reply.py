@@ -64,7 +64,9 @@ def test_what_is_not_allowed_stays_here(name: str) -> None:
 def test_what_is_allowed_keeps_its_octets() -> None:
     kept = (
         "Subject:  odd  blanks\n\tfolded\nDate: Mon, 04 Jan 2027 11:00:00 +0100\n"
-        "Content-Type: text/plain;\n format=flowed\n"
+        "MIME-Version: 1.0\nContent-Type: text/plain;\n format=flowed\nContent-Transfer-Encoding:  8BIT\n"
+        'Content-Disposition: attachment;\n filename="a  b"\nContent-Language: de\n'
+        "Auto-Submitted:  auto-replied (rejected)\nPrecedence: bulk\n"
     )
     assert (
         kept.replace("\n", "\r\n").encode()
@@ -85,6 +87,7 @@ def test_what_is_allowed_keeps_its_octets() -> None:
         ("undisclosed-recipients:;", b"Bob <bob@example.com>"),
         (f"{reverse_for(parse_loose('carol@example.org'))}", b"carol@example.org"),
         (f"{reverse_for(parse_loose('stranger@example.org'))}", b"Bob <bob@example.com>"),
+        (f"{reverse_for(parse_loose('stranger@example.org'))}".upper(), b"Bob <bob@example.com>"),
     ],
 )
 def test_to(to: str, expected: bytes) -> None:
@@ -124,6 +127,21 @@ def test_the_name_is_the_one_that_is_answered(shown: str, known: str | None, exp
     assert _value(_out(f"From: owner@mailbox.test\n{to}", known), "to") == expected
 
 
+def test_each_field_goes_out_once() -> None:
+    twice = "Date: one\nDate: two\nSubject: one\nSubject: two\nAuto-Submitted: no\nAuto-Submitted: x\n"
+    headers = _out(f"From: owner@mailbox.test\nTo: {_REVERSE}\nTo: {_REVERSE}\n{twice}")
+    names = [field.key for field in headers.fields]
+    assert len(set(names)) == len(names)
+    assert (_value(headers, "date"), _value(headers, "subject")) == (b"one", b"one")
+
+
+def test_a_message_id_is_made_where_there_is_none() -> None:
+    for text in ("", "Message-ID: <\n"):
+        made = _value(_out(f"From: owner@mailbox.test\nTo: {_REVERSE}\n{text}"), "message-id")
+        assert made is not None
+        assert made.endswith(b"@alias.test>")
+
+
 def test_receipts_come_to_the_alias() -> None:
     headers = _out(
         f"From: owner@mailbox.test\nTo: {_REVERSE}\nDisposition-Notification-To: owner@mailbox.test\n"
@@ -143,6 +161,15 @@ def test_an_owner_who_tries_the_alias_with_the_own_mailbox(contact: str) -> None
     assert result.body == b"<shop@alias.test> wrote:\r\n"
 
 
+def test_a_reverse_alias_that_stands_for_the_owner_becomes_the_alias_in_the_text_too() -> None:
+    """One of an earlier message, which stands in no field of this one."""
+    quoted = str(reverse_for(parse_loose("dave@example.net")))
+    data = f"From: owner@mailbox.test\r\nTo: {_REVERSE}\r\n\r\n<{quoted}> wrote:\r\n".encode()
+    result = replied(data, owners=frozenset({"owner@mailbox.test", "dave@example.net"}))
+    assert result.findings == ()
+    assert result.body == b"<shop@alias.test> wrote:\r\n"
+
+
 def test_an_alias_of_ours_in_cc_stays() -> None:
     text = f"From: owner@mailbox.test\nTo: {_REVERSE}\nCc: second@alias.test, postmaster@alias.test\n"
     assert _value(_out(text), "cc") == b"second@alias.test, postmaster@alias.test"
@@ -159,6 +186,12 @@ def test_a_line_that_grew_is_folded() -> None:
     assert max(map(len, result.body.split(b"\r\n"))) <= 998
 
 
+def test_a_long_line_in_which_nothing_is_replaced_is_folded() -> None:
+    """smtp(8) would break it behind the signature."""
+    result = replied(b"From: owner@mailbox.test\r\n\r\n" + b"x" * 2_000 + b"\r\n")
+    assert [len(line) for line in result.body.split(b"\r\n")] == [998, 998, 6, 0]
+
+
 def test_names_of_parts_tell_no_domain_of_the_owner() -> None:
     """Thunderbird's name a picture in the domain of From; those of others stay."""
     text = (
@@ -167,16 +200,18 @@ def test_names_of_parts_tell_no_domain_of_the_owner() -> None:
         '<img src=3D"cid:part1.AbC.x@mailbox.=\ntest"><img src=3D"cid:two@example.com">\n'
         "--b\nContent-Type: image/png\nContent-ID: <part1.AbC.x@mailbox.test>\n\nx\n"
         "--b\nContent-Type: image/png\nContent-ID: <two@example.com>\n\nx\n"
+        "--b\nContent-Type: image/png\nContent-ID: <three@Mailbox.TEST>\n\nx\n"
         "--b\nContent-Type: text/plain\nContent-ID: <Owner@mailbox.test>\n\nowner@mailbox.test\n--b--\n"
     )
     result = replied(text.replace("\n", "\r\n").encode())
     assert result.findings == ()
-    assert b"mailbox.test" not in result.body
+    assert b"mailbox.test" not in result.body.lower()
     whole = email.message_from_bytes(join(result.headers, result.body))
     shown, *named = whole.get_payload()
     assert [part["Content-ID"] for part in named] == [
         "<part1.AbC.x@alias.test>",
         "<two@example.com>",
+        "<three@alias.test>",
         "<shop@alias.test>",
     ]
     assert b'"cid:part1.AbC.x@alias.test"><img src="cid:two@example.com"' in shown.get_payload(decode=True)

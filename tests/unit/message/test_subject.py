@@ -116,3 +116,11 @@ def test_what_was_put_there_is_taken_out_again(raw: bytes, prefix: str) -> None:
     assert unprefixed(marked, prefix).text.split() == unprefixed(before, prefix).text.split()
     answer = make_field("Subject", f"Re: {marked.text}")
     assert unprefixed(answer, prefix).text.split()[1:] == unprefixed(before, prefix).text.split()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["Re:", "Re: x", "AW: Re:", ""])
+def test_without_a_prefix_there_is_nothing_to_take(text: str) -> None:
+    """And nothing to look for again and again."""
+    subject = make_field("Subject", text)
+    assert unprefixed(subject, "") is subject

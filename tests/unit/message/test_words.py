@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import encodings
+import re
 
 import pytest
 
@@ -51,6 +52,13 @@ def test_encode_is_read_again(text: str) -> None:
     words = encode(text)
     assert all(len(word) <= 75 and word.isascii() and " " not in word for word in words)
     assert decode(" ".join(words)) == text
+
+
+@pytest.mark.parametrize("special", "\"'(),.:;<>@[\\]")
+def test_in_a_name_nothing_stands_that_parts_or_ends_it(special: str) -> None:
+    """RFC 2047 §5 (3): letters, digits and "!*+-/=_" alone."""
+    (word,) = encode(f"Zoë Miller{special} of the City")
+    assert re.fullmatch(r"=\?utf-8\?q\?[A-Za-z0-9!*+/=_-]+\?=", word)
 
 
 def test_no_name_that_a_stranger_made_up_is_remembered() -> None:
