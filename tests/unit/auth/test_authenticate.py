@@ -112,6 +112,30 @@ def test_dead_servers_of_a_forger_do_not_hide_the_policy(site):
     assert site.dns.waited == pytest.approx(BUDGET)
 
 
+def test_dead_servers_of_a_list_do_not_hide_the_authors_signature(site):
+    """That of the organisation, which speaks for all that lies under it."""
+    site.dns.slow = {"list.test"}
+    site.dns.txts["_dmarc.example.com"] = [b"v=DMARC1; p=reject"]
+    message = MESSAGE.replace(b"bob@example.com", b"bob@news.example.com")
+    signed = stranger_signs(message, rsa_key())
+    for number in range(3):
+        signed = stranger_signs(signed, rsa_key(), domain=f"d{number}.list.test")
+    found = site.judges(signed, Peer("192.0.2.1", "h.list.test", "x@m.list.test"))
+    assert found.dmarc.result is Dmarc.PASS
+    assert [one.passed for one in found.dkim] == [False] * 3 + [True]
+    assert found.spf.result is Spf.TEMPERROR
+
+
+def test_a_slow_list_does_not_hide_the_authors_signature(site):
+    """Whoever brings mail with an envelope sender of his own has as many names as SPF lets him have."""
+    site.dns.takes = 0.7
+    site.dns.txts["list.test"] = [b"v=spf1 a:a.list.test a:b.list.test -all"]
+    site.dns.hosts.update({"a.list.test": ["192.0.2.8"], "b.list.test": ["192.0.2.9"]})
+    found = site.judges(stranger_signs(MESSAGE, rsa_key()), Peer("192.0.2.1", "h.test", "x@list.test"))
+    assert found.dmarc.result is Dmarc.PASS
+    assert found.dkim[0].passed
+
+
 def test_a_slow_helo_does_not_hide_the_policy(site):
     """With the forged domain in the envelope too, HELO alone is the forger's own."""
     site.dns.takes = 0.9

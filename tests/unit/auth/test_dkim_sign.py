@@ -111,6 +111,22 @@ def test_what_is_signed(rsa_key):
     assert not re.search(rb"[;\s]l=", field)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To",
+        "References", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-ID",
+        "Content-Description", "List-Id", "List-Help", "List-Unsubscribe", "List-Unsubscribe-Post",
+        "List-Subscribe", "List-Post", "List-Owner", "List-Archive", "Autocrypt",
+    ],
+)  # fmt: skip
+def test_what_is_there_can_neither_be_changed_nor_added_once_more(ed25519_key, name):
+    """RFC 6376 §5.4.1. With another Content-Type the same body says something else."""
+    headers = HEADERS if f"\r\n{name}:".encode() in HEADERS else HEADERS + f"{name}: x\r\n".encode()
+    names = tag(sign(headers, b"hello\r\n", ed25519_key), b"h").split(b":")
+    assert names.count(name.lower().encode()) == 2
+
+
 def test_lines_are_short_and_end_with_crlf(rsa_key):
     field = sign(HEADERS, b"hello\r\n", rsa_key)
     assert field.startswith(b"DKIM-Signature: ")

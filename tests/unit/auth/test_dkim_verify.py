@@ -17,7 +17,7 @@ from dkim_mail import ed25519_key, published, rsa_key, stranger_signs
 from dns_data import DnsData
 from postmask.auth import dkim
 from postmask.authentication import DkimResult
-from postmask.clock import Deadline, ManualClock
+from postmask.clock import DAY, Deadline, ManualClock
 from postmask.message.headers import split
 
 NOW = time.time()
@@ -199,6 +199,20 @@ def test_length_is_told(zone):
         assert result.has_length
 
 
+def test_what_has_just_expired_or_is_days_ahead_is_not_good(zone):
+    assert "has expired" in only(verify(resigned({b"x": b"%d" % (NOW - 1)}), zone)).reason
+    assert "dated in the future" in only(verify(resigned({b"t": b"%d" % (NOW + 2 * DAY)}), zone)).reason
+
+
+def test_a_length_of_nothing_is_told_too(zone):
+    """Whoever has such a signature may put any text behind it."""
+    message = stranger_signs(MESSAGE.partition(b"Hello")[0], rsa_key(), length=True)
+    assert b"l=0;" in message
+    result = only(verify(message + b"appended\r\n", zone))
+    assert result.passed
+    assert result.has_length
+
+
 def test_a_length_beyond_the_body_fails(zone):
     message = stranger_signs(MESSAGE, rsa_key(), length=True)
     shorter = message.replace(b"Hello  \r\n\r\n", b"")
@@ -231,6 +245,13 @@ def test_ten_signatures_and_no_more(zone):
     assert zone.asked == ["s1._domainkey.example.com"]
 
 
+def test_they_are_the_topmost(zone):
+    signed = stranger_signs(MESSAGE, rsa_key())
+    junk = b"DKIM-Signature: junk\r\n" * 25
+    results = verify(signed[: -len(MESSAGE)] + junk + MESSAGE, zone)
+    assert [result.passed for result in results] == [True] + [False] * 9
+
+
 def test_a_key_of_1024_bits_is_good():
     zone = DnsData()
     published(zone, rsa_key(1024))
@@ -242,6 +263,7 @@ def test_a_key_of_1024_bits_is_good():
     [
         (4096, 65537, "the header was changed, or the key is another one"),
         (4104, 65537, "the key has 4104 bits"),
+        (1016, 65537, "the key has 1016 bits"),
         (16384, 65537, "the key has 16384 bits"),
         (2048, (1 << 64) + 1, "the key's exponent is too large"),
     ],
@@ -301,6 +323,7 @@ def resigned(tags: dict[bytes, bytes]) -> bytes:
         ({b"t": b"soon"}, "t= is no number"),
         ({b"t": b"9999999999"}, "dated in the future"),
         ({b"x": b"1000000000"}, "has expired"),
+        ({b"c": b"relaxed"}, "the body was changed"),  # simple/simple by default, each for itself
         ({b"l": b"-1"}, "l= is no number"),
         ({b"l": "٣".encode()}, "l= is no number"),
         ({b"bh": b"!!!"}, "bh= is no base64"),
@@ -335,6 +358,7 @@ def test_junk_is_no_signature(zone, field):
 
 RECORD = dkim.public_record(rsa_key())
 DATA = RECORD.partition("p=")[2]
+ED25519 = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="  # RFC 8410 §10.1
 
 
 @pytest.mark.parametrize(
@@ -346,6 +370,7 @@ DATA = RECORD.partition("p=")[2]
         (f"v=DKIM1; t=y; p={DATA}", True),
         (f"v=DKIM1; h=sha1:sha256; s=email; n=note; p={DATA}", True),
         (f"v=DKIM2; p={DATA}", False),
+        (f"v=dkim1; p={DATA}", False),
         (f"v=DKIM1; k=dsa; p={DATA}", False),
         (f"v=DKIM1; k=ed25519; p={DATA}", False),
         (f"v=DKIM1; h=sha1; p={DATA}", False),
@@ -353,6 +378,8 @@ DATA = RECORD.partition("p=")[2]
         ("v=DKIM1; p=", False),
         ("v=DKIM1", False),
         (f"v=DKIM1; p={DATA[:100]}", False),
+        (f"v=DKIM1; n={'x' * 8192}; p={DATA}", False),
+        (f"v=DKIM1; p={ED25519}", False),
         ("v=DKIM1; p=%%%", False),
         (f"v=DKIM1; p={DATA}; p={DATA}", False),
         ("", False),

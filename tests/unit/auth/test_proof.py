@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from postmask.address import parse
 from postmask.auth.claims import Claims
-from postmask.auth.proof import By, Proven, ReplyEvidence, Undecided, Unproven, mark, prove
+from postmask.auth.proof import (
+    EARLIEST,
+    MARKS_KEPT,
+    By,
+    Proven,
+    ReplyEvidence,
+    Undecided,
+    Unproven,
+    mark,
+    prove,
+)
 from postmask.authentication import DkimResult, Spf, SpfResult
 from postmask.directory.records import Mailbox, MailboxState
 
@@ -277,6 +287,12 @@ def test_every_aligned_signature_is_told_of():
     proof = prove(case(dkim=(foreign, GOOD, second, GOOD)))
     assert isinstance(proof, Proven)
     assert proof.signatures == (b"signature", b"second")
+
+
+def test_marks_are_kept_until_nothing_is_proven_by_their_signature_any_more():
+    ahead = NOW + EARLIEST
+    assert isinstance(prove(case(dkim=(GOOD,), claims_date=ahead)), Proven)
+    assert isinstance(prove(case(dkim=(GOOD,), claims_date=ahead, now=NOW + MARKS_KEPT + 1)), Unproven)
 
 
 def test_a_mark_is_of_one_signature_for_one_contact():

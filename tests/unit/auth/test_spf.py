@@ -148,6 +148,16 @@ def test_exchangers_without_an_address_of_the_clients_kind_are_one_term(dns):
     assert check(dns, ip="2001:db8::1").result is Spf.PASS
 
 
+def test_another_text_is_none_of_ours_however_long(dns):
+    dns.txts["example.com"] = [b"verification=" + b"x" * 5_000, b"v=spf1 ip4:192.0.2.1 -all"]
+    assert check(dns).result is Spf.PASS
+
+
+def test_a_record_of_many_terms_is_an_error(dns):
+    dns.txts["example.com"] = [b"v=spf1 " + b"ip4:192.0.2.9 " * 300 + b"+all"]
+    assert check(dns).result is Spf.PERMERROR
+
+
 @pytest.mark.parametrize(
     "record",
     [
