@@ -89,6 +89,7 @@ def test_a_block_that_discards_is_no_refusal() -> None:
     verdict = judge(PLAIN, SHOP, replace(OF_ALIAS, rule=rule), WISHES)
     assert verdict.kind == discard("x").kind
     assert agreed([verdict]) is None
+    assert judge(FORGED, SHOP, replace(OF_ALIAS, rule=rule), WISHES).kind is Kind.DISCARD
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,10 @@ UNSURE = replace(SIGNED, passed=False, temporary=True, key_bits=0)
 )
 def test_of_a_reverse_alias(content: Content, facts: Facts, wanted: str) -> None:
     assert status(content, REVERSE, facts) == wanted
+
+
+def test_a_reverse_alias_is_the_same_in_any_case() -> None:
+    assert status(PLAIN, parse(f"BOB.{TOKEN.upper()}@alias.test"), OF_REVERSE) == "2.1.5"
 
 
 def test_spf_speaks_for_no_client_of_our_own() -> None:

@@ -37,6 +37,8 @@ from postmask.address import (
         ("x@r3---sn-a.example", "x", "r3---sn-a.example", "x@r3---sn-a.example"),
         ("JOSÉ@example.com", "JOSÉ", "example.com", "josé@example.com"),
         ("jose\u0301@example.com", "jose\u0301", "example.com", "josé@example.com"),
+        ("\u0130@example.com", "\u0130", "example.com", "i\u0307@example.com"),
+        ("I\u0307@example.com", "I\u0307", "example.com", "i\u0307@example.com"),
         ("root@localhost", "root", "localhost", "root@localhost"),
         ("x@my_host.example", "x", "my_host.example", "x@my_host.example"),
         ("x@[192.0.2.1]", "x", "[192.0.2.1]", "x@[192.0.2.1]"),
@@ -90,6 +92,7 @@ def test_address_is_read(text: str, local: str, domain: str, key: str) -> None:
         (f"{'é' * 33}@example.com", "more than 64 octets"),
         (f"a@{'.'.join(['a' * 60] * 5)}", "more than 253 octets"),
         (f"{'a' * 64}@{'.'.join(['a' * 47] * 4)}", "longer than 254 octets"),
+        (f"{'é' * 32}@{'.'.join(['a' * 47] * 4)}", "longer than 254 octets"),
         ("a" * 100_000, "longer than 254 octets"),
     ],
 )

@@ -215,6 +215,35 @@ def test_xforward_is_forgotten(command: bytes) -> None:
     assert replay.messages[0].envelope.client == Client()
 
 
+def test_a_second_mail_within_a_message_changes_nothing() -> None:
+    replay = Replay().feed(
+        b"LHLO mx\r\nMAIL FROM:<a@b>\r\nMAIL FROM:<c@d>\r\nRCPT TO:<e@f>\r\nDATA\r\nx\r\n.\r\n"
+    )
+    assert replay.codes[-5:] == ["250", "503", "250", "354", "250"]
+    assert replay.messages[0].envelope.sender == "a@b"
+
+
+def test_lhlo_ends_a_message() -> None:
+    """RFC 5321 §4.1.4."""
+    replay = Replay().feed(begin()[:-6] + begin().replace(b"r0@", b"other@") + b"x\r\n.\r\n")
+    assert replay.messages[0].envelope.recipients == ("other@alias.example",)
+
+
+def test_a_body_is_named_in_any_case() -> None:
+    replay = Replay().feed(begin().replace(b"com>", b"com> body=8bitMime") + b"x\r\n.\r\n")
+    assert replay.messages[0].envelope.body == "8BITMIME"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_came_before_tells_nothing_of_the_next(size: int) -> None:
+    """Neither how much was read nor how much of it was too large."""
+    replay = Replay(Limits(size=3000))
+    for length in (2500, 10, 9000, 10):
+        replay.feed(begin() + b"x" * length + b"\r\n.\r\n", size)
+    assert [len(message.data) for message in replay.messages] == [2502, 12, 12]
+    assert [one.octets for one in replay.too_large] == [9002]
+
+
 @pytest.mark.parametrize("size", [1, 7, 4096])
 def test_too_large_waits(size: int) -> None:
     replay = Replay(Limits(size=100))

@@ -152,6 +152,31 @@ def test_silence_ends_it(tmp_path: Path, said: bytes) -> None:
         assert client.file.read().endswith(b"421 4.4.2 waited too long\r\n")
 
 
+def test_within_a_message_silence_is_shorter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And worth a warning: Postfix never pauses there."""
+    caplog.set_level(logging.INFO)
+    with lmtp_service(tmp_path / "s", times=Times(idle=60.0, command=0.3, transfer=60.0)) as service:
+        client = talk(service)
+        client.begin()
+        assert client.reply() == "421 4.4.2 waited too long"
+    (told,) = [record for record in caplog.records if "lmtp.timeout" in record.getMessage()]
+    assert told.levelno == logging.WARNING
+
+
+def test_replies_that_no_buffer_holds_arrive_all_the_same(tmp_path: Path) -> None:
+    recorder = Recorder(at_dot=lambda envelope, _: [reject("5.7.1", "x" * 400)] * len(envelope.recipients))
+    with lmtp_service(tmp_path / "s", recorder) as service:
+        client = talk(service)
+        client.reply()
+        client.ask("LHLO test")
+        client.say(b"MAIL FROM:<>\r\n" + b"RCPT TO:<a@alias.example>\r\n" * 1000 + b"DATA\r\n")
+        assert [client.reply()[:3] for _ in range(1002)] == ["250"] * 1001 + ["354"]
+        client.say(b"x\r\n.\r\n")
+        wait_until(lambda: bool(recorder.messages))
+        assert [client.reply()[:3] for _ in range(1000)] == ["550"] * 1000
+        assert client.ask("NOOP") == "250 2.0.0 ok"
+
+
 def test_a_drip_ends_it(tmp_path: Path) -> None:
     """Never silent for long, but never done either."""
     with lmtp_service(tmp_path / "s", times=SHORT) as service:
@@ -289,10 +314,16 @@ def test_stop_lets_a_transfer_finish(tmp_path: Path) -> None:
 
 
 def test_stop_waits_no_longer_than_its_deadline(tmp_path: Path) -> None:
-    with lmtp_service(tmp_path / "s", times=Times(message=0.1, drain=0.3)) as service:
-        client = talk(service)
-        client.begin()
-        assert service.stop() is False or client.file.read() == b"421 4.4.2 waited too long\r\n"
+    go_on = threading.Event()
+    recorder = Recorder(at_dot=lambda *_: [deliver()] if go_on.wait(10) else [])
+    with lmtp_service(tmp_path / "s", recorder, times=Times(message=0.1, drain=0.3)) as service:
+        silent, stuck = talk(service), talk(service)
+        silent.begin()
+        stuck.begin()
+        stuck.say(b"x\r\n.\r\n")
+        assert service.stop() is False
+        assert silent.file.read() == b"421 4.4.2 waited too long\r\n"
+        go_on.set()
 
 
 def test_stop_waits_for_a_handler_as_long_as_it_has(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_attributes() -> None:
     """lmtp(8) sends a HELO's "=" as it is."""
     attributes = parse_attributes("NAME=[UNAVAILABLE] addr=192.0.2.1 HELO=a+20b+2Bc=+0D+0A LOGIN=")
     assert attributes == {"NAME": None, "ADDR": "192.0.2.1", "HELO": "a b+c=??", "LOGIN": None}
+    assert parse_attributes("NAME=[TEMPUNAVAIL] ADDR=[unavailable]") == {"NAME": None, "ADDR": None}
 
 
 @pytest.mark.parametrize("prefix", ["", "IPv6:", "IPV6:", "ipv6:"])
