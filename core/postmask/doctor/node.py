@@ -96,7 +96,8 @@ QUEUE_ENDING = error(
     "PM115",
     "Postfix is about to return mail that waits for the forwarder.",
     "A bounce with the message in it goes to a sender who may be forged.",
-    "Start postmask-forwarder; or put the message on hold: postsuper -h QUEUE-ID.",
+    "Start postmask-forwarder; or put the message on hold: postsuper -h QUEUE-ID. Once it runs, postsuper -H "
+    "QUEUE-ID: nothing else lists or releases what was put on hold by hand.",
 )
 QUEUE = warning(
     "PM116",
