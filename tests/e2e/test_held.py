@@ -98,8 +98,9 @@ def test_listed_shown_and_released(counted: Service) -> None:
     assert refused(counted, "release", held)[0] == 67
     await_empty_outbox(counted)
     events = counted.events(owned.alias)
-    (event,) = (one for one in events if one["reason"])
-    assert (event["kind"], event["mailbox"]) == ("forwarded", owned.mailbox)
+    (event,) = (one for one in events if one["mailbox"])
+    why = "released from hold: mailbox paused"
+    assert (event["kind"], event["mailbox"], event["reason"]) == ("forwarded", owned.mailbox, why)
 
 
 def _for_people(service: Service, *words: str) -> str:
@@ -187,7 +188,7 @@ def test_discarded_with_a_record(counted: Service) -> None:
     assert counted.queued(held) is None
     await_empty_outbox(counted)
     events = counted.events(owned.alias)
-    assert [one["kind"] for one in events if one["reason"]] == ["discarded"]
+    assert [one["kind"] for one in events if one["mailbox"]] == ["discarded"]
 
 
 def test_what_expires_is_discarded_with_a_record_and_a_notice(counted: Service) -> None:
