@@ -12,6 +12,8 @@ from cli_site import Site
 from postmask.cli.checks.database import heard_of
 from postmask.cli.checks.files import LEAST_FREE, disk_trouble
 from postmask.cli.runtime import Runtime
+from postmask.clock import DAY
+from postmask.drain import DrainSwitch
 from postmask.store import intake, nodes
 from postmask.store.schema import NodeStatus
 
@@ -87,6 +89,13 @@ def test_what_is_in_the_database_and_what_to_do_about_a_paused_mailbox(site: Sit
 def amiss(site: Site, part: str) -> list[str]:
     checks = json.loads(site.run("status", "--json").stdout)["checks"]
     return [check["code"] for check in checks if check["part"] == part and not check["ok"]]
+
+
+@pytest.mark.parametrize(("ago", "forgotten"), [(5.5 * 3600, False), (6.5 * 3600, True), (-DAY, True)])
+def test_a_node_that_somebody_forgot_to_resume(site: Site, ago: float, forgotten: bool) -> None:
+    """Or whose clock was set back, so that nobody can say."""
+    DrainSwitch(site.folder).turn(site.clock.now() - ago, "ann@mx1", drained=True)
+    assert amiss(site, "drain") == ["PM123"] * forgotten
 
 
 def test_master_secrets_that_are_gone_or_others(site: Site) -> None:

@@ -266,6 +266,24 @@ def test_after_the_loss_of_the_secrets_all_can_be_made_good(node: Node) -> None:
     assert found(node) == []
 
 
+def test_what_is_on_hold_waits_for_nobody_but_the_operator(node: Node) -> None:
+    """As a message that is held as it came, for the alias."""
+    held = Queued("4ABCDEF", "hold", ("shop@alias.test",), "bob@example.com", NOW - 30 * DAY)
+    node.queued["4ABCDEF"] = held
+    assert found(node) == []
+
+
+def test_of_what_waits_that_is_told_which_postfix_returns_first(node: Node) -> None:
+    """What has no sender may live shorter."""
+    times = {"bounce_queue_lifetime": "1d", "maximal_backoff_time": "1h", "queue_run_delay": "5m"}
+    node.patch.setattr(commands, "values", lambda _, *names: dict.fromkeys(names, "5d") | times)
+    for queue_id, sender, days in (("4OLDER", "bob@example.com", 1.5), ("4YOUNG", "", 0.95)):
+        message = Queued(queue_id, "deferred", ("shop@alias.test",), sender, NOW - days * DAY)
+        node.queued[queue_id] = message
+    assert found(node) == [(codes.QUEUE_ENDING.id, "queue")]
+    assert "Postfix returns 4YOUNG to its sender" in node.site.run("status").stdout
+
+
 def test_a_copy_whose_message_left_the_queue_is_no_trouble(node: Node) -> None:
     """Where the queue can't be asked nobody knows that it did."""
     troubled_copy(node)

@@ -264,6 +264,8 @@ def test_a_postfix_that_cant_be_told_is_said(bare: Site, monkeypatch: pytest.Mon
     assert "postconf failed" in told
     assert "postfix sync" in told
     assert [domain["name"] for domain in bare.json("domain", "list")] == ["alias.test"]
+    told = bare.refusal(os.EX_DATAERR, "domain", "add", "alias.test", *POSTMASTER, "--mx", "mx.host.test")
+    assert "one of our domains already" in told
 
 
 def test_sync_dry_run(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,12 @@ def test_nobody_keeps_it(runtime: Runtime, tmp_path: Path) -> None:
     assert "is 40 s old: is postmask-agent running" in check.what
 
 
+def test_who_looks_seldom_is_not_late(runtime: Runtime, tmp_path: Path) -> None:
+    assert runtime.config_file is not None
+    runtime.config_file.write_text(f"{runtime.config_file.read_text()}poll = 50\n")
+    assert said(runtime, tmp_path, State("directory.3.db", 77, 900.0, 901.0, "")).ok
+
+
 def test_the_clock_was_set_back(runtime: Runtime, tmp_path: Path) -> None:
     check = said(runtime, tmp_path, State("directory.3.db", 77, 900.0, 87_000.0, ""))
     assert not check.ok
