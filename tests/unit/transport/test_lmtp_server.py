@@ -157,8 +157,8 @@ def test_within_a_message_silence_is_shorter(tmp_path: Path, caplog: pytest.LogC
     caplog.set_level(logging.INFO)
     with lmtp_service(tmp_path / "s", times=Times(idle=60.0, command=0.3, transfer=60.0)) as service:
         client = talk(service)
-        client.begin()
-        assert client.reply() == "421 4.4.2 waited too long"
+        client.say(b"LHLO test\r\nMAIL FROM:<>\r\nRCPT TO:<a@alias.example>\r\nDATA\r\n")
+        assert client.file.read().endswith(b"\r\n421 4.4.2 waited too long\r\n")
     (told,) = [record for record in caplog.records if "lmtp.timeout" in record.getMessage()]
     assert told.levelno == logging.WARNING
 
@@ -314,13 +314,20 @@ def test_stop_lets_a_transfer_finish(tmp_path: Path) -> None:
 
 
 def test_stop_waits_no_longer_than_its_deadline(tmp_path: Path) -> None:
-    go_on = threading.Event()
-    recorder = Recorder(at_dot=lambda *_: [deliver()] if go_on.wait(10) else [])
+    asked, go_on = threading.Event(), threading.Event()
+
+    def stuck_handler(*_: object) -> list[object]:
+        asked.set()
+        assert go_on.wait(30)
+        return [deliver()]
+
+    recorder = Recorder(at_dot=stuck_handler)
     with lmtp_service(tmp_path / "s", recorder, times=Times(message=0.1, drain=0.3)) as service:
         silent, stuck = talk(service), talk(service)
         silent.begin()
         stuck.begin()
         stuck.say(b"x\r\n.\r\n")
+        assert asked.wait(10)
         assert service.stop() is False
         assert silent.file.read() == b"421 4.4.2 waited too long\r\n"
         go_on.set()
