@@ -149,7 +149,7 @@ def test_parse_fields_puts_fields_of_a_name_together_and_stops_somewhere() -> No
 def test_what_is_not_read_is_said(names: bytes) -> None:
     """Too many addresses, or few in too many octets."""
     long = b"To: " + (names + b" <a@b.c>," if names else b"a@b.c," * 15_000) + b"\r\n"
-    headers, _ = split(long * 20 + b"Cc: d@e.f\r\n\r\n")
-    found = parse_fields(headers, (b"to", b"cc"))
+    headers, _ = split(long * (20 if names else READ_LIMIT // len(long)) + b"\r\n")
+    found = parse_fields(headers, (b"to",))
     assert len(found[b"to"].entries) == (READ_LIMIT // len(long) if names else MAX_ENTRIES)
     assert not found[b"to"].complete
