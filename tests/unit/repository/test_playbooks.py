@@ -78,7 +78,7 @@ def test_what_an_interrupted_play_left_is_made_good() -> None:
     mark = marked["ansible.builtin.copy"]
     assert not mark["force"]
     steps = [step for task in others for step in task.get("block", [task])]
-    (flushed,) = (number for number, step in enumerate(steps) if "ansible.builtin.meta" in step)
+    flushed = next(number for number, step in enumerate(steps) if "ansible.builtin.meta" in step)
     assert steps[flushed + 1]["ansible.builtin.file"] == {"path": mark["dest"], "state": "absent"}
 
 
