@@ -201,6 +201,9 @@ def edit(
     then the old signature is good, the new one counts as none. The old key's record stays published for a
     week, for mail that is on its way; if somebody else has the key, take it away at once.
     """
+    from postmask.address import parse_domain
+    from postmask.auth.dkim import Algorithm
+    from postmask.cli.dkimkeys import make
     from postmask.store.admin import domains
     from postmask.store.admin.rules import Target
 
@@ -208,9 +211,12 @@ def edit(
         raise click.UsageError(
             "say what to change: --postmaster, --account, --add-key, --drop-key or --spam-…"
         )
+    name = parse_domain(name)
+    now = runtime.clock.now()
+    # Before the database is changed: a key takes its time.
+    keys = make(runtime.keys, name, [Algorithm(kind)], now) if kind is not None else ()
     with runtime.changing() as session:
-        if kind is not None:
-            _add_key(runtime, session, name, kind)
+        _store(session, name, keys, now)
         if selector is not None:
             domains.drop_key(session, name, selector)
         changed = domains.edit(session, name, postmaster=postmaster, account=account)
@@ -308,16 +314,6 @@ def verify(ctx: click.Context, runtime: Runtime, name: str, exchangers: tuple[st
     if states != {dnsrecords.Published.FOUND}:
         runtime.output.say(f"publish what is missing: postmask domain dns {name}")
         ctx.exit(os.EX_DATAERR)
-
-
-def _add_key(runtime: Runtime, session: Session, name: str, kind: str) -> None:
-    from postmask.auth.dkim import Algorithm
-    from postmask.cli.dkimkeys import make
-    from postmask.store.admin import domains
-
-    name = domains.get(session, name).name
-    now = runtime.clock.now()
-    _store(session, name, make(runtime.keys, name, [Algorithm(kind)], now), now)
 
 
 def _store(session: Session, name: str, keys: Sequence[NewKey], now: float) -> None:
