@@ -15,7 +15,7 @@ STANDARDS
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from postmask.address import is_within
@@ -32,11 +32,9 @@ _ALL = ".*"
 def below(config_dir: Path, domains: Iterable[str]) -> str:
     """The names below our domains (lower-case A-labels) that are the host's, as one alternation."""
     values = commands.values(config_dir, *OWN_DOMAINS, _RELAYED, _OURS)
-    ours = tables.elements(values.get(_OURS, ""))
     found = []
     for name in (*OWN_DOMAINS, _RELAYED):
-        elements = [element for element in tables.elements(values[name]) if element not in ours]
-        names = tables.listed(config_dir, elements)
+        names = tables.listed(config_dir, _theirs(values, name))
         if names is None:
             return _ALL
         found.append({one.lstrip(".") for one in names})
@@ -57,9 +55,13 @@ def own(config_dir: Path, domains: Collection[str]) -> dict[str, str]:
 def relayed(config_dir: Path, domains: Collection[str]) -> tuple[str, ...]:
     """Those of ours that the host's own words or tables in relay_domains have as well."""
     values = commands.values(config_dir, _RELAYED, _OURS)
+    return tuple(sorted(tables.known(config_dir, " ".join(_theirs(values, _RELAYED)), domains)))
+
+
+def _theirs(values: Mapping[str, str], name: str) -> list[str]:
+    """What stands in the parameter but for what is ours."""
     ours = tables.elements(values.get(_OURS, ""))
-    elements = [element for element in tables.elements(values[_RELAYED]) if element not in ours]
-    return tuple(sorted(tables.known(config_dir, " ".join(elements), domains)))
+    return [element for element in tables.elements(values[name]) if element not in ours]
 
 
 def alternation(ours: Collection[str], listed: Collection[str], relayed: Collection[str]) -> str:
