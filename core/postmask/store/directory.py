@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.selectable import SelectBase
 
 from postmask.clock import Clock, SystemClock
-from postmask.directory.lookup import ABSENT, GONE, Found, Gone, Lookup, Unavailable
+from postmask.directory.lookup import ABSENT, Found, Gone, Lookup, Unavailable
 from postmask.directory.records import (
     Alias,
     Contact,
@@ -98,10 +98,9 @@ class SqlDirectory:
         """What a reverse alias's 24 characters stand for."""
         parameters = {"token": token}
         found = self._ask(reading.REVERSE_ALIAS, parameters, reading.reverse_alias)
-        if isinstance(found, Found | Gone | Unavailable):
+        if found is not ABSENT:
             return found
-        purged = self._ask(reading.PURGED_REVERSE_ALIAS, parameters, reading.purged, newer=True)
-        return GONE if isinstance(purged, Found) else purged
+        return self._ask(reading.PURGED_REVERSE_ALIAS, parameters, reading.purged, newer=True)
 
     def contact(self, alias_id: int, address: str) -> Lookup[Contact]:
         """The contact of an alias, with its current reverse alias."""

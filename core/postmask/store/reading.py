@@ -232,9 +232,9 @@ def reverse_alias(rows: Rows) -> records.ReverseAlias | Gone | None:
     return records.ReverseAlias(row.token, behind, row.contact, row.contact_name, row.contact_written)
 
 
-def purged(rows: Rows) -> str | None:
+def purged(rows: Rows) -> Gone | None:
     """From PURGED_REVERSE_ALIAS."""
-    return str(rows[0].token) if rows else None
+    return GONE if rows else None
 
 
 def contact(rows: Rows) -> records.Contact | None:
