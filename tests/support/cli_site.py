@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from postmask.cli.program import program
 from postmask.cli.runtime import Runtime
 from postmask.clock import ManualClock
+from postmask_postfix.instance import cool
 
 NOW = 1_800_000_000.0
 
@@ -41,6 +42,18 @@ class Site:
             f'[postfix]\nconfig_dir = "{self.folder}/postfix"\n'
             f'[sockets]\ndirectory = "{self.folder}/sockets"\n' + more
         )
+
+    def unstarted_postfix(self) -> Path:
+        """Make the configuration of a Postfix that was never started; its log, empty."""
+        folder = self.folder / "postfix"
+        folder.mkdir()
+        (folder / "main.cf").write_text("compatibility_level = 3.6\ninfo_log_address_format = external\n")
+        (folder / "master.cf").touch()
+        for file in folder.iterdir():
+            cool(file)
+        log = self.folder / "log"
+        log.touch()
+        return log
 
     def run(self, *words: str, stdin: str | None = None) -> Result:
         """A call, whatever comes of it."""

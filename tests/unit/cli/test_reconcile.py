@@ -13,7 +13,6 @@ import pytest
 from cli_site import Site
 from postmask.maillog.reckoning import Queued
 from postmask_postfix import queue, sync
-from postmask_postfix.instance import cool
 
 LATE = """\
 2027-01-15T07:00:00.000000+00:00 mx postfix/smtpd[10]: 4C68C2F27C1: client=out.test[203.0.113.5]
@@ -27,18 +26,10 @@ delay=2, delays=1/0/0/1, dsn=4.3.0, status=deferred (try again later)
 @pytest.fixture
 def log(site: Site, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The log, empty, of a Postfix that was never started. Nothing is in its queue."""
-    folder = site.folder / "postfix"
-    folder.mkdir()
-    (folder / "main.cf").write_text("compatibility_level = 3.6\ninfo_log_address_format = external\n")
-    (folder / "master.cf").touch()
-    for file in folder.iterdir():
-        cool(file)
-    file = site.folder / "log"
-    file.touch()
     monkeypatch.setattr(queue, "queued", lambda _directory: {})
     monkeypatch.setattr(sync, "ours", lambda _directory: re.compile(r"@alias\.test$"))
     monkeypatch.setattr(time, "sleep", lambda _seconds: None)
-    return file
+    return site.unstarted_postfix()
 
 
 def test_further_back_than_the_ledger_goes(site: Site, log: Path) -> None:

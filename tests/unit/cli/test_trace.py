@@ -14,15 +14,7 @@ from postmask_postfix.instance import cool
 @pytest.fixture
 def log(site: Site) -> Path:
     """The log, empty, of a Postfix that was never started."""
-    folder = site.folder / "postfix"
-    folder.mkdir()
-    (folder / "main.cf").write_text("compatibility_level = 3.6\ninfo_log_address_format = external\n")
-    (folder / "master.cf").touch()
-    for file in folder.iterdir():
-        cool(file)
-    file = site.folder / "log"
-    file.touch()
-    return file
+    return site.unstarted_postfix()
 
 
 def test_longer_ago_than_a_date_can_say(site: Site, log: Path) -> None:
